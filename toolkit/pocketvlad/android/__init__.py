@@ -1,0 +1,1 @@
+"""Native libraries, APK packaging and phone checks."""

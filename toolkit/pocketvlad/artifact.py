@@ -1,0 +1,156 @@
+"""Files between stages: written atomically, carrying what they were made from."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketvlad.errors import ArtifactError
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "pocketvlad"
+_VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
+
+
+@contextlib.contextmanager
+def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside ``out``; it becomes ``out`` only if the block succeeds.
+
+    Raises:
+        ArtifactError: ``out`` exists and ``force`` is false, or the disk refuses the bytes.
+    """
+    out = Path(out)
+    if out.exists() and not force:
+        raise ArtifactError(f"{out} exists already", do="choose another --out or add --force")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
+    except OSError as error:
+        raise _write_error(out, error) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _commit(temporary, out)
+    except OSError as error:
+        raise _write_error(out, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _commit(temporary: Path, out: Path) -> None:
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(temporary, 0o666 & ~umask)
+    os.replace(temporary, out)
+
+
+def _write_error(out: Path, error: OSError) -> ArtifactError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ArtifactError(f"cannot write {out}: the disk is full", do="free some space and run again")
+    return ArtifactError(f"cannot write {out}: {error.strerror or error}")
+
+
+def write_bytes(out: Path | str, data: bytes, *, force: bool = False) -> None:
+    """Write ``data`` to ``out`` atomically."""
+    with atomic_path(out, force=force) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(out: Path | str, value: Any, *, force: bool = False) -> None:
+    """Write ``value`` as indented UTF-8 JSON, atomically."""
+    write_bytes(out, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(), force=force)
+
+
+def file_sha256(path: Path | str) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tensors_fingerprint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> str:
+    """Hex SHA-256 over the configuration and every tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}|{tensor.dtype.str}|{tensor.shape}|".encode())
+        digest.update(tensor.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a stage's result, for its metadata."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def save_tensors(
+    out: Path | str,
+    kind: str,
+    tensors: Mapping[str, np.ndarray],
+    info: Mapping[str, Any],
+    *,
+    force: bool = False,
+) -> None:
+    """Write a safetensors file of one ``kind`` ("model", "compressed", …) with JSON metadata ``info``."""
+    from safetensors.numpy import save_file
+
+    header = {"format": FORMAT_VERSION, "kind": kind, "versions": versions(), **info}
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    with atomic_path(out, force=force) as temporary:
+        save_file(contiguous, temporary, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
+
+
+def load_info(path: Path | str) -> dict[str, Any]:
+    """The JSON metadata of a file written by :func:`save_tensors`.
+
+    Raises:
+        ArtifactError: missing, truncated, or not one of our files.
+    """
+    return _open(Path(path))[0]
+
+
+def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and metadata of a file of ``kind``.
+
+    Raises:
+        ArtifactError: missing, truncated, of another kind, or from a newer format.
+    """
+    info, tensors = _open(Path(path), read=True)
+    if info["kind"] != kind:
+        raise ArtifactError(f"{path} is not a {kind} file", found=f"a {info['kind']} file")
+    return tensors, info
+
+
+def _open(path: Path, *, read: bool = False) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get(_METADATA_KEY, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if read else {}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise ArtifactError(f"{path} is not a readable safetensors file", found=str(error)) from error
+    if not isinstance(header, dict) or "kind" not in header:
+        raise ArtifactError(f"{path} was not written by pocketvlad", do="run `pocketvlad import` on it first")
+    if header.get("format") != FORMAT_VERSION:
+        raise ArtifactError(f"{path} has format {header.get('format')}", allowed=FORMAT_VERSION)
+    return header, tensors

@@ -1,0 +1,1 @@
+"""Pruning, codebooks, trained compression and size accounts."""

@@ -1,0 +1,1 @@
+"""Photo collections and their ground truth, one file per layout."""

@@ -1,0 +1,1 @@
+"""From a compressed model to an ExecuTorch program."""

@@ -1,0 +1,1 @@
+"""Public checkpoint layouts, one file each."""

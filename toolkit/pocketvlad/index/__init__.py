@@ -1,0 +1,1 @@
+"""The place index and cosine search."""

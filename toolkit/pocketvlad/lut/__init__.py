@@ -1,0 +1,1 @@
+"""Packed lookup layers: format, packing, torch ops and modules."""

@@ -1,0 +1,1 @@
+"""NetVLAD place-recognition models."""
