@@ -1,0 +1,119 @@
+"""torch modules whose weights are packed codes; each calls one op of :mod:`pocketvlad.lut.ops`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pocketvlad.lut import ops  # noqa: F401  registers the ops the modules call
+from pocketvlad.lut.tensor import LutTensor
+
+OPS = torch.ops.pocketvlad
+
+
+class _LutModule(nn.Module):
+    """Holds the packed bytes of one :class:`LutTensor` and its bias as buffers."""
+
+    packed: Tensor
+    row_offsets: Tensor | None
+    codebook: Tensor
+    row_scale: Tensor | None
+    bias: Tensor | None
+
+    def __init__(self, lut: LutTensor, bias: np.ndarray | None, fast: bool):
+        super().__init__()
+        self.bits, self.fast, self.sparse = lut.bits, fast, lut.mask is not None
+        offsets = lut.packed.row_offsets
+        self.register_buffer("packed", torch.from_numpy(lut.packed.packed))
+        self.register_buffer("row_offsets", None if offsets is None else torch.from_numpy(offsets))
+        self.register_buffer("codebook", torch.from_numpy(lut.codebook))
+        self.register_buffer("row_scale", None if lut.row_scale is None else torch.from_numpy(lut.row_scale))
+        self.register_buffer("bias", None if bias is None else torch.from_numpy(bias))
+
+
+class LutLinear(_LutModule):
+    """``nn.Linear`` over packed codes: float32 [B, I] -> float32 [B, O]."""
+
+    def __init__(self, lut: LutTensor, bias: np.ndarray | None, *, fast: bool, activation: int = 0):
+        super().__init__(lut, bias, fast)
+        self.in_features, self.activation = lut.columns, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return OPS.lut_linear(
+            x,
+            self.packed,
+            self.row_offsets,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.in_features,
+            self.fast,
+            self.activation,
+        )
+
+
+class LutConv2d(_LutModule):
+    """``nn.Conv2d`` with a fused activation over packed codes: float32 [B, C, H, W] -> [B, O, H', W']."""
+
+    def __init__(self, lut: LutTensor, bias: np.ndarray | None, like: nn.Conv2d, *, fast: bool, activation: int):
+        super().__init__(lut, bias, fast)
+        self.out_channels, self.groups, self.activation = like.out_channels, like.groups, activation
+        self.kernel_size, self.stride = list(like.kernel_size), list(like.stride)
+        self.padding, self.dilation = list(like.padding), list(like.dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return OPS.lut_conv2d(
+            x,
+            self.packed,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.sparse,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.fast,
+            self.activation,
+        )
+
+
+class LutVladPool(_LutModule):
+    """NetVLAD aggregation over a packed soft assignment: float32 [B, D, H, W] -> float32 [B, K * D]."""
+
+    centroids: Tensor
+    centroid_scale: Tensor
+
+    def __init__(
+        self,
+        lut: LutTensor,
+        bias: np.ndarray | None,
+        centroids: np.ndarray,
+        centroid_scale: np.ndarray,
+        *,
+        fast: bool,
+    ):
+        super().__init__(lut, bias, fast)
+        self.clusters = lut.rows
+        self.register_buffer("centroids", torch.from_numpy(centroids))
+        self.register_buffer("centroid_scale", torch.from_numpy(centroid_scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return OPS.vlad_pool(
+            x,
+            self.packed,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.sparse,
+            self.clusters,
+            self.centroids,
+            self.centroid_scale,
+            self.fast,
+        )
