@@ -158,3 +158,19 @@ def vlad_pool(
 def _unit(x: np.ndarray, axis: int) -> np.ndarray:
     """L2 normalisation with the epsilon of torch.nn.functional.normalize."""
     return x / np.maximum(np.linalg.norm(x, axis=axis, keepdims=True), 1e-12)
+
+
+def on_grid(lut: LutTensor) -> LutTensor:
+    """The same ``fast`` results from an 8-bit layer whose codes are its int8 weights.
+
+    Code ``i`` stands for ``max(i - 128, -127)`` times the group's scale; code 0 is never used. Kernels
+    recognise this codebook and read the codes (with the top bit flipped) as an int8 matrix, without a lookup.
+    """
+    levels, scales = quantize_codebook(lut.codebook)
+    group = np.arange(lut.rows) // lut.rows_per_group
+    codes = np.empty_like(lut.codes)
+    for row in range(lut.rows):
+        codes[row] = (levels[group[row]] + 128).astype(np.uint8)[lut.codes[row]]
+    grid = np.maximum(np.arange(256) - 128, -127).astype(np.float32)
+    codebook = scales[:, None] * grid[None]
+    return LutTensor(lut.shape, 8, codes, codebook.astype(np.float32), lut.row_scale, lut.mask)
