@@ -12,6 +12,11 @@ from pocketvlad.lut.tensor import LutTensor
 OPS = torch.ops.pocketvlad
 
 
+def _copied(array: np.ndarray | None) -> Tensor | None:
+    """A copy with ordinary strides: an axis of length 1 may have stride 0, which a program cannot hold."""
+    return None if array is None else torch.from_numpy(array.copy(order="C"))
+
+
 class _LutModule(nn.Module):
     """Holds the packed bytes of one :class:`LutTensor` and its bias as buffers."""
 
@@ -27,9 +32,9 @@ class _LutModule(nn.Module):
         offsets = lut.packed.row_offsets
         self.register_buffer("packed", torch.from_numpy(lut.packed.packed))
         self.register_buffer("row_offsets", None if offsets is None else torch.from_numpy(offsets))
-        self.register_buffer("codebook", torch.from_numpy(lut.codebook))
-        self.register_buffer("row_scale", None if lut.row_scale is None else torch.from_numpy(lut.row_scale))
-        self.register_buffer("bias", None if bias is None else torch.from_numpy(bias))
+        self.register_buffer("codebook", _copied(lut.codebook))
+        self.register_buffer("row_scale", _copied(lut.row_scale))
+        self.register_buffer("bias", _copied(bias))
 
 
 class LutLinear(_LutModule):

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pocketvlad import artifact
 from pocketvlad.errors import ArtifactError
@@ -59,6 +58,11 @@ class ModelConfig:
         return cls(**{**value, "preprocess": Preprocess.from_json(value["preprocess"])})
 
 
+def unit_length(x: Tensor, dim: int = 1) -> Tensor:
+    """``torch.nn.functional.normalize`` in three ops a program can run, without its ``expand``."""
+    return x / torch.linalg.vector_norm(x, dim=dim, keepdim=True).clamp_min(1e-12)
+
+
 class NetVlad(nn.Module):
     """Soft-assigned residuals to K cluster centres (CVPR 2016, eq. 4), intra-normalised, flattened, unit length.
 
@@ -71,12 +75,12 @@ class NetVlad(nn.Module):
         self.centroids = nn.Parameter(torch.rand(clusters, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.normalize(x, dim=1)
+        x = unit_length(x, dim=1)
         weights = self.assignment(x).flatten(2).softmax(dim=1)  # [B, K, H * W]
         sums = weights @ x.flatten(2).transpose(1, 2)  # [B, K, D]
         vlad = sums - weights.sum(dim=2, keepdim=True) * self.centroids
-        vlad = functional.normalize(vlad, dim=2)
-        return functional.normalize(vlad.flatten(1), dim=1)
+        vlad = unit_length(vlad, dim=2)
+        return unit_length(vlad.flatten(1), dim=1)
 
 
 class PlaceModel(nn.Module):
@@ -101,7 +105,7 @@ class PlaceModel(nn.Module):
         vlad = self.pool(self.backbone(x))
         if self.whitening is None:
             return vlad
-        return functional.normalize(self.whitening(vlad), dim=1)
+        return unit_length(self.whitening(vlad), dim=1)
 
 
 def save_model(

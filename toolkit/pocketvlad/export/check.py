@@ -1,0 +1,70 @@
+"""Is the program the model, and can the phone run it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pocketvlad.errors import ExportError
+from pocketvlad.model.preprocess import Preprocess, photo_tensor
+
+EXACT_COSINE = 0.9999
+_CUSTOM_OPS = ("pocketvlad::lut_linear.out", "pocketvlad::lut_conv2d.out", "pocketvlad::vlad_pool.out")
+
+
+@cache
+def phone_operators() -> frozenset[str]:
+    """Ops registered by the Android runtime the app ships, and by our own library."""
+    listing = json.loads(files("pocketvlad.android").joinpath("phone_ops.json").read_text())
+    return frozenset(listing["ops"]) | frozenset(_CUSTOM_OPS)
+
+
+def check_operators(operators: Sequence[str]) -> None:
+    """Refuse a program that calls an op the phone lacks.
+
+    Raises:
+        ExportError: naming the ops.
+    """
+    missing = [name for name in operators if name not in phone_operators()]
+    if missing:
+        raise ExportError(
+            "the phone runtime cannot run this program", found=f"ops it lacks: {', '.join(missing)}"
+        )
+
+
+def program_cosines(
+    describe: Callable[[np.ndarray], np.ndarray], model: nn.Module, photos: Sequence[Path], preprocess: Preprocess
+) -> np.ndarray:
+    """Cosine between the program's descriptor and the torch model's, float32 [photos].
+
+    Args:
+        describe: the program: float32 [3, H, W] -> unit descriptor float32 [N].
+        model: float32 [1, 3, H, W] -> [1, N].
+        photos: real photos.
+        preprocess: of both.
+    """
+    cosines = []
+    with torch.inference_mode():
+        for path in photos:
+            tensor = photo_tensor(path, preprocess)
+            expected = model(torch.from_numpy(tensor)[None])[0].numpy()
+            cosines.append(float(expected @ describe(tensor)))
+    return np.asarray(cosines, np.float32)
+
+
+def check_cosines(cosines: np.ndarray, least: float) -> None:
+    """Raises ExportError when a photo's cosine is below ``least`` or not a number."""
+    worst = float(cosines.min())
+    if not worst >= least:
+        raise ExportError(
+            "the program does not compute what the model does",
+            found=f"cosine {worst:.6f} on photo {int(cosines.argmin()) + 1} of {len(cosines)}",
+            allowed=f"at least {least}",
+        )

@@ -1,0 +1,110 @@
+"""From a model to an ExecuTorch program (.pte)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pocketvlad import artifact
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.errors import ExportError
+from pocketvlad.export.check import check_operators
+from pocketvlad.export.fold import fold
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.preprocess import Preprocess
+
+_CONSTANT_ALIGNMENT = 64  # bytes, of packed codes in the file: a cache line, an AVX-512 register
+
+
+def export_model(
+    model: PlaceModel | CompressedModel,
+    out: Path | str,
+    *,
+    preprocess: Preprocess | None = None,
+    fast: bool = True,
+    made_from: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> int:
+    """Write the program of a compressed model, or of an uncompressed one for comparison.
+
+    Args:
+        model: a compressed model becomes packed layers and lookup ops; a plain one XNNPACK float32.
+        out: the ``.pte``.
+        preprocess: another input size than the model's own.
+        fast: int8 activations and centroids (see :mod:`pocketvlad.lut.reference`), else exact float32.
+        made_from: provenance, stored for people.
+        force: overwrite ``out``.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        ExportError: torch or ExecuTorch refuse the model, or the phone runtime lacks one of its ops.
+    """
+    preprocess = preprocess or model.config.preprocess
+    module = fold(model, fast=fast) if isinstance(model, CompressedModel) else model
+    semantics = ("fast" if fast else "exact") if isinstance(model, CompressedModel) else "float32"
+    config = ModelConfig(**{**vars(model.config), "preprocess": preprocess})
+    constants = _constant_methods(module, config, semantics, made_from or {})
+    program = _lower(module, preprocess, constants)
+    check_operators(_operators(program))
+    with artifact.atomic_path(out, force=force) as temporary, open(temporary, "wb") as file:
+        program.write_to_file(file)
+    return Path(out).stat().st_size
+
+
+def _constant_methods(
+    module: nn.Module, config: ModelConfig, semantics: str, made_from: Mapping[str, Any]
+) -> dict[str, torch.Tensor]:
+    preprocess = config.preprocess
+    identity = {"config": config.to_json(), "semantics": semantics}
+    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+    fingerprint = bytes.fromhex(artifact.tensors_fingerprint(tensors, identity))
+    info = json.dumps({**identity, "made_from": dict(made_from), "versions": artifact.versions()})
+    return {
+        "pv_image_size": torch.tensor([preprocess.height, preprocess.width]),
+        "pv_mean": torch.tensor(preprocess.mean, dtype=torch.float32),
+        "pv_std": torch.tensor(preprocess.std, dtype=torch.float32),
+        "pv_dim": torch.tensor([config.descriptor_dim]),
+        "pv_fingerprint": torch.frombuffer(bytearray(fingerprint), dtype=torch.uint8),
+        "pv_info": torch.frombuffer(bytearray(info.encode()), dtype=torch.uint8),
+    }
+
+
+def _lower(module: nn.Module, preprocess: Preprocess, constants: dict[str, torch.Tensor]):
+    """torch module -> ExecutorchProgramManager; what XNNPACK cannot take stays on portable or lookup ops."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+
+    example = torch.zeros(1, 3, preprocess.height, preprocess.width)
+    try:
+        with torch.no_grad():
+            exported = torch.export.export(module.eval(), (example,), strict=False)
+            edge = to_edge_transform_and_lower(
+                exported,
+                partitioner=[XnnpackPartitioner()],
+                constant_methods=constants,
+                compile_config=EdgeCompileConfig(_check_ir_validity=False),
+            )
+            return edge.to_executorch(
+                ExecutorchBackendConfig(constant_tensor_alignment=_CONSTANT_ALIGNMENT)
+            )
+    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
+        raise ExportError("the model cannot be exported", found=str(error).splitlines()[0]) from error
+
+
+def _operators(program) -> list[str]:
+    """``namespace::name.overload`` of every op the program's methods call outside delegates."""
+    found = {
+        f"{op.name}.{op.overload}" if op.overload else op.name
+        for plan in program.executorch_program.execution_plan
+        for op in plan.operators
+    }
+    return sorted(found)
+
+

@@ -1,0 +1,85 @@
+"""Runs a program (.pte) on this machine through ExecuTorch's own runtime, memory-mapped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pocketvlad.errors import ArtifactError
+from pocketvlad.lut.native import register_executorch_ops
+from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
+
+
+@dataclass(frozen=True)
+class ProgramInfo:
+    """What a program says of itself.
+
+    Attributes:
+        preprocess: from a photo to its input.
+        dim: of its descriptors.
+        fingerprint: 32 bytes that name the describing model; an index carries the same.
+        details: JSON written at export, for people and reports.
+    """
+
+    preprocess: Preprocess
+    dim: int
+    fingerprint: bytes
+    details: dict[str, Any]
+
+
+class ProgramRunner:
+    """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time."""
+
+    def __init__(self, path: Path | str, *, threads: int | None = None):
+        """Load ``path``; the packed weights stay in the file mapping.
+
+        Raises:
+            ArtifactError: not a program, damaged, or not one of ours.
+        """
+        from executorch.extension.pybindings import portable_lib
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ArtifactError(f"{path} does not exist")
+        register_executorch_ops()
+        if threads is not None:
+            portable_lib._unsafe_reset_threadpool(threads)
+        try:
+            self._module = portable_lib._load_for_executorch(str(self.path))
+        except RuntimeError as error:
+            raise ArtifactError(f"{path} is not a program this runtime can load", found=str(error)) from error
+        if "forward" not in self._module.method_names() or "pv_dim" not in self._module.method_names():
+            raise ArtifactError(f"{path} is not a program of pocketvlad", do="run `pocketvlad export`")
+
+    @cached_property
+    def info(self) -> ProgramInfo:
+        height, width = (int(v) for v in self._constant("pv_image_size"))
+        mean = tuple(float(v) for v in self._constant("pv_mean"))
+        std = tuple(float(v) for v in self._constant("pv_std"))
+        return ProgramInfo(
+            Preprocess(height, width, mean, std),
+            int(self._constant("pv_dim")[0]),
+            self._constant("pv_fingerprint").tobytes(),
+            json.loads(self._constant("pv_info").tobytes()),
+        )
+
+    def _constant(self, name: str) -> np.ndarray:
+        return self._module.run_method(name, ())[0].numpy()
+
+    def describe(self, photo: DecodedPhoto | Path) -> np.ndarray:
+        """One photo -> unit descriptor float32 [dim].
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        return self.describe_tensor(photo_tensor(photo, self.info.preprocess))
+
+    def describe_tensor(self, tensor: np.ndarray) -> np.ndarray:
+        """A preprocessed photo, float32 [3, H, W] -> unit descriptor float32 [dim]."""
+        return self._module.forward((torch.from_numpy(tensor)[None],))[0].numpy()[0].copy()
