@@ -1,0 +1,45 @@
+# make demo   the whole way on the embedded street scenes, into out/demo/
+# make test   every test, after installing what they need where apt may be used
+# make bench  side-by-side tables and out/bench/bench.json
+# make lint   ruff and mypy
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench lint clean machine
+
+demo: $(VENV)/.installed
+	$(BIN)/pocketvlad run calibration/recipes/demo.toml --out out/demo
+
+test: $(VENV)/.installed-dev machine
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python toolkit/bench
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+machine:
+	@sh tests/machine.sh
+
+$(BIN)/python:
+	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++ (or xcode-select --install)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+clean:
+	rm -rf out build dist

@@ -1,0 +1,56 @@
+"""Resumable stages: a stage whose inputs and outputs have not changed is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketvlad import artifact
+
+_LOG = "stages.json"
+
+
+class StageLog:
+    """What each finished stage of an output folder was made from, kept in ``stages.json``."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._path = folder / _LOG
+        self._entries: dict[str, Any] = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            entries = json.loads(self._path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}  # a first run, or a log that cannot be trusted: every stage runs
+        return entries if isinstance(entries, dict) else {}
+
+    def run(
+        self, name: str, inputs: dict[str, Any], outputs: Sequence[Path], body: Callable[[], dict[str, Any]]
+    ) -> tuple[dict[str, Any], bool]:
+        """Run ``body`` unless it ran before on equal ``inputs`` and its ``outputs`` are still what it wrote.
+
+        Args:
+            name: of the stage.
+            inputs: JSON values that decide the result: options, hashes of files.
+            outputs: files ``body`` writes.
+            body: returns JSON-able figures.
+
+        Returns:
+            The figures, and whether ``body`` ran now.
+        """
+        key = hashlib.sha256(json.dumps([inputs, artifact.versions()], sort_keys=True).encode()).hexdigest()
+        entry = self._entries.get(name)
+        if entry and entry["key"] == key and entry["outputs"] == _hashes(outputs):
+            return entry["figures"], False
+        figures = body()
+        self._entries[name] = {"key": key, "outputs": _hashes(outputs), "figures": figures}
+        artifact.write_json(self._path, self._entries, force=True)
+        return figures, True
+
+
+def _hashes(paths: Sequence[Path]) -> dict[str, str | None]:
+    return {path.name: artifact.file_sha256(path) if path.is_file() else None for path in paths}
