@@ -1,0 +1,32 @@
+/* From decoded pixels to the model's input: EXIF rotation, antialiased resize, normalisation.
+ * One function for the workstation and the phone, so that both see the same numbers. */
+#ifndef POCKETVLAD_PREPROCESS_H
+#define POCKETVLAD_PREPROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  PV_PREPROCESS_OK = 0,
+  PV_PREPROCESS_ARGUMENT = -1, /* a size, channel count or orientation out of range */
+  PV_PREPROCESS_MEMORY = -2,   /* the scratch rows could not be allocated */
+};
+
+/* pixels: uint8, rows of `row_stride` bytes, `channels` interleaved (3 RGB or 4 RGBX), as decoded.
+ * orientation: EXIF tag 274, 1..8; the upright image is what gets resized.
+ * Resize: exact stretch to out_height x out_width with a triangle filter whose support grows with the
+ * reduction (Pillow's BILINEAR), float32 throughout, no rounding between the passes.
+ * out: float32 [3, out_height, out_width] = (value / 255 - mean) / std.
+ * Scratch: a ring of horizontally resized rows, about 3 * out_width * (support + 2) floats. */
+int pv_preprocess(const uint8_t* pixels, int width, int height, size_t row_stride, int channels,
+                  int orientation, int out_height, int out_width, const float mean[3], const float std[3],
+                  float* out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
