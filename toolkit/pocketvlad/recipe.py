@@ -1,0 +1,188 @@
+"""Compression recipes: frozen, versioned dataclasses read from TOML. Every option is checked here."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pocketvlad.errors import RecipeError
+from pocketvlad.resources import resource_dir
+
+VERSION = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LayerRecipe:
+    """How one layer is pruned and quantized.
+
+    Attributes:
+        bits: of a code, 1 to 8.
+        codebook: ``kmeans`` (non-uniform) or ``uniform``.
+        threshold: weights with ``|w| < threshold`` are pruned, as in the paper; 0 prunes nothing.
+        sparsity: instead of a threshold, the fraction of the layer's smallest weights to prune.
+        layout: ``dense``, ``sparse`` (mask and survivors) or ``auto`` (the smaller).
+        row_scale: ``none`` or ``rms``: rows divided by their root mean square before the codebook.
+        rows_per_codebook: output rows that share a codebook; 0: the whole tensor has one, as in the paper.
+        pin_zero: one centroid is exactly 0 even where nothing is pruned.
+        calibrate: ``none``; ``moments`` (weight the centroids by the inputs' second moments and correct the
+            bias); ``gptq`` (also compensate each assignment's error in the weights still to come).
+    """
+
+    bits: int = 8
+    codebook: str = "kmeans"
+    threshold: float = 0.0
+    sparsity: float = 0.0
+    layout: str = "auto"
+    row_scale: str = "none"
+    rows_per_codebook: int = 0
+    pin_zero: bool = True
+    calibrate: str = "none"
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """Overrides for the layers whose name matches a glob, for example ``backbone.*`` or ``whitening``."""
+
+    match: str
+    bits: int | None = None
+    codebook: str | None = None
+    threshold: float | None = None
+    sparsity: float | None = None
+    layout: str | None = None
+    row_scale: str | None = None
+    rows_per_codebook: int | None = None
+    pin_zero: bool | None = None
+    calibrate: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe: defaults for every layer and rules that override them, later rules last."""
+
+    version: int
+    name: str
+    description: str = ""
+    layer: LayerRecipe = field(default_factory=LayerRecipe)
+    rule: tuple[LayerRule, ...] = ()
+
+    def for_layer(self, name: str) -> LayerRecipe:
+        """The options of the layer ``name``."""
+        options = dataclasses.asdict(self.layer)
+        for rule in self.rule:
+            if fnmatchcase(name, rule.match):
+                overrides = dataclasses.asdict(rule)
+                options |= {k: v for k, v in overrides.items() if k != "match" and v is not None}
+        return LayerRecipe(**options)
+
+    @property
+    def needs_photos(self) -> bool:
+        """Whether some layer calibrates on photos."""
+        return self.layer.calibrate != "none" or any(r.calibrate not in (None, "none") for r in self.rule)
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A shipped recipe by name, or a TOML file by path.
+
+    Raises:
+        RecipeError: unknown name, not TOML, an unknown key, a wrong type or a value out of range.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = resource_dir("calibration") / "recipes" / f"{name}.toml"
+        if not path.is_file():
+            raise RecipeError("unknown recipe", found=repr(str(name)), allowed=", ".join(shipped_recipes()))
+    recipe = from_table(Recipe, read_toml(path), str(path))
+    check_recipe(recipe, str(path))
+    return recipe
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with pocketvlad (files that are plans have a [photos] table)."""
+    folder = resource_dir("calibration") / "recipes"
+    return sorted(path.stem for path in folder.glob("*.toml") if "photos" not in read_toml(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a table; RecipeError when it is missing or not TOML."""
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecipeError(f"{path} does not exist") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path} is not TOML", found=str(error)) from error
+
+
+def check_recipe(recipe: Recipe, where: str) -> None:
+    """Every value within its range, for the defaults and for what each rule makes of them."""
+    require(recipe.version == VERSION, where, "version", recipe.version, VERSION)
+    for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
+        require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")
+        require(0 <= layer.sparsity < 1, where, "sparsity", layer.sparsity, "0 up to but not 1")
+        require(layer.threshold >= 0, where, "threshold", layer.threshold, "0 or more")
+        require(not (layer.threshold and layer.sparsity), where, "threshold with sparsity", "both", "one of them")
+        require(layer.rows_per_codebook >= 0, where, "rows_per_codebook", layer.rows_per_codebook, "0 or more")
+        one_of(where, "codebook", layer.codebook, ("kmeans", "uniform"))
+        one_of(where, "layout", layer.layout, ("auto", "dense", "sparse"))
+        one_of(where, "row_scale", layer.row_scale, ("none", "rms"))
+        one_of(where, "calibrate", layer.calibrate, ("none", "moments", "gptq"))
+
+
+def _applied(layer: LayerRecipe, rule: LayerRule) -> LayerRecipe:
+    overrides = {k: v for k, v in dataclasses.asdict(rule).items() if k != "match" and v is not None}
+    return dataclasses.replace(layer, **overrides)
+
+
+def require(holds: bool, where: str, key: str, found: object, allowed: object) -> None:
+    """RecipeError unless ``holds``."""
+    if not holds:
+        raise RecipeError(f"{where}: {key} is not allowed", found=found, allowed=allowed)
+
+
+def one_of(where: str, key: str, value: object, allowed: tuple[object, ...]) -> None:
+    """RecipeError unless ``value`` is one of ``allowed``."""
+    require(value in allowed, where, key, repr(value), ", ".join(map(str, allowed)))
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """A dataclass from a TOML table, nested tables and lists of tables included.
+
+    Raises:
+        RecipeError: an unknown key (with the nearest known one), a missing key or a wrong type.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            do = f"did you mean {near[0]!r}?" if near else None
+            raise RecipeError(f"{where}: unknown key {key!r}", allowed=", ".join(fields), do=do)
+    for name, f in fields.items():
+        optional = f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+        if name not in table and not optional:
+            raise RecipeError(f"{where}: key {name!r} is missing")
+    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_table(typing.cast(type, hint), value, where)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(typing.get_args(hint)[0], item, where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise RecipeError(f"{where} has a wrong type", found=repr(value), allowed=name)
