@@ -1,0 +1,74 @@
+"""Descriptors of photo collections, in memory and in hloc's HDF5 layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from pocketvlad.artifact import atomic_path
+from pocketvlad.dataset.types import Dataset
+from pocketvlad.errors import ArtifactError, PhotoError
+
+DATASET = "global_descriptor"  # hloc's name
+Progress = Callable[[int, int], None]
+
+
+def describe_photos(
+    describe: Callable[[Path], np.ndarray], dataset: Dataset, *, progress: Progress | None = None
+) -> tuple[np.ndarray, Dataset, list[str]]:
+    """Describe every photo; unreadable ones are skipped.
+
+    Args:
+        describe: path -> unit descriptor float32 [dim].
+        dataset: n photos.
+        progress: called with photos done and n.
+
+    Returns:
+        float32 [m, dim], the dataset of the m readable photos, and one line for each photo skipped.
+
+    Raises:
+        PhotoError: none could be read.
+    """
+    rows, kept, skipped = [], [], []
+    for i, photo in enumerate(dataset.photos):
+        try:
+            rows.append(describe(photo.path))
+            kept.append(i)
+        except PhotoError as error:
+            skipped.append(str(error))
+        if progress is not None:
+            progress(i + 1, len(dataset.photos))
+    if not rows:
+        raise PhotoError(f"no photo of {dataset.name} could be read", found=skipped[0] if skipped else "none")
+    readable = dataset if len(kept) == len(dataset.photos) else dataset.subset(kept)
+    readable = replace(readable, skipped=(*dataset.skipped, *skipped))
+    return np.stack(rows), readable, skipped
+
+
+def write_descriptors(out: Path | str, names: Sequence[str], descriptors: np.ndarray, *, force: bool = False) -> None:
+    """One HDF5 group per photo with a dataset ``global_descriptor`` float32 [dim], as hloc writes them."""
+    with atomic_path(out, force=force) as temporary, h5py.File(temporary, "w") as file:
+        for name, descriptor in zip(names, descriptors, strict=True):
+            file.create_group(name).create_dataset(DATASET, data=descriptor)
+
+
+def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
+    """Descriptors of an hloc feature file by photo name; ArtifactError when it is not one."""
+    found: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and name.endswith(f"/{DATASET}"):
+            found[name.removesuffix(f"/{DATASET}")] = item[()].astype(np.float32)
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise ArtifactError(f"{path} is not a readable HDF5 file", found=str(error)) from error
+    if not found:
+        raise ArtifactError(f"{path} holds no {DATASET!r}", allowed="an hloc global-feature file")
+    return found
