@@ -1,1 +1,17 @@
 """The place index and cosine search."""
+
+from pocketvlad.index.build import add_to_index, build_index, require_fingerprint, suggest_threshold
+from pocketvlad.index.format import Entry, PlaceIndex, open_index, write_index
+from pocketvlad.index.search import search_index
+
+__all__ = [
+    "Entry",
+    "PlaceIndex",
+    "add_to_index",
+    "build_index",
+    "open_index",
+    "require_fingerprint",
+    "search_index",
+    "suggest_threshold",
+    "write_index",
+]

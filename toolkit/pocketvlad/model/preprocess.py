@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pocketvlad.errors import PhotoError
-from pocketvlad.lut.native import preprocess_pixels
+from pocketvlad.lut import native
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -110,10 +111,36 @@ def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np
         PhotoError: as :func:`load_photo`.
     """
     decoded = photo if isinstance(photo, DecodedPhoto) else load_photo(photo)
-    return preprocess_pixels(
-        decoded.pixels,
-        decoded.orientation,
-        (preprocess.height, preprocess.width),
-        preprocess.mean,
-        preprocess.std,
+    return preprocess_pixels(decoded.pixels, decoded.orientation, preprocess)
+
+
+def preprocess_pixels(pixels: np.ndarray, orientation: int, preprocess: Preprocess) -> np.ndarray:
+    """``pv_preprocess`` of the C core: uint8 [H, W, 3 or 4] -> float32 [3, height, width].
+
+    Raises:
+        PhotoError: sizes, channels or orientation the C function refuses.
+    """
+    pixels = np.ascontiguousarray(pixels, np.uint8)
+    height, width, channels = pixels.shape
+    out = np.empty((3, preprocess.height, preprocess.width), np.float32)
+    triple = ctypes.c_float * 3
+    status = native.core().pv_preprocess(
+        ctypes.c_void_p(pixels.ctypes.data),
+        width,
+        height,
+        ctypes.c_size_t(width * channels),
+        channels,
+        orientation,
+        preprocess.height,
+        preprocess.width,
+        triple(*preprocess.mean),
+        triple(*preprocess.std),
+        ctypes.c_void_p(out.ctypes.data),
     )
+    if status:
+        raise PhotoError(
+            "a photo cannot be preprocessed",
+            found=f"{width}x{height}x{channels}, orientation {orientation}, code {status}",
+            allowed="3 or 4 channels, orientation 1 to 8",
+        )
+    return out
