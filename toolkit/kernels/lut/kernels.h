@@ -1,0 +1,159 @@
+/* What an instruction set supplies, and the helpers every part of lut/ shares. Internal. */
+#ifndef POCKETVLAD_LUT_KERNELS_H
+#define POCKETVLAD_LUT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lut.h"
+
+#define PV_INLINE static inline __attribute__((always_inline))
+
+/* Functions that follow may use these instructions; the caller has checked the machine. */
+#define PV_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define PV_TARGET_BEGIN(features) \
+  PV_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define PV_TARGET_END _Pragma("clang attribute pop")
+#else
+#define PV_TARGET_BEGIN(features) _Pragma("GCC push_options") PV_PRAGMA(GCC target(features))
+#define PV_TARGET_END _Pragma("GCC pop_options")
+#endif
+
+/* Dense rows of packed codes that share a codebook, against padded activation rows. */
+typedef struct pv_dot {
+  const uint8_t* packed;
+  size_t row_bytes; /* from row to row */
+  int32_t rows, blocks, bits;
+  int32_t grid;           /* 8-bit codes that are int8 weights with the top bit flipped */
+  const int8_t* levels;   /* [256] int8 centroids (gemv_i8) */
+  const float* codebook;  /* [1 << bits] (gemv_f32) */
+  const int8_t* x8;       /* [batch, x_stride], in -127..127, x_stride >= 128 * blocks, zero past the columns */
+  const float* x;         /* the same in float32 (gemv_f32) */
+  size_t x_stride;
+  int32_t batch;
+} pv_dot;
+
+enum { PV_TILE_ROWS = 8, PV_TILE_PIXELS = 64 }; /* of a convolution tile: output channels, at most output pixels */
+
+/* acc[row, pixel] = sum_k panel[k, row] * x[offsets[k] + pixel]; acc rows lie PV_TILE_PIXELS apart.
+ * In gemm_i8 a step k is 4 input channels: panel [steps, PV_TILE_ROWS, 4], x [.., pixel, 4]. */
+typedef struct pv_gemm {
+  const void* x;
+  const int32_t* offsets; /* [steps], in pixels */
+  const void* panel;
+  int32_t steps;
+  int32_t vectors; /* of `lanes` pixels, 1..max_vectors */
+  int32_t rows;    /* gemm_f32 may skip the rows from here on; the panel has PV_TILE_ROWS of them all the same */
+  void* acc;
+} pv_gemm;
+
+/* y[i] = activation((value[i] - zero) * scale + bias). */
+typedef struct pv_finish {
+  float scale, bias;
+  int32_t zero, activation;
+} pv_finish;
+
+typedef struct pv_kernels {
+  const char* name;
+  int (*supported)(void);
+  int32_t lanes, max_vectors; /* pixels per vector, vectors per convolution tile */
+  uint8_t zero;               /* the byte of activation 0 in gemm_i8: 0 (int8) or 128 (uint8) */
+  float (*max_abs)(const float* x, size_t n);
+  /* q[i] = clamp(rint(x[i] * inverse), -127, 127) */
+  void (*quantize)(const float* x, size_t n, float inverse, int8_t* q);
+  /* four channels side by side, dst [n, 4]; a NULL channel is 0 */
+  void (*quantize4)(const float* const x[4], size_t n, float inverse, uint8_t* dst);
+  /* out[i] = table[code i] for 128 * blocks codes */
+  void (*decode)(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
+  /* sums int32 or float32 [rows, batch] */
+  void (*gemv_i8)(const pv_dot* dot, int32_t* sums);
+  void (*gemv_f32)(const pv_dot* dot, float* sums);
+  /* the x whose bit is 1, side by side; returns how many; n is a multiple of 128, out has room for n + 64 */
+  size_t (*compress_i8)(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out);
+  size_t (*compress_f32)(const float* x, const uint8_t* bitmap, size_t n, float* out);
+  void (*gemm_i8)(const pv_gemm* gemm);
+  void (*gemm_f32)(const pv_gemm* gemm);
+  void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
+  void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
+} pv_kernels;
+
+const pv_kernels* pv_active(void);
+
+#define PV_KERNELS(isa) extern const pv_kernels pv_kernels_##isa;
+#include "kernels.inc"
+#undef PV_KERNELS
+
+/* Scalar bodies, also the tails and the rare cases of the others. */
+float pv_scalar_max_abs(const float* x, size_t n);
+void pv_scalar_quantize(const float* x, size_t n, float inverse, int8_t* q);
+void pv_scalar_quantize4(const float* const x[4], size_t n, float inverse, uint8_t zero, uint8_t* dst);
+void pv_scalar_decode(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
+void pv_scalar_gemv_f32(const pv_dot* dot, float* sums);
+size_t pv_scalar_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out);
+size_t pv_scalar_compress_f32(const float* x, const uint8_t* bitmap, size_t n, float* out);
+void pv_scalar_finish_i32(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
+void pv_scalar_finish_f32(const float* acc, size_t n, const pv_finish* finish, float* y);
+
+extern const uint8_t pv_identity[256]; /* the table that decodes a code to itself */
+
+PV_INLINE size_t pv_blocks(size_t codes) { return (codes + PV_BLOCK - 1) / PV_BLOCK; }
+PV_INLINE size_t pv_round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
+PV_INLINE int32_t pv_min(int32_t a, int32_t b) { return a < b ? a : b; }
+
+/* Scratch handed in by callers has any alignment; ours starts at the next cache line. */
+enum { PV_LINE = 64 };
+PV_INLINE uint8_t* pv_align(const void* p) {
+  return (uint8_t*)(((uintptr_t)p + PV_LINE - 1) & ~(uintptr_t)(PV_LINE - 1));
+}
+
+PV_INLINE uint64_t pv_load64(const uint8_t* p) {
+  uint64_t v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/* Code `i` of a block; the planes are those of packing.py. */
+PV_INLINE unsigned pv_code(const uint8_t* block, int bits, int i) {
+  if (bits == 8) return block[i];
+  unsigned code = 0;
+  int shift = 0;
+  if (bits & 4) {
+    code = (unsigned)(block[i % 64] >> (4 * (i / 64))) & 15u;
+    block += 64;
+    shift = 4;
+  }
+  if (bits & 2) {
+    code |= ((unsigned)(block[i % 32] >> (2 * (i / 32))) & 3u) << shift;
+    block += 32;
+    shift += 2;
+  }
+  if (bits & 1) code |= ((unsigned)(block[i % 16] >> (i / 16)) & 1u) << shift;
+  return code;
+}
+
+/* layer.c: what a layer's codebook is to the kernels. */
+typedef struct pv_levels {
+  int8_t level[256]; /* int8 centroids */
+  float scale;       /* of one level; 0 for an all-zero codebook */
+  int32_t grid;      /* level[i] == max(i - 128, -127) for 8 bits: the codes are the weights */
+} pv_levels;
+void pv_quantize_codebook(const pv_lut* lut, int32_t group, pv_levels* out);
+int32_t pv_rows_per_group(const pv_lut* lut);
+float pv_activation_inverse(float largest);
+
+/* flat.c: a range of rows of a flat layer, decoded. */
+typedef struct pv_flat {
+  const pv_lut* lut;
+  size_t block;     /* sparse: the bitmap block that `survivors` counts up to */
+  size_t survivors; /* before it */
+} pv_flat;
+void pv_flat_open(pv_flat* flat, const pv_lut* lut);
+/* Weights [first, first + count): table[code], 0 for pruned ones. `out` has room for count + 256 bytes. Returns where in
+ * `out` the first weight lies (below 128), or an error. Fastest when `first` ascends from call to call. */
+int pv_flat_decode(pv_flat* flat, size_t first, size_t count, const uint8_t table[256], uint8_t* out);
+/* The same in float32, codebook [1 << bits]; `out` has room for count + 256 values. */
+int pv_flat_decode_f32(pv_flat* flat, size_t first, size_t count, const float* codebook, float* out);
+
+#endif

@@ -1,0 +1,56 @@
+/* What all ops share: checks of a layer, its codebook as int8, the names of errors. */
+#include <math.h>
+
+#include "kernels.h"
+
+const char* pv_error_text(int error) {
+  switch (error) {
+    case PV_OK: return "ok";
+    case PV_ERROR_BITS: return "bits per code must be 1 to 8";
+    case PV_ERROR_SHAPE: return "the layer's shape is not one these kernels take";
+    case PV_ERROR_PACKED: return "the packed bytes are fewer than the shape needs";
+    case PV_ERROR_OFFSETS: return "the row offsets descend, are unaligned or leave the packed bytes";
+    case PV_ERROR_SURVIVORS: return "a bitmap has more survivors than codes follow it";
+    case PV_ERROR_RANGE: return "the row range leaves the layer";
+    case PV_ERROR_ACTIVATION: return "activation must be 0 (none), 1 (ReLU) or 2 (ReLU6)";
+    default: return "unknown error";
+  }
+}
+
+int32_t pv_rows_per_group(const pv_lut* lut) { return (lut->rows + lut->groups - 1) / lut->groups; }
+
+/* 127 / max|x|: what takes activations onto int8; 0 for an all-zero image. */
+float pv_activation_inverse(float largest) { return largest > 0 ? 127.0f / largest : 0.0f; }
+
+static int check_bytes(const pv_lut* lut) {
+  const size_t codes = lut->flat ? (size_t)lut->rows * (size_t)lut->cols : (size_t)lut->cols;
+  const size_t blocks = pv_blocks(codes), rows = lut->flat ? 1 : (size_t)lut->rows;
+  if (lut->sparse && lut->flat) return lut->packed_bytes >= 16 * blocks ? PV_OK : PV_ERROR_PACKED;
+  if (!lut->sparse) return lut->packed_bytes >= rows * blocks * 16 * (size_t)lut->bits ? PV_OK : PV_ERROR_PACKED;
+  if (!lut->row_offsets) return PV_ERROR_OFFSETS;
+  for (size_t r = 0; r < rows; r++) {
+    const int64_t begin = lut->row_offsets[r], end = lut->row_offsets[r + 1];
+    if (begin < 0 || begin % 16 || end < begin || (size_t)end > lut->packed_bytes) return PV_ERROR_OFFSETS;
+    if ((size_t)(end - begin) < 16 * blocks) return PV_ERROR_PACKED;
+  }
+  return PV_OK;
+}
+
+int pv_lut_check(const pv_lut* lut) {
+  if (lut->bits < 1 || lut->bits > 8) return PV_ERROR_BITS;
+  if (lut->activation < PV_NONE || lut->activation > PV_RELU6) return PV_ERROR_ACTIVATION;
+  if (lut->rows < 1 || lut->cols < 1 || lut->cols > PV_MAX_COLS) return PV_ERROR_SHAPE;
+  if (lut->groups < 1 || lut->groups > lut->rows) return PV_ERROR_SHAPE;
+  return check_bytes(lut);
+}
+
+void pv_quantize_codebook(const pv_lut* lut, int32_t group, pv_levels* out) {
+  const size_t size = (size_t)1 << lut->bits;
+  const float* codebook = lut->codebook + (size_t)group * size;
+  const float largest = pv_scalar_max_abs(codebook, size);
+  memset(out, 0, sizeof *out);
+  out->scale = largest / 127.0f;
+  pv_scalar_quantize(codebook, size, pv_activation_inverse(largest), out->level);
+  out->grid = lut->bits == 8;
+  for (int i = 0; i < 256 && out->grid; i++) out->grid = out->level[i] == (i ? i - 128 : -127);
+}

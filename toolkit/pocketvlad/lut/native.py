@@ -1,0 +1,259 @@
+"""The C kernels from Python: the loaded libraries and NumPy-friendly calls.
+
+The calls check nothing that the C core does not check; they are what tests, benchmarks and NumPy users need.
+Programs and modules reach the same kernels through the ops of :mod:`pocketvlad.lut.ops`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache
+
+import numpy as np
+
+from pocketvlad.errors import KernelError
+from pocketvlad.lut import build
+from pocketvlad.lut.tensor import FLAT, LutTensor
+
+_P, _I32, _I64, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t
+_register_lock = threading.Lock()
+
+
+class CLut(ctypes.Structure):
+    """``pv_lut`` of lut.h."""
+
+    _fields_ = [
+        ("packed", _P),
+        ("packed_bytes", _SIZE),
+        ("row_offsets", _P),
+        ("codebook", _P),
+        ("row_scale", _P),
+        ("bias", _P),
+        *[(name, _I32) for name in ("bits", "groups", "rows", "cols", "sparse", "flat", "activation")],
+    ]
+
+
+class CConv(ctypes.Structure):
+    """``pv_conv`` of lut.h."""
+
+    _fields_ = [
+        *[(name, _I32) for name in ("channels", "height", "width")],
+        *[(name, _I32 * 2) for name in ("kernel", "stride", "padding", "dilation")],
+        ("groups", _I32),
+    ]
+
+
+class CVlad(ctypes.Structure):
+    """``pv_vlad`` of lut.h."""
+
+    _fields_ = [
+        ("centroids", _P),
+        ("centroid_scale", _P),
+        *[(name, _I32) for name in ("clusters", "dims", "locations")],
+    ]
+
+
+_LUT, _CONV, _VLAD = ctypes.POINTER(CLut), ctypes.POINTER(CConv), ctypes.POINTER(CVlad)
+_SIGNATURES: dict[str, tuple[object, list[object]]] = {
+    "pv_isa": (ctypes.c_char_p, []),
+    "pv_isa_name": (ctypes.c_char_p, [ctypes.c_int]),
+    "pv_force_isa": (ctypes.c_int, [ctypes.c_char_p]),
+    "pv_error_text": (ctypes.c_char_p, [ctypes.c_int]),
+    "pv_lut_check": (ctypes.c_int, [_LUT]),
+    "pv_lut_linear_scratch_bytes": (_SIZE, [_LUT, _I64, ctypes.c_int]),
+    "pv_lut_linear_worker_bytes": (_SIZE, [_LUT]),
+    "pv_lut_linear_prepare": (ctypes.c_int, [_LUT, _P, _I64, ctypes.c_int, _P]),
+    "pv_lut_linear_rows": (ctypes.c_int, [_LUT, _I64, ctypes.c_int, _P, _P, _P, _I32, _I32]),
+    "pv_conv_check": (ctypes.c_int, [_LUT, _CONV]),
+    "pv_conv_out_size": (None, [_CONV, _I32 * 2]),
+    "pv_lut_conv2d_scratch_bytes": (_SIZE, [_LUT, _CONV, ctypes.c_int]),
+    "pv_lut_conv2d_worker_bytes": (_SIZE, [_LUT, _CONV, ctypes.c_int]),
+    "pv_lut_conv2d_prepare": (ctypes.c_int, [_LUT, _CONV, _P, ctypes.c_int, _P]),
+    "pv_lut_conv2d_rows": (ctypes.c_int, [_LUT, _CONV, ctypes.c_int, _P, _P, _P, _I32, _I32]),
+    "pv_vlad_check": (ctypes.c_int, [_LUT, _VLAD]),
+    "pv_vlad_pool_scratch_bytes": (_SIZE, [_LUT, _VLAD, ctypes.c_int]),
+    "pv_vlad_pool": (ctypes.c_int, [_LUT, _VLAD, _P, ctypes.c_int, _P, _P]),
+}
+
+
+def declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Give the functions of lut.h their argument and result types."""
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@cache
+def core() -> ctypes.CDLL:
+    """The C core, compiled if need be.
+
+    Raises:
+        MissingToolError: no compiler.
+        KernelError: the core does not compile.
+    """
+    return declare(ctypes.CDLL(str(build.core_library())))
+
+
+def _registered(library: ctypes.CDLL) -> None:
+    ctypes.c_int.in_dll(library, "pv_registered")
+
+
+@cache
+def _executorch_ops() -> ctypes.CDLL:
+    """Loads the ops into the runtime; a second registration would abort the process, hence the cache."""
+    from executorch.extension.pybindings import portable_lib
+
+    registered = set(portable_lib._get_operator_names())
+    if "pocketvlad::lut_linear.out" in registered:
+        raise KernelError("another library has registered pocketvlad's ops already")
+    return ctypes.CDLL(str(build.executorch_library()))
+
+
+def register_executorch_ops() -> None:
+    """Make the lookup ops known to ExecuTorch's runtime in this process; later calls do nothing.
+
+    Raises:
+        MissingToolError: no compiler.
+        KernelError: the adapter does not compile, or the ops were registered by someone else.
+    """
+    with _register_lock:
+        _executorch_ops()
+
+
+@cache
+def register_aten_ops() -> None:
+    """Let the torch ops run on these kernels on the CPU; later calls do nothing."""
+    import torch
+
+    from pocketvlad.lut import ops  # noqa: F401  the schemas come first
+
+    torch.ops.load_library(str(build.aten_library()))
+
+
+def isa_names() -> list[str]:
+    """Instruction sets compiled in, best first."""
+    names: list[str] = []
+    while (name := core().pv_isa_name(len(names))) is not None:
+        names.append(name.decode())
+    return names
+
+
+def isa() -> str:
+    """The instruction set in use."""
+    return core().pv_isa().decode()
+
+
+def force_isa(name: str | None) -> bool:
+    """Use one instruction set (None: the best again); false if this machine lacks it."""
+    return core().pv_force_isa(None if name is None else name.encode()) == 0
+
+
+def check(error: int) -> None:
+    """Raise the KernelError that a negative result of the core stands for."""
+    if error:
+        raise KernelError("a lookup kernel refuses its arguments", found=core().pv_error_text(error).decode())
+
+
+def _pointer(array: np.ndarray | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def c_lut(lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0, *, flat: bool | None = None) -> CLut:
+    """The C view of a layer; it owns copies of what is not contiguous, the packed bytes stay where they are."""
+    packed = np.ascontiguousarray(lut.packed.packed)
+    codebook = np.ascontiguousarray(lut.codebook)
+    offsets = lut.packed.row_offsets
+    view = CLut(
+        _pointer(packed),
+        packed.nbytes,
+        _pointer(offsets),
+        _pointer(codebook),
+        _pointer(lut.row_scale),
+        _pointer(bias),
+        lut.bits,
+        lut.groups,
+        lut.rows,
+        lut.columns,
+        lut.mask is not None,
+        lut.layout == FLAT if flat is None else flat,
+        activation,
+    )
+    view.kept = (packed, codebook, offsets, lut.row_scale, bias)  # type: ignore[attr-defined]
+    return view
+
+
+def lut_linear(
+    x: np.ndarray, lut: LutTensor, bias: np.ndarray | None = None, *, fast: bool = False, activation: int = 0
+) -> np.ndarray:
+    """:func:`pocketvlad.lut.reference.lut_linear` by the kernels: float32 [B, I] -> float32 [B, O]."""
+    x = np.ascontiguousarray(x, np.float32)
+    view, library = c_lut(lut, bias, activation), core()
+    scratch = np.empty(library.pv_lut_linear_scratch_bytes(view, len(x), fast), np.uint8)
+    worker = np.empty(library.pv_lut_linear_worker_bytes(view), np.uint8)
+    y = np.empty((len(x), lut.rows), np.float32)
+    check(library.pv_lut_linear_prepare(view, _pointer(x), len(x), fast, _pointer(scratch)))
+    check(
+        library.pv_lut_linear_rows(
+            view, len(x), fast, _pointer(scratch), _pointer(worker), _pointer(y), 0, lut.rows
+        )
+    )
+    return y
+
+
+def lut_conv2d(
+    x: np.ndarray,
+    lut: LutTensor,
+    bias: np.ndarray | None = None,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    fast: bool = False,
+    activation: int = 0,
+) -> np.ndarray:
+    """:func:`pocketvlad.lut.reference.lut_conv2d` by the kernels: float32 [B, C, H, W] -> [B, O, H', W']."""
+    x = np.ascontiguousarray(x, np.float32)
+    pair = _I32 * 2
+    kernel = pair(*lut.shape[2:])
+    conv = CConv(*x.shape[1:], kernel, pair(*stride), pair(*padding), pair(*dilation), groups)
+    view, library = c_lut(lut, bias, activation), core()
+    check(library.pv_conv_check(view, conv))
+    size = pair()
+    library.pv_conv_out_size(conv, size)
+    scratch = np.empty(library.pv_lut_conv2d_scratch_bytes(view, conv, fast), np.uint8)
+    worker = np.empty(library.pv_lut_conv2d_worker_bytes(view, conv, fast), np.uint8)
+    y = np.empty((len(x), lut.rows, *size), np.float32)
+    for image, out in zip(x, y, strict=True):
+        check(library.pv_lut_conv2d_prepare(view, conv, _pointer(image), fast, _pointer(scratch)))
+        check(
+            library.pv_lut_conv2d_rows(
+                view, conv, fast, _pointer(scratch), _pointer(worker), _pointer(out), 0, lut.rows
+            )
+        )
+    return y
+
+
+def vlad_pool(
+    x: np.ndarray,
+    assignment: LutTensor,
+    bias: np.ndarray | None,
+    centroids: np.ndarray,
+    centroid_scale: np.ndarray,
+    *,
+    fast: bool = False,
+) -> np.ndarray:
+    """:func:`pocketvlad.lut.reference.vlad_pool` by the kernels: float32 [B, D, H, W] -> [B, K * D]."""
+    x = np.ascontiguousarray(x, np.float32)
+    centroids, scale = np.ascontiguousarray(centroids, np.int8), np.ascontiguousarray(centroid_scale, np.float32)
+    clusters, dims = centroids.shape
+    vlad = CVlad(_pointer(centroids), _pointer(scale), clusters, dims, x[0, 0].size)
+    view, library = c_lut(assignment, bias), core()
+    check(library.pv_vlad_check(view, vlad))
+    scratch = np.empty(library.pv_vlad_pool_scratch_bytes(view, vlad, fast), np.uint8)
+    y = np.empty((len(x), clusters * dims), np.float32)
+    for image, out in zip(x, y, strict=True):
+        check(library.pv_vlad_pool(view, vlad, _pointer(image), fast, _pointer(scratch), _pointer(out)))
+    return y
