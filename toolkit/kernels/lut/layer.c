@@ -13,6 +13,7 @@ const char* pv_error_text(int error) {
     case PV_ERROR_SURVIVORS: return "a bitmap has more survivors than codes follow it";
     case PV_ERROR_RANGE: return "the row range leaves the layer";
     case PV_ERROR_ACTIVATION: return "activation must be 0 (none), 1 (ReLU) or 2 (ReLU6)";
+    case PV_ERROR_MEMORY: return "no memory for scratch";
     default: return "unknown error";
   }
 }

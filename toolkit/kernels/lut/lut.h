@@ -30,7 +30,8 @@ enum {
   PV_ERROR_OFFSETS = -4,    /* row offsets that descend, are unaligned or leave the packed bytes */
   PV_ERROR_SURVIVORS = -5,  /* a bitmap with more survivors than codes follow it */
   PV_ERROR_RANGE = -6,      /* a row range outside the layer */
-  PV_ERROR_ACTIVATION = -7  /* an unknown activation */
+  PV_ERROR_ACTIVATION = -7, /* an unknown activation */
+  PV_ERROR_MEMORY = -8      /* no scratch (from adapters: nothing is allocated here) */
 };
 
 /* One packed layer. `flat` layers (convolutions) are one packed row of rows * cols codes. */

@@ -131,7 +131,9 @@ def _compiler(variable: str) -> str:
             return path
     language = "C" if variable == "CC" else "C++"
     raise MissingToolError(
-        f"a {language} compiler is missing", found=wanted, do="apt-get install g++ (macOS: xcode-select --install)"
+        f"a {language} compiler is missing",
+        found=wanted,
+        do="apt-get install g++ (macOS: xcode-select --install)",
     )
 
 
@@ -192,4 +194,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-        raise KernelError("the kernels do not compile", found=" ".join(lines[:1]) or f"exit {done.returncode}")
+        raise KernelError(
+            "the kernels do not compile", found=" ".join(lines[:1]) or f"exit {done.returncode}"
+        )

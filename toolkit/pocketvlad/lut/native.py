@@ -96,10 +96,6 @@ def core() -> ctypes.CDLL:
     return declare(ctypes.CDLL(str(build.core_library())))
 
 
-def _registered(library: ctypes.CDLL) -> None:
-    ctypes.c_int.in_dll(library, "pv_registered")
-
-
 @cache
 def _executorch_ops() -> ctypes.CDLL:
     """Loads the ops into the runtime; a second registration would abort the process, hence the cache."""
@@ -160,7 +156,9 @@ def _pointer(array: np.ndarray | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def c_lut(lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0, *, flat: bool | None = None) -> CLut:
+def c_lut(
+    lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0, *, flat: bool | None = None
+) -> CLut:
     """The C view of a layer; it owns copies of what is not contiguous, the packed bytes stay where they are."""
     packed = np.ascontiguousarray(lut.packed.packed)
     codebook = np.ascontiguousarray(lut.codebook)
@@ -247,7 +245,10 @@ def vlad_pool(
 ) -> np.ndarray:
     """:func:`pocketvlad.lut.reference.vlad_pool` by the kernels: float32 [B, D, H, W] -> [B, K * D]."""
     x = np.ascontiguousarray(x, np.float32)
-    centroids, scale = np.ascontiguousarray(centroids, np.int8), np.ascontiguousarray(centroid_scale, np.float32)
+    centroids, scale = (
+        np.ascontiguousarray(centroids, np.int8),
+        np.ascontiguousarray(centroid_scale, np.float32),
+    )
     clusters, dims = centroids.shape
     vlad = CVlad(_pointer(centroids), _pointer(scale), clusters, dims, x[0, 0].size)
     view, library = c_lut(assignment, bias), core()
