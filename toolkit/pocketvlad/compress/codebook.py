@@ -1,9 +1,9 @@
-"""Uniform and k-means codebooks for millions of scalar weights.
+"""Codebooks of one tensor: uniform levels, and 1-D k-means that is exact up to a fine histogram.
 
-k-means in one dimension is solved on a histogram of 65,536 bins: exact dynamic programming over at most
-4,096 merged bins gives the start (the optimum of the merged problem), Lloyd's iterations over all bins end
-it. A bin is 1/65,536 of the weights' range, so a weight is at most half a bin from the value it was counted
-as. Sources: Wang and Song, "Ckmeans.1d.dp", The R Journal 2011; Lloyd 1982.
+Values are first summed into at most 65,536 bins, each then a point at its mean with its weight; fewer
+distinct values stay as they are. Optimal clusters of sorted points are intervals, so dynamic programming
+finds them (divide and conquer over the monotone splits, as in Wang and Song, "Ckmeans.1d.dp", R Journal
+2011), here on at most :data:`_DP_POINTS` merged points, and Lloyd steps on all bins finish the work.
 """
 
 from __future__ import annotations
@@ -11,194 +11,268 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-BINS = 65_536
-_MERGED = 4_096
-_CHUNK = 1 << 22  # weights handled at once: bounds the temporaries to a few tens of MB
-_LLOYD_STEPS = 60
+_BINS = 65_536
+_EXACT_VALUES = 32_768  # up to this many values no histogram is needed
+_DP_POINTS = 1024
+_DP_POINTS_PER_CLUSTER = 4
+_LLOYD_STEPS = 300
+_CHUNK = 1 << 22  # values summed or assigned at a time: bounds the temporary copies to tens of MB
 
 
 @dataclass(frozen=True, eq=False)
-class Histogram:
-    """Weights counted in equal bins, with the sum of the weights in each.
+class Points:
+    """Sorted positions with positive weights, both float64 [P]."""
 
-    Attributes:
-        low, step: bin i covers [low + i * step, low + (i + 1) * step).
-        counts: float64 [BINS], how many (or how important) the weights of a bin are.
-        sums: float64 [BINS], their sum (weighted alike).
-    """
-
-    low: float
-    step: float
-    counts: np.ndarray
-    sums: np.ndarray
-
-    def bin_of(self, weights: np.ndarray) -> np.ndarray:
-        """Bin of each weight, int32."""
-        index = ((weights - np.float32(self.low)) * np.float32(1 / self.step)).astype(np.int32)
-        return np.clip(index, 0, BINS - 1, out=index)
+    position: np.ndarray
+    weight: np.ndarray
 
 
-def histogram(weights: np.ndarray, importance: np.ndarray | None = None) -> Histogram:
-    """Count float32 weights of any shape, each worth ``importance`` (broadcastable, default 1)."""
-    flat = weights.reshape(-1)
-    low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
-    step = max((high - low) / BINS, np.finfo(np.float32).tiny)
-    empty = Histogram(low, step, np.zeros(BINS), np.zeros(BINS))
-    worth = None if importance is None else np.broadcast_to(importance, weights.shape).reshape(-1)
-    for start in range(0, flat.size, _CHUNK):
-        part = flat[start : start + _CHUNK]
-        index = empty.bin_of(part)
-        chunk = None if worth is None else worth[start : start + _CHUNK]
-        empty.counts[:] += np.bincount(index, chunk, BINS)
-        empty.sums[:] += np.bincount(index, part if chunk is None else part * chunk, BINS)
-    return empty
-
-
-def uniform_centroids(weights: np.ndarray, levels: int, *, through_zero: bool = False) -> np.ndarray:
-    """``levels`` equally spaced centroids over the weights' range, float32; one is 0 if asked."""
-    if not weights.size:
-        return np.zeros(levels, np.float32)
-    low, high = float(weights.min()), float(weights.max())
-    if not through_zero:
-        return np.linspace(low, high, levels, dtype=np.float32)
-    low, high = min(low, 0.0), max(high, 0.0)
-    below = round((levels - 1) * -low / max(high - low, np.finfo(np.float32).tiny))
-    step = max(-low / max(below, 1), high / max(levels - 1 - below, 1))
-    return (step * (np.arange(levels) - below)).astype(np.float32)
-
-
-def kmeans_centroids(counted: Histogram, levels: int, *, pin_zero: bool = False) -> np.ndarray:
-    """The ``levels`` centroids of least squared error, ascending, float32; one is exactly 0 if pinned."""
-    occupied = np.flatnonzero(counted.counts)
-    if not len(occupied):
-        return np.zeros(levels, np.float32)
-    counts, sums = counted.counts[occupied], counted.sums[occupied]
-    points = sums / counts
-    if len(points) <= levels:
-        return _padded(points, levels, pin_zero)
-    merged = _merge(points, counts)
-    starts = optimal_starts(
-        np.add.reduceat(counts, merged),
-        np.add.reduceat(sums, merged),
-        np.add.reduceat(sums * points, merged),
-        min(levels, len(merged)),
-    )
-    centroids = _means(counts, sums, merged[starts])
-    centroids = _padded(centroids, levels, False).astype(np.float64)
-    return _lloyd(points, counts, sums, centroids, pin_zero).astype(np.float32)
-
-
-def _padded(points: np.ndarray, levels: int, pin_zero: bool) -> np.ndarray:
-    """Fewer values than levels: each is its own centroid, the last repeated; 0 added when pinned."""
-    if pin_zero and len(points) < levels and not (points == 0).any():
-        points = np.sort(np.append(points, 0))
-    elif pin_zero:
-        points = np.where(np.arange(len(points)) == np.abs(points).argmin(), 0, points)
-    return np.concatenate([points, np.full(levels - len(points), points[-1])]).astype(np.float32)
-
-
-def _merge(points: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """First points of at most _MERGED runs that cost about the same to merge: ``count * gap^2`` each."""
-    gaps = np.diff(points, prepend=points[0])
-    measure = np.cumsum(np.cbrt(counts * gaps**2))
-    edges = np.searchsorted(measure, np.linspace(0, measure[-1], _MERGED, endpoint=False), side="right")
-    return np.unique(np.concatenate([[0], edges]))
-
-
-def optimal_starts(counts: np.ndarray, sums: np.ndarray, squares: np.ndarray, levels: int) -> np.ndarray:
-    """First point of each of ``levels`` clusters of n sorted weighted points: exact, by dynamic programming.
-
-    The cost of a cluster is ``sum w x^2 - (sum w x)^2 / sum w``. The best last start is monotone in the end
-    point, so each layer is solved by divide and conquer, level by level, in O(n log n).
+def summarize(values: np.ndarray, weights: np.ndarray | None = None) -> Points:
+    """Values as sorted weighted points.
 
     Args:
-        counts, sums, squares: float64 [n], sums of w, w x and w x^2 of each point.
-        levels: k, at most n.
+        values: float32, any shape, finite.
+        weights: importance of each value, of a shape that broadcasts to that of ``values``; None: 1.
+    """
+    if values.size <= _EXACT_VALUES:
+        importance = np.ones(values.shape) if weights is None else np.broadcast_to(weights, values.shape)
+        position, inverse = np.unique(values.ravel(), return_inverse=True)
+        weight = np.bincount(inverse, importance.ravel().astype(np.float64), minlength=position.size)
+        return _positive(position.astype(np.float64), weight)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return Points(np.array([low]), np.array([float(values.size)]))
+    return _histogram(values.reshape(values.shape[0], -1), weights, low, (_BINS - 1) / (high - low))
+
+
+def _histogram(values: np.ndarray, weights: np.ndarray | None, low: float, inverse_width: float) -> Points:
+    """Bin sums of float32 [R, C] values; the weights broadcast to [R, C]."""
+    mass, moment = np.zeros(_BINS), np.zeros(_BINS)
+    rows = max(1, _CHUNK // values.shape[1])
+    importance = None if weights is None else np.broadcast_to(weights, values.shape)
+    for start in range(0, values.shape[0], rows):
+        for block in _column_blocks(start, rows, values.shape):
+            part = values[block].ravel()
+            bins = ((part - np.float32(low)) * np.float32(inverse_width)).astype(np.int32)
+            if importance is None:
+                mass += np.bincount(bins, minlength=_BINS)[:_BINS]
+                moment += np.bincount(bins, part, minlength=_BINS)[:_BINS]
+            else:
+                each = importance[block].ravel()
+                mass += np.bincount(bins, each, minlength=_BINS)[:_BINS]
+                moment += np.bincount(bins, part * each, minlength=_BINS)[:_BINS]
+    used = mass > 0
+    return Points(moment[used] / mass[used], mass[used])
+
+
+def _column_blocks(start: int, rows: int, shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    columns = min(shape[1], _CHUNK)
+    return [(slice(start, start + rows), slice(left, left + columns)) for left in range(0, shape[1], columns)]
+
+
+def _positive(position: np.ndarray, weight: np.ndarray) -> Points:
+    used = weight > 0
+    return Points(position[used], weight[used])
+
+
+def uniform_codebook(points: Points, levels: int, *, pin_zero: bool) -> np.ndarray:
+    """Equally spaced levels over the range of the points, float32 [levels]; with ``pin_zero`` one is 0."""
+    low, high = float(points.position[0]), float(points.position[-1])
+    if not pin_zero:
+        return np.linspace(low, high, levels).astype(np.float32)
+    low, high = min(low, 0.0), max(high, 0.0)
+    below = 0 if high == low else round(-low / (high - low) * (levels - 1))
+    below = min(max(below, int(low < 0)), levels - 1 - int(high > 0)) if levels > 2 else below
+    step = max(_share(-low, below), _share(high, levels - 1 - below))
+    return ((np.arange(levels) - below) * step).astype(np.float32)
+
+
+def _share(length: float, parts: int) -> float:
+    return length / parts if parts else 0.0
+
+
+def kmeans_codebook(points: Points, levels: int, *, pin_zero: bool) -> np.ndarray:
+    """The k-means centroids of the points, sorted, float32 [levels].
+
+    Args:
+        points: what to cluster.
+        levels: centroids; with fewer points than that, some repeat.
+        pin_zero: one centroid is exactly 0 and does not move; the others are the best beside it.
+    """
+    if points.position.size == 0:
+        return np.zeros(levels, np.float32)
+    merged = _merge(points, max(_DP_POINTS, _DP_POINTS_PER_CLUSTER * levels))
+    start = _optimal_with_zero(merged, levels) if pin_zero else _optimal(merged, levels)
+    centroids = _lloyd(points, start, pin_zero)
+    return _pad(np.sort(centroids), levels)
+
+
+def _pad(centroids: np.ndarray, levels: int) -> np.ndarray:
+    """Sorted centroids, the last repeated up to ``levels``, float32."""
+    padded = np.full(levels, centroids[-1], np.float32)
+    padded[: centroids.size] = centroids
+    return padded
+
+
+def _merge(points: Points, wanted: int) -> Points:
+    """At most about ``wanted`` points, each about as costly: density to the third (Panter and Dite, 1951)."""
+    if points.position.size <= wanted:
+        return points
+    gap = np.diff(points.position, prepend=points.position[0])
+    edges = np.cumsum(np.cbrt(points.weight * gap * gap))
+    group = np.minimum((edges / edges[-1] * wanted).astype(np.int64), wanted - 1)
+    starts = np.flatnonzero(np.diff(np.concatenate(([-1], group))))
+    weight = np.add.reduceat(points.weight, starts)
+    return Points(np.add.reduceat(points.position * points.weight, starts) / weight, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class _Intervals:
+    """Prefix sums of points: weight, first and second moment, float64 [P + 1]."""
+
+    s0: np.ndarray
+    s1: np.ndarray
+    s2: np.ndarray
+
+    @classmethod
+    def of(cls, position: np.ndarray, weight: np.ndarray) -> _Intervals:
+        zero = np.zeros(1)
+        sums = (weight, weight * position, weight * position**2)
+        return cls(*(np.concatenate((zero, np.cumsum(s))) for s in sums))
+
+    def cost(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Squared distances of points begin..end-1 to their mean; 0 for an empty interval."""
+        mass = self.s0[end] - self.s0[begin]
+        moment = self.s1[end] - self.s1[begin]
+        square = self.s2[end] - self.s2[begin]
+        return square - np.divide(moment * moment, mass, out=np.zeros_like(mass), where=mass > 0)
+
+
+def _splits(intervals: _Intervals, clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Dynamic programming tables.
 
     Returns:
-        int64 [k], ascending, the first is 0.
+        cost float64 [clusters + 1, P + 1]: of the first j points in k clusters (empty ones allowed), and
+        int32 of that shape: where the last of them begins.
     """
-    n = len(counts)
-    w, wx, wxx = (np.concatenate([[0.0], np.cumsum(values)]) for values in (counts, sums, squares))
-
-    def cost(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        weight = np.maximum(w[end] - w[start], np.finfo(float).tiny)
-        return wxx[end] - wxx[start] - (wx[end] - wx[start]) ** 2 / weight
-
-    best = cost(np.zeros(n + 1, np.int64), np.arange(n + 1))
-    choices = np.zeros((levels, n + 1), np.int64)
-    for layer in range(1, levels):
-        best, choices[layer] = _dp_layer(best, cost, layer, n)
-    starts, end = np.zeros(levels, np.int64), n
-    for layer in range(levels - 1, 0, -1):
-        end = choices[layer, end]
-        starts[layer] = end
-    return starts
+    size = intervals.s0.size
+    cost = np.full((clusters + 1, size), np.inf)
+    begin = np.zeros((clusters + 1, size), np.int32)
+    cost[0, 0] = 0
+    if clusters:
+        cost[1] = intervals.cost(np.zeros(size, np.int64), np.arange(size))
+    for k in range(2, clusters + 1):
+        cost[k], begin[k] = _next_row(intervals, cost[k - 1])
+    return cost, begin
 
 
-def _dp_layer(previous: np.ndarray, cost, layer: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """best[e] = min over s of previous[s] + cost(s, e), for layer + 1 clusters of the first e points."""
-    best, choice = np.full(n + 1, np.inf), np.zeros(n + 1, np.int64)
-    low, high = np.array([layer + 1]), np.array([n])  # ranges of end points still open
-    first, last = np.array([layer]), np.array([n - 1])  # where their best starts can be
-    while len(low):
-        middle = (low + high) // 2
-        stop = np.minimum(last, middle - 1)
-        lengths = stop - first + 1
-        offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        ends = np.repeat(middle, lengths)
-        starts = np.arange(lengths.sum()) - np.repeat(offsets - first, lengths)
-        values = previous[starts] + cost(starts, ends)
-        least = np.minimum.reduceat(values, offsets)
-        hit = np.flatnonzero(values == np.repeat(least, lengths))
-        found = starts[hit[np.searchsorted(hit, offsets)]]
-        best[middle], choice[middle] = least, found
-        left, right = middle > low, middle < high
-        low, high, first, last = (
-            np.concatenate([low[left], middle[right] + 1]),
-            np.concatenate([middle[left] - 1, high[right]]),
-            np.concatenate([first[left], found[right]]),
-            np.concatenate([found[left], last[right]]),
-        )
-    return best, choice
+def _next_row(intervals: _Intervals, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``min_i before[i] + cost(i, j)`` for every j; the best i grows with j, which halves the search."""
+    size = before.size
+    best, where = np.full(size, np.inf), np.zeros(size, np.int32)
+    best[0] = before[0]
+    stride = 1 << max(0, (size - 1).bit_length() - 1)
+    limit = np.full(size, size - 1, np.int64)
+    while stride:
+        ends = np.arange(stride, size, 2 * stride)
+        left = where[ends - stride].astype(np.int64)
+        right = np.where(ends + stride < size, limit[np.minimum(ends + stride, size - 1)], size - 1)
+        right = np.minimum(right, ends)
+        best[ends], where[ends] = _row_minima(intervals, before, ends, left, right)
+        limit[ends] = where[ends]
+        stride //= 2
+    return best, where
 
 
-def _means(counts: np.ndarray, sums: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.add.reduceat(sums, starts) / np.add.reduceat(counts, starts)
+def _row_minima(
+    intervals: _Intervals, before: np.ndarray, ends: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each end j the smallest ``before[i] + cost(i, j)`` over left <= i <= right, and its first i."""
+    lengths = right - left + 1
+    starts = np.cumsum(lengths) - lengths
+    begin = np.arange(lengths.sum()) + np.repeat(left - starts, lengths)
+    total = before[begin] + intervals.cost(begin, np.repeat(ends, lengths))
+    smallest = np.minimum.reduceat(total, starts)
+    hits = np.flatnonzero(total == np.repeat(smallest, lengths))
+    first = hits[np.searchsorted(hits, starts)]
+    return smallest, begin[first]
 
 
-def _lloyd(
-    points: np.ndarray, counts: np.ndarray, sums: np.ndarray, centroids: np.ndarray, pin_zero: bool
-) -> np.ndarray:
-    """Lloyd's iterations on sorted points: a cluster is the points between two midpoints of centroids."""
-    w, wx = (np.concatenate([[0.0], np.cumsum(values)]) for values in (counts, sums))
-    zero = int(np.abs(centroids).argmin())
-    for _ in range(_LLOYD_STEPS):
-        if pin_zero:
-            centroids[zero] = 0
-        edges = np.searchsorted(points, (centroids[1:] + centroids[:-1]) / 2)
-        edges = np.concatenate([[0], edges, [len(points)]])
-        weight = w[edges[1:]] - w[edges[:-1]]
-        means = np.divide(wx[edges[1:]] - wx[edges[:-1]], weight, out=centroids.copy(), where=weight > 0)
-        if pin_zero:
-            means[zero] = 0
-        means = np.sort(means)
-        if np.allclose(means, centroids, rtol=0, atol=1e-9 * (points[-1] - points[0])):
-            break
-        centroids, zero = means, int(np.abs(means).argmin())
+def _traced(
+    position: np.ndarray, weight: np.ndarray, begin: np.ndarray, clusters: int, end: int
+) -> list[float]:
+    """Centroids of the first ``end`` points in ``clusters`` clusters, empty ones left out."""
+    centroids = []
+    for k in range(clusters, 0, -1):
+        start = int(begin[k, end])
+        if start < end:
+            centroids.append(float(np.average(position[start:end], weights=weight[start:end])))
+        end = start
     return centroids
 
 
-def assign(weights: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Nearest centroid of each float32 weight, uint8 of its shape; centroids ascending."""
-    low, high = float(weights.min(initial=0)), float(weights.max(initial=0))
-    step = max((high - low) / BINS, np.finfo(np.float32).tiny)
-    grid = Histogram(low, step, np.empty(0), np.empty(0))
-    middles = low + (np.arange(BINS) + 0.5) * step
-    table = np.searchsorted((centroids[1:].astype(np.float64) + centroids[:-1]) / 2, middles).astype(np.uint8)
-    flat, codes = weights.reshape(-1), np.empty(weights.size, np.uint8)
-    for start in range(0, flat.size, _CHUNK):
-        part = flat[start : start + _CHUNK]
-        np.take(table, grid.bin_of(part), out=codes[start : start + _CHUNK])
-    return codes.reshape(weights.shape)
+def _optimal(points: Points, levels: int) -> np.ndarray:
+    levels = min(levels, points.position.size)
+    _, begin = _splits(_Intervals.of(points.position, points.weight), levels)
+    return np.array(_traced(points.position, points.weight, begin, levels, points.position.size))
+
+
+def _optimal_with_zero(points: Points, levels: int) -> np.ndarray:
+    """Best ``levels - 1`` centroids beside a fixed 0: each side on its own, then the best division."""
+    sides = []
+    for sign in (-1, 1):
+        chosen = points.position * sign > 0
+        # outermost point first, so that the points nearest to 0 are the last ones
+        order = np.argsort(-points.position[chosen] * sign, kind="stable")
+        position, weight = points.position[chosen][order], points.weight[chosen][order]
+        clusters = min(levels - 1, position.size)
+        intervals = _Intervals.of(position, weight)
+        cost, begin = _splits(intervals, clusters)
+        total = cost + (intervals.s2[-1] - intervals.s2)  # points after j fall to the zero centroid
+        sides.append((position, weight, begin, total.argmin(axis=1), total.min(axis=1)))
+    left, right = sides[0][4], sides[1][4]
+    spare = levels - 1
+    options = [(left[k] + right[min(spare - k, right.size - 1)], k) for k in range(min(spare + 1, left.size))]
+    count = min(options)[1]
+    centroids = [0.0]
+    for (position, weight, begin, ends, _), k in zip(
+        sides, (count, min(spare - count, right.size - 1)), strict=True
+    ):
+        centroids += _traced(position, weight, begin, k, int(ends[k]))
+    return np.array(centroids)
+
+
+def _lloyd(points: Points, centroids: np.ndarray, pin_zero: bool) -> np.ndarray:
+    """Lloyd steps until no point changes its cluster."""
+    intervals = _Intervals.of(points.position, points.weight)
+    centroids = np.sort(centroids)
+    edges = np.array([], np.int64)
+    for _ in range(_LLOYD_STEPS):
+        middles = (centroids[1:] + centroids[:-1]) / 2
+        found = np.searchsorted(points.position, middles)
+        found = np.concatenate(([0], found, [points.position.size]))
+        if np.array_equal(found, edges):
+            break
+        edges = found
+        mass, moment = np.diff(intervals.s0[edges]), np.diff(intervals.s1[edges])
+        moved = np.divide(moment, mass, out=centroids.copy(), where=mass > 0)
+        centroids = np.where(centroids == 0, 0.0, moved) if pin_zero else moved
+    return centroids
+
+
+def assign(values: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+    """Nearest centroid of each value (ties to the lower): uint8 of the shape of ``values``.
+
+    Args:
+        values: float32, any shape.
+        codebook: float32, sorted, at most 256.
+    """
+    middles = torch.from_numpy(((codebook[1:].astype(np.float64) + codebook[:-1]) / 2).astype(np.float32))
+    flat = torch.from_numpy(np.ascontiguousarray(values).reshape(-1))
+    codes = np.empty(flat.numel(), np.uint8)
+    for start in range(0, flat.numel(), _CHUNK):
+        part = torch.bucketize(flat[start : start + _CHUNK], middles, out_int32=True)
+        codes[start : start + _CHUNK] = part.numpy()
+    return codes.reshape(values.shape)

@@ -1,9 +1,9 @@
-"""A compressed model: every layer as codes, kept with what it was made from."""
+"""A compressed model: every layer as codes and codebook, in memory and as ``compressed.safetensors``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,26 @@ import numpy as np
 import torch
 
 from pocketvlad import artifact
-from pocketvlad.errors import ArtifactError
+from pocketvlad.errors import ArtifactError, KernelError
 from pocketvlad.lut.tensor import LutTensor, PackedLut
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 
 KIND = "compressed"
-ASSIGNMENT, WHITENING = "pool.assignment", "whitening"
+_PARTS = ("packed", "row_offsets", "codebook", "row_scale")
 
 
 @dataclass(frozen=True, eq=False)
 class CompressedModel:
-    """Every convolution, the soft assignment and the whitening as a :class:`LutTensor`.
+    """What compression makes of a :class:`PlaceModel`.
 
     Attributes:
-        config: of the model it came from.
-        layers: by module name, ``backbone.*``, ``pool.assignment``, ``whitening``.
-        biases: float32, by module name.
+        config: of the model.
+        layers: weights by the layer's module name: ``backbone.*``, ``pool.assignment``, ``whitening``.
+        biases: float32 [O] by the same names, for layers that have one.
         centroids: int8 [K, D]; cluster centre k is ``centroids[k] * centroid_scale[k]``.
         centroid_scale: float32 [K].
+        recipe: the recipe as JSON.
+        figures: what compression measured of itself, for reports.
     """
 
     config: ModelConfig
@@ -36,47 +38,50 @@ class CompressedModel:
     biases: Mapping[str, np.ndarray]
     centroids: np.ndarray
     centroid_scale: np.ndarray
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     def to_torch(self) -> PlaceModel:
-        """The plain torch model with the decoded weights, in eval mode."""
+        """The model with dequantized weights, in eval mode: the ``exact`` semantics of the kernels."""
         model = PlaceModel(self.config)
-        modules = dict(model.named_modules())
-        with torch.no_grad():
-            for name, lut in self.layers.items():
-                modules[name].weight = torch.nn.Parameter(torch.from_numpy(lut.dequantize()))
-                if name in self.biases:
-                    modules[name].bias.copy_(torch.from_numpy(self.biases[name]))
-            centres = self.centroids.astype(np.float32) * self.centroid_scale[:, None]
-            model.pool.centroids.copy_(torch.from_numpy(centres))
+        state = {f"{name}.weight": torch.from_numpy(lut.dequantize()) for name, lut in self.layers.items()}
+        state |= {f"{name}.bias": torch.from_numpy(bias.copy()) for name, bias in self.biases.items()}
+        centres = self.centroids.astype(np.float32) * self.centroid_scale[:, None]
+        state["pool.centroids"] = torch.from_numpy(centres)
+        model.load_state_dict(state, assign=True)
         return model.eval()
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every array as it lies in the file; the packed bytes are those of the program."""
+        found = {f"{name}.bias": bias for name, bias in self.biases.items()}
+        for name, lut in self.layers.items():
+            parts = (lut.packed.packed, lut.packed.row_offsets, lut.codebook, lut.row_scale)
+            found |= {f"{name}.{p}": a for p, a in zip(_PARTS, parts, strict=True) if a is not None}
+        return found | {"pool.centroids": self.centroids, "pool.centroid_scale": self.centroid_scale}
 
 
 def quantize_centroids(centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [K, D] -> int8 [K, D] and float32 [K]: 8-bit uniform with a scale per cluster."""
-    scale = np.maximum(np.abs(centroids).max(axis=1), np.finfo(np.float32).tiny) / 127
-    return np.rint(centroids / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+    """float32 [K, D] -> int8 [K, D] and float32 [K], 8 bits per row, uniform."""
+    largest = np.abs(centroids).max(axis=1)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return np.rint(centroids / scale[:, None]).astype(np.int8), scale
 
 
 def save_compressed(
-    out: Path | str, model: CompressedModel, made_from: Mapping[str, Any], *, force: bool = False
+    out: Path | str, compressed: CompressedModel, made_from: Mapping[str, Any], *, force: bool = False
 ) -> None:
-    """Write ``compressed.safetensors``: the packed bytes of the program and the recipe's provenance."""
-    tensors = {"pool.centroids": model.centroids, "pool.centroid_scale": model.centroid_scale}
-    tensors |= {f"{name}.bias": bias for name, bias in model.biases.items()}
-    table = {}
-    for name, lut in model.layers.items():
-        parts = {
-            "packed": lut.packed.packed,
-            "row_offsets": lut.packed.row_offsets,
-            "codebook": lut.codebook,
-            "row_scale": lut.row_scale,
-        }
-        tensors |= {f"{name}.{part}": array for part, array in parts.items() if array is not None}
-        table[name] = {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None}
-    config = {"config": model.config.to_json(), "layers": table}
+    """Write ``compressed.safetensors``."""
+    tensors = compressed.tensors()
+    layers = {
+        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None}
+        for name, lut in compressed.layers.items()
+    }
+    identity = {"config": compressed.config.to_json(), "layers": layers}
     info = {
-        **config,
-        "fingerprint": artifact.tensors_fingerprint(tensors, config),
+        **identity,
+        "recipe": dict(compressed.recipe),
+        "figures": dict(compressed.figures),
+        "fingerprint": artifact.tensors_fingerprint(tensors, identity),
         "made_from": dict(made_from),
     }
     artifact.save_tensors(out, KIND, tensors, info, force=force)
@@ -86,25 +91,28 @@ def load_compressed(path: Path | str) -> CompressedModel:
     """Read a file of :func:`save_compressed`.
 
     Raises:
-        ArtifactError: not one, or its tensors do not fit its table of layers.
+        ArtifactError: not such a file, or its tensors do not fit its description.
     """
     tensors, info = artifact.load_tensors(path, KIND)
     try:
-        layers = {
-            name: LutTensor.from_packed(
-                PackedLut(tensors[f"{name}.packed"], tensors.get(f"{name}.row_offsets")),
-                tuple(entry["shape"]),
-                entry["bits"],
-                tensors[f"{name}.codebook"],
-                tensors.get(f"{name}.row_scale"),
-                entry["sparse"],
-            )
-            for name, entry in info["layers"].items()
-        }
-        biases = {name: tensors[f"{name}.bias"] for name in layers if f"{name}.bias" in tensors}
-        config = ModelConfig.from_json(info["config"])
+        layers = {name: _layer(tensors, name, about) for name, about in info["layers"].items()}
         return CompressedModel(
-            config, layers, biases, tensors["pool.centroids"], tensors["pool.centroid_scale"]
+            config=ModelConfig.from_json(info["config"]),
+            layers=layers,
+            biases={name: tensors[f"{name}.bias"] for name in layers if f"{name}.bias" in tensors},
+            centroids=tensors["pool.centroids"],
+            centroid_scale=tensors["pool.centroid_scale"],
+            recipe=info["recipe"],
+            figures=info["figures"],
         )
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} lacks a part of a compressed model", found=f"no {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError, KernelError) as error:
+        raise ArtifactError(f"{path} does not fit its own description", found=str(error)) from error
+
+
+def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any]) -> LutTensor:
+    packed = PackedLut(tensors[f"{name}.packed"], tensors.get(f"{name}.row_offsets"))
+    scale = tensors.get(f"{name}.row_scale")
+    shape = tuple(about["shape"])
+    return LutTensor.from_packed(
+        packed, shape, about["bits"], tensors[f"{name}.codebook"], scale, about["sparse"]
+    )

@@ -1,32 +1,50 @@
-"""Which weights survive."""
+"""Which weights survive: threshold pruning (the paper), target sparsity, and schedules for training."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from pocketvlad.recipe import LayerRecipe
+_SLICE = 1 << 24  # weights compared at a time
 
 
-def survivors(weights: np.ndarray, recipe: LayerRecipe) -> np.ndarray | None:
-    """bool of the weights' shape, or None when the recipe prunes nothing.
+def survivors_above(weight: np.ndarray, threshold: float) -> np.ndarray:
+    """Bool of the shape of ``weight``: true where ``|w| >= threshold``."""
+    keep = np.empty(weight.size, bool)
+    flat = weight.reshape(-1)
+    for start in range(0, flat.size, _SLICE):
+        keep[start : start + _SLICE] = np.abs(flat[start : start + _SLICE]) >= threshold
+    return keep.reshape(weight.shape)
 
-    A threshold keeps ``|w| >= threshold`` (Saha et al. 2017, section 3.1); a sparsity prunes that fraction
-    of the layer's smallest weights, ties kept.
+
+def sparsity_threshold(weight: np.ndarray, sparsity: float) -> float:
+    """The threshold that prunes the given fraction of the tensor's smallest weights (ties survive)."""
+    pruned = round(sparsity * weight.size)
+    if pruned == 0:
+        return 0.0
+    magnitude = np.abs(weight.reshape(-1))
+    if pruned == magnitude.size:
+        return float(np.nextafter(magnitude.max(), np.float32(np.inf)))
+    magnitude.partition(pruned)
+    return float(magnitude[pruned])
+
+
+def survivors(weight: np.ndarray, threshold: float, sparsity: float) -> np.ndarray | None:
+    """The mask of a layer's recipe, bool of the shape of ``weight``; None where nothing is pruned."""
+    if sparsity:
+        threshold = sparsity_threshold(weight, sparsity)
+    return survivors_above(weight, threshold) if threshold else None
+
+
+def cubic_schedule(final: float, step: int, steps: int) -> float:
+    """Threshold or sparsity of an iterative schedule: steep at first, flat at the end.
+
+    Zhu and Gupta, "To prune, or not to prune", 2017, eq. 1.
+
+    Args:
+        final: reached at ``step >= steps``.
+        step: from 0.
+        steps: length of the ramp; 0 means at once.
     """
-    if recipe.threshold:
-        return np.abs(weights) >= recipe.threshold
-    if recipe.sparsity:
-        return np.abs(weights) >= magnitude_quantile(weights, recipe.sparsity)
-    return None
-
-
-def magnitude_quantile(weights: np.ndarray, fraction: float) -> float:
-    """The magnitude below which ``fraction`` of the weights lie (exact order statistic)."""
-    magnitudes = np.abs(weights).reshape(-1)
-    rank = min(int(fraction * magnitudes.size), magnitudes.size - 1)
-    return float(np.partition(magnitudes, rank)[rank])
-
-
-def pruned_fraction(mask: np.ndarray | None) -> float:
-    """Share of the weights that were pruned."""
-    return 0.0 if mask is None else 1.0 - float(mask.mean())
+    if step >= steps:
+        return final
+    return final * (1 - (1 - step / steps) ** 3)

@@ -1,8 +1,9 @@
-"""Where the bytes of a compressed model are."""
+"""Where the bytes of a compressed model go, layer by layer, exactly as packed."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,94 +14,142 @@ from pocketvlad.lut.tensor import LutTensor
 
 @dataclass(frozen=True)
 class LayerSize:
-    """Bytes of one layer as packed.
+    """Bytes of one layer.
 
     Attributes:
-        weights: how many there were; ``pruned``: the share of them that is 0 now.
+        layer: its module name.
+        weights: how many.
         bits: of a code.
-        mask, codes, codebook, scales, bias: bytes.
-        entropy: bits per weight an ideal entropy coder would need for codes and mask.
+        layout: ``dense`` or ``sparse``.
+        pruned: share of the weights that are exactly 0.
+        mask, codes, codebook, scales, bias: bytes of each part; ``mask`` includes the row offsets.
+        total: their sum.
+        bits_per_weight: ``8 * total / weights``.
+        entropy: bits per weight an ideal coder needs for the codes and zeros, codebook apart.
         share: of the whole model's bytes.
+        ratio: float32 bytes of the layer over ``total``.
     """
 
     layer: str
     weights: int
-    pruned: float
     bits: int
     layout: str
+    pruned: float
     mask: int
     codes: int
     codebook: int
     scales: int
     bias: int
     total: int
+    bits_per_weight: float
     entropy: float
     share: float
+    ratio: float
 
-    def as_row(self) -> dict[str, object]:
-        """For tables and JSON."""
+    def as_row(self) -> dict[str, Any]:
+        """A row for a table or JSON."""
         return asdict(self)
 
 
-def layer_sizes(model: CompressedModel) -> list[LayerSize]:
-    """One entry per layer, the cluster centres last."""
-    rows = [_layer(name, lut, model.biases.get(name)) for name, lut in model.layers.items()]
-    centres = model.centroids.nbytes + model.centroid_scale.nbytes
-    total = sum(row["total"] for row in rows) + centres
-    sizes = [LayerSize(**row, share=row["total"] / total) for row in rows]
-    count = model.centroids.size
-    scales = model.centroid_scale.nbytes
-    entropy = code_entropy(model.centroids.view(np.uint8))
-    sizes.append(
-        LayerSize(
-            "pool.centroids", count, 0.0, 8, "rows", 0, count, 0, scales, 0, centres, entropy, centres / total
-        )
-    )
-    return sizes
+def layer_sizes(compressed: CompressedModel) -> list[LayerSize]:
+    """One entry per layer in the order of the model, and one for the cluster centres."""
+    parts = {name: _parts(lut) for name, lut in compressed.layers.items()}
+    for name, bias in compressed.biases.items():
+        parts[name]["bias"] = bias.nbytes
+    whole = sum(tensor.nbytes for tensor in compressed.tensors().values())
+    sizes = [_size(name, lut, parts[name], whole) for name, lut in compressed.layers.items()]
+    return [*sizes, _centroid_size(compressed, whole)]
 
 
-def _layer(name: str, lut: LutTensor, bias: np.ndarray | None) -> dict:
-    offsets = lut.packed.row_offsets
-    weights = lut.rows * lut.columns
+def model_bytes(compressed: CompressedModel) -> int:
+    """Bytes of every array of the model as packed."""
+    return sum(tensor.nbytes for tensor in compressed.tensors().values())
+
+
+def float_bytes(compressed: CompressedModel) -> int:
+    """Bytes of the uncompressed model's parameters in float32."""
+    weights = sum(lut.rows * lut.columns for lut in compressed.layers.values())
+    return 4 * (weights + sum(bias.size for bias in compressed.biases.values()) + compressed.centroids.size)
+
+
+def _parts(lut: LutTensor) -> dict[str, int]:
+    packed, offsets = lut.packed.packed, lut.packed.row_offsets
     mask = 0
     if lut.mask is not None:
-        bitmaps = lut.rows if lut.layout == "rows" else 1
-        mask = bitmaps * packing.mask_bytes(weights // bitmaps) + (0 if offsets is None else offsets.nbytes)
-    zero = (lut.dequantize() == 0).mean()
-    scales = 0 if lut.row_scale is None else lut.row_scale.nbytes
-    biases = 0 if bias is None else bias.nbytes
-    total = lut.packed.nbytes + lut.codebook.nbytes + scales + biases
+        rows = lut.rows if offsets is not None else 1
+        mask = rows * packing.mask_bytes(lut.rows * lut.columns // rows)
     return {
-        "layer": name,
-        "weights": weights,
-        "pruned": float(zero),
-        "bits": lut.bits,
-        "layout": "dense" if lut.mask is None else "sparse",
-        "mask": mask,
-        "codes": lut.packed.nbytes - mask,
+        "mask": mask + (0 if offsets is None else offsets.nbytes),
+        "codes": packed.nbytes - mask,
         "codebook": lut.codebook.nbytes,
-        "scales": scales,
-        "bias": biases,
-        "total": total,
-        "entropy": layer_entropy(lut),
+        "scales": 0 if lut.row_scale is None else lut.row_scale.nbytes,
+        "bias": 0,
     }
 
 
-def layer_entropy(lut: LutTensor) -> float:
-    """Bits per weight of the mask and the surviving codes, each at its zeroth-order entropy."""
-    if lut.mask is None:
-        return code_entropy(lut.codes)
-    kept = float(lut.mask.mean())
-    survivors = lut.codes[lut.mask]
-    return _entropy(np.asarray([kept, 1 - kept])) + kept * code_entropy(survivors)
+def _size(name: str, lut: LutTensor, parts: dict[str, int], whole: int) -> LayerSize:
+    weights, total = lut.rows * lut.columns, sum(parts.values())
+    counts = symbol_counts(lut)
+    return LayerSize(
+        layer=name,
+        weights=weights,
+        bits=lut.bits,
+        layout="dense" if lut.mask is None else "sparse",
+        pruned=_zeros(lut, counts) / weights,
+        **parts,
+        total=total,
+        bits_per_weight=8 * total / weights,
+        entropy=entropy(counts),
+        share=total / whole,
+        ratio=4 * weights / total,
+    )
 
 
-def code_entropy(codes: np.ndarray) -> float:
-    """Zeroth-order entropy of uint8 codes, bits per code."""
-    counts = np.bincount(codes.reshape(-1), minlength=256)
-    return _entropy(counts / max(codes.size, 1))
+def _centroid_size(compressed: CompressedModel, whole: int) -> LayerSize:
+    values, scales = compressed.centroids.nbytes, compressed.centroid_scale.nbytes
+    counts = np.bincount(compressed.centroids.view(np.uint8).ravel(), minlength=256)
+    total = values + scales
+    return LayerSize(
+        layer="pool.centroids",
+        weights=values,
+        bits=8,
+        layout="dense",
+        pruned=float((compressed.centroids == 0).mean()),
+        mask=0,
+        codes=values,
+        codebook=0,
+        scales=scales,
+        bias=0,
+        total=total,
+        bits_per_weight=8 * total / values,
+        entropy=entropy(counts),
+        share=total / whole,
+        ratio=4 * values / total,
+    )
 
 
-def _entropy(shares: np.ndarray) -> float:
-    positive = shares[shares > 0]
-    return float(-(positive * np.log2(positive)).sum())
+def symbol_counts(lut: LutTensor) -> np.ndarray:
+    """How often each code of each codebook occurs, int64 [groups, 2**bits + 1]; the last: masked out."""
+    step, levels = lut.rows_per_group, 1 << lut.bits
+    counts = np.zeros((lut.groups, levels + 1), np.int64)
+    for group, start in enumerate(range(0, lut.rows, step)):
+        codes = lut.codes[start : start + step]
+        if lut.mask is not None:
+            keep = lut.mask[start : start + step]
+            counts[group, -1] = keep.size - np.count_nonzero(keep)
+            codes = codes[keep]
+        counts[group, :levels] = np.bincount(codes.ravel(), minlength=levels)
+    return counts
+
+
+def _zeros(lut: LutTensor, counts: np.ndarray) -> int:
+    return int(counts[:, -1].sum() + counts[:, :-1][lut.codebook == 0].sum())
+
+
+def entropy(counts: np.ndarray) -> float:
+    """Shannon entropy in bits per symbol; each row of counts is coded with its own probabilities."""
+    counts = np.atleast_2d(counts).astype(np.float64)
+    total = counts.sum()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    bits = -np.log2(share, out=np.zeros_like(share), where=share > 0)
+    return float((counts * bits).sum() / total) if total else 0.0
