@@ -1,0 +1,63 @@
+#include "program.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace pocketvlad {
+
+using executorch::runtime::Error;
+using executorch::runtime::HierarchicalAllocator;
+using executorch::runtime::MemoryManager;
+using executorch::runtime::Method;
+using executorch::runtime::Program;
+
+void* HeapAllocator::allocate(size_t size, size_t alignment) {
+  if (!isPowerOf2(alignment)) return nullptr;
+  void* block = nullptr;
+  if (posix_memalign(&block, alignment < 16 ? 16 : alignment, size ? size : 1)) return nullptr;
+  blocks_.push_back(block);
+  return block;
+}
+
+void HeapAllocator::reset() {
+  for (void* block : blocks_) free(block);
+  blocks_.clear();
+}
+
+std::unique_ptr<LoadedMethod> LoadedMethod::load(const Program& program, const char* name, Error* error) {
+  auto meta = program.method_meta(name);
+  if (!meta.ok()) {
+    *error = meta.error();
+    return nullptr;
+  }
+  std::unique_ptr<LoadedMethod> loaded(new LoadedMethod());
+  for (size_t i = 0; i < meta->num_memory_planned_buffers(); i++) {
+    const size_t bytes = static_cast<size_t>(meta->memory_planned_buffer_size(i).get());
+    loaded->buffers_.emplace_back(new uint8_t[bytes]);
+    loaded->spans_.push_back({loaded->buffers_.back().get(), bytes});
+    loaded->planned_bytes_ += bytes;
+  }
+  loaded->planned_ = std::make_unique<HierarchicalAllocator>(
+      executorch::runtime::Span<executorch::runtime::Span<uint8_t>>(loaded->spans_.data(), loaded->spans_.size()));
+  loaded->manager_ =
+      std::make_unique<MemoryManager>(&loaded->method_memory_, loaded->planned_.get(), &loaded->temporary_memory_);
+  auto method = program.load_method(name, loaded->manager_.get());
+  if (!method.ok()) {
+    *error = method.error();
+    return nullptr;
+  }
+  loaded->method_ = std::make_unique<Method>(std::move(*method));
+  return loaded;
+}
+
+bool read_constant(const Program& program, const char* name, void* out, size_t bytes) {
+  Error error = Error::Ok;
+  auto loaded = LoadedMethod::load(program, name, &error);
+  if (!loaded || loaded->method().outputs_size() != 1 || loaded->method().execute() != Error::Ok) return false;
+  const auto& value = loaded->method().get_output(0);
+  if (!value.isTensor() || value.toTensor().nbytes() != bytes) return false;
+  std::memcpy(out, value.toTensor().const_data_ptr(), bytes);
+  return true;
+}
+
+}  // namespace pocketvlad

@@ -1,0 +1,51 @@
+// The phone's recogniser: a mapped program and a mapped index. The plain C face of the JNI library, which
+// native programs and tests on a workstation call as well.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "search/pvix.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PV_API __attribute__((visibility("default")))
+
+typedef struct pv_recognizer pv_recognizer;
+
+// Bytes [offset, offset + length) of an open file; it may be closed after pv_open.
+typedef struct pv_file {
+  int fd;
+  int64_t offset, length;
+} pv_file;
+
+enum { PV_ERROR_TEXT = 256 };
+
+// NULL on failure, with one line in `error` [PV_ERROR_TEXT].
+PV_API pv_recognizer* pv_open(const pv_file* program, const pv_file* index, char* error);
+PV_API void pv_close(pv_recognizer* recognizer);
+
+// Values of one descriptor.
+PV_API int32_t pv_dim(const pv_recognizer* recognizer);
+PV_API const pv_index* pv_places(const pv_recognizer* recognizer);
+
+// pixels: uint8 rows of width * 4 bytes, RGBX. descriptor: float32 [dim]. nanos: preprocessing, inference.
+// 0, or -1 with one line in `error`.
+PV_API int pv_describe(pv_recognizer* recognizer, const uint8_t* pixels, int width, int height, int orientation,
+                       float* descriptor, int64_t nanos[2], char* error);
+
+// The best k: rows and cosines; returns how many, or -1.
+PV_API int pv_recognize(const pv_recognizer* recognizer, const float* descriptor, int k, int32_t* rows,
+                        float* cosines);
+
+// JSON about the program, the index and this machine; returns the length it needs without the final 0.
+PV_API size_t pv_info_json(const pv_recognizer* recognizer, char* out, size_t size);
+
+// Names of the operators the runtime knows, one a line; returns the length needed without the final 0.
+PV_API size_t pv_operator_names(char* out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
