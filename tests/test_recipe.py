@@ -24,8 +24,9 @@ def test_every_shipped_recipe_loads():
 
 
 def test_rules_override_the_defaults_and_later_ones_win(tmp_path):
-    text = '[layer]\nbits = 5\n[[rule]]\nmatch = "backbone.*"\nbits = 8\n[[rule]]\nmatch = "*.expand*"\nbits = 6\n'
-    recipe = load_recipe(write(tmp_path, text))
+    rules = '[layer]\nbits = 5\n[[rule]]\nmatch = "backbone.*"\nbits = 8\n'
+    rules += '[[rule]]\nmatch = "*.expand*"\nbits = 6\n'
+    recipe = load_recipe(write(tmp_path, rules))
     found = [recipe.for_layer(n).bits for n in ("whitening", "backbone.0", "backbone.3.expand1x1")]
     assert found == [5, 8, 6]
     assert recipe.for_layer("backbone.0").codebook == "kmeans"
