@@ -1,0 +1,109 @@
+"""Android's binary XML, as far as an APK's manifest needs it.
+
+Source: ResourceTypes.h of the Android Open Source Project (ResXMLTree_*, ResStringPool_header).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pocketvlad.errors import PackageError
+
+_STRINGS, _START = 0x0001, 0x0102
+_UTF8 = 1 << 8
+_TYPE_STRING, _TYPE_BOOLEAN = 0x03, 0x12
+_NONE = 0xFFFFFFFF
+Value = str | int | bool
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What installation depends on.
+
+    Attributes:
+        package: application id.
+        min_sdk, target_sdk: API levels.
+        activities: class names.
+        launcher: the activity with the LAUNCHER category, or None.
+        extract_native_libs: of the application, or None when it does not say.
+    """
+
+    package: str
+    min_sdk: int
+    target_sdk: int
+    activities: tuple[str, ...]
+    launcher: str | None
+    extract_native_libs: bool | None
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """Parse ``AndroidManifest.xml``; PackageError when it is damaged."""
+    try:
+        elements = list(_elements(data))
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise PackageError("the APK's manifest is damaged", found=str(error)) from error
+    first = {name: values for name, values in reversed(elements)}
+    activities, launcher = [], None
+    for name, values in elements:
+        if name == "activity":
+            activities.append(str(values.get("name")))
+        if name == "category" and values.get("name") == "android.intent.category.LAUNCHER" and activities:
+            launcher = activities[-1]
+    sdk, extract = first.get("uses-sdk", {}), first.get("application", {}).get("extractNativeLibs")
+    return Manifest(
+        str(first.get("manifest", {}).get("package", "")),
+        int(sdk.get("minSdkVersion", 1)),
+        int(sdk.get("targetSdkVersion", sdk.get("minSdkVersion", 1))),
+        tuple(activities),
+        launcher,
+        None if extract is None else bool(extract),
+    )
+
+
+def _elements(data: bytes) -> Iterator[tuple[str, dict[str, Value]]]:
+    """(name, attributes) of every start tag."""
+    strings: list[str] = []
+    at = struct.unpack_from("<HHI", data, 0)[1]
+    while at + 8 <= len(data):
+        kind, header, size = struct.unpack_from("<HHI", data, at)
+        if size < 8:
+            raise IndexError("an empty chunk")
+        if kind == _STRINGS:
+            strings = _string_pool(data, at, header)
+        elif kind == _START:
+            yield _start_tag(data, at + header, strings)
+        at += size
+
+
+def _string_pool(data: bytes, at: int, header: int) -> list[str]:
+    count, _, flags, start = struct.unpack_from("<4I", data, at + 8)
+    offsets = struct.unpack_from(f"<{count}I", data, at + header)
+    return [_pool_string(data, at + start + offset, bool(flags & _UTF8)) for offset in offsets]
+
+
+def _pool_string(data: bytes, at: int, utf8: bool) -> str:
+    if not utf8:
+        length = struct.unpack_from("<H", data, at)[0]
+        return data[at + 2 : at + 2 + 2 * length].decode("utf-16-le")
+    at += 2 if data[at] & 0x80 else 1  # length in characters, not needed
+    length = data[at]
+    at += 1
+    if length & 0x80:
+        length, at = (length & 0x7F) << 8 | data[at], at + 1
+    return data[at : at + length].decode()
+
+
+def _start_tag(data: bytes, at: int, strings: list[str]) -> tuple[str, dict[str, Value]]:
+    _, name, start, size, count = struct.unpack_from("<IIHHH", data, at)
+    values: dict[str, Value] = {}
+    for i in range(count):
+        _, key, raw, _, _, kind, value = struct.unpack_from("<IIIHBBI", data, at + start + i * size)
+        if kind == _TYPE_STRING:
+            values[strings[key]] = strings[value]
+        elif kind == _TYPE_BOOLEAN:
+            values[strings[key]] = value != 0
+        else:
+            values[strings[key]] = value if raw == _NONE else strings[raw]
+    return strings[name], values

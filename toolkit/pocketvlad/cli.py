@@ -1,0 +1,346 @@
+"""The command line: one short function per command, and the only place that prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pocketvlad import __version__
+from pocketvlad.console import Output, progress
+from pocketvlad.errors import PocketvladError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
+index_app = typer.Typer(no_args_is_help=True, help="Build, extend, inspect and search the place index.")
+phone_app = typer.Typer(no_args_is_help=True, help="Install on and check a phone, real or emulated.")
+app.add_typer(index_app, name="index")
+app.add_typer(phone_app, name="phone")
+
+Out = Annotated[Path, typer.Option("--out", help="File to write; never overwritten without --force.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
+
+
+def main() -> None:
+    """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage."""
+    try:
+        app()
+    except PocketvladError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/] {_escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; run the same command to go on")
+        sys.exit(1)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"pocketvlad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Compress place-recognition models and run them on phones."""
+
+
+@app.command("import")
+def import_(
+    checkpoint: Path,
+    out: Out,
+    layout: Annotated[str, typer.Option(help="auto, or the name of a layout.")] = "auto",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Read a public NetVLAD checkpoint of any supported layout."""
+    from pocketvlad.commands import import_checkpoint_file
+
+    Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, force=force))
+
+
+@app.command()
+def fit(
+    out: Out,
+    photos: Photos,
+    backbone: Annotated[str, typer.Option(help="torchvision's name, for example squeezenet1_1.")],
+    weights: Annotated[Path | None, typer.Option(help="Its weights; without them, built from the photos.")] = None,
+    clusters: Annotated[int, typer.Option(min=1, help="K of NetVLAD.")] = 64,
+    dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0 for no whitening.")] = 512,
+    size: Annotated[str, typer.Option(help="Input HxW in pixels.")] = "480x640",
+    views: Annotated[int, typer.Option(min=0, help="Views per photo for the whitening; 0: as needed.")] = 0,
+    seed: int = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a model from a backbone and photos: clusters and whitening fitted, nothing trained."""
+    from pocketvlad.commands import FitOptions, fit_file
+
+    options = FitOptions(backbone, weights, clusters, dim, size, views, seed)
+    with progress("fitting") as report:
+        result = fit_file(photos, out, options, force=force, progress=report)
+    Output(as_json).result(result)
+
+
+@app.command()
+def compress(
+    model: Path,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = "auto",
+    photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH that calibrates or trains.")] = None,
+    max_drop: Annotated[float | None, typer.Option(help="Smallest file losing at most this much mAP.")] = None,
+    max_mb: Annotated[float | None, typer.Option(help="Most accurate file of at most this many MB.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Prune, quantize to codebooks and, where the recipe says so, fine-tune."""
+    from pocketvlad.commands import compress_file
+
+    output = Output(as_json)
+    with progress("compressing") as report:
+        result = compress_file(
+            model, out, recipe, photos, max_drop=max_drop, max_mb=max_mb, force=force, progress=report
+        )
+    output.table("layers", result["layers"])
+    output.result(result)
+
+
+@app.command()
+def evaluate(
+    file: Path,
+    dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
+    baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """mAP or Recall@N of a model, a compressed model or a .pte."""
+    from pocketvlad.commands import evaluate_file
+
+    with progress("describing") as report:
+        result = evaluate_file(file, dataset, baseline, threads=threads, progress=report)
+    Output(as_json).result(result)
+
+
+@app.command()
+def describe(
+    file: Path, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
+) -> None:
+    """Write descriptors in hloc's HDF5 layout."""
+    from pocketvlad.commands import describe_file
+
+    with progress("describing") as report:
+        result = describe_file(file, photos, out, threads=threads, force=force, progress=report)
+    Output(as_json).result(result)
+
+
+@app.command()
+def export(
+    model: Path,
+    out: Out,
+    size: Annotated[str | None, typer.Option(help="Input HxW in pixels; the model's own if absent.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="float32 kernels instead of int8.")] = False,
+    photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write the ExecuTorch program, checked against the torch model."""
+    from pocketvlad.commands import export_file
+
+    Output(as_json).result(export_file(model, out, size=size, fast=not exact, photos=photos, force=force))
+
+
+@index_app.command("build")
+def index_build(
+    program: Path,
+    photos: Photos,
+    out: Out,
+    vectors: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float16",
+    threads: Threads = 2,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Describe photos and write the place index."""
+    from pocketvlad.commands import index_build_file
+
+    with progress("indexing") as report:
+        result = index_build_file(program, photos, out, vectors, threads=threads, force=force, progress=report)
+    Output(as_json).result(result)
+
+
+@index_app.command("add")
+def index_add(
+    index: Path,
+    program: Annotated[Path, typer.Option(help="The program that made the index.")],
+    photos: Photos,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace photos of the same name.")] = False,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Add photos to an existing index (rewritten atomically)."""
+    from pocketvlad.commands import index_add_file
+
+    with progress("indexing") as report:
+        result = index_add_file(index, program, photos, replace=replace, threads=threads, progress=report)
+    Output(as_json).result(result)
+
+
+@index_app.command("info")
+def index_info(index: Path, as_json: Json = False) -> None:
+    """What an index holds."""
+    from pocketvlad.commands import index_info_file
+
+    Output(as_json).result(index_info_file(index))
+
+
+@index_app.command("search")
+def index_search(
+    index: Path,
+    photos: Annotated[list[Path], typer.Argument(help="Photos to recognise.")],
+    program: Annotated[Path, typer.Option(help="The program that made the index.")],
+    top: Annotated[int, typer.Option(min=1, help="Matches per photo.")] = 5,
+    draw: Annotated[Path | None, typer.Option(help="Also draw the matches into this PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Recognise photos: the best matches with place and cosine."""
+    from pocketvlad.commands import index_search_file
+
+    output = Output(as_json)
+    result = index_search_file(index, program, photos, top=top, draw=draw)
+    for query in result["queries"]:
+        output.table(query["photo"] + ("" if query["known"] else "  (unknown place)"), query["matches"])
+    output.result(result, silent=True)
+
+
+@app.command()
+def package(
+    program: Annotated[Path | None, typer.Option(help="The .pte.")] = None,
+    index: Annotated[Path | None, typer.Option(help="The .pvix.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The APK to write.")] = None,
+    photos: Annotated[list[Path] | None, typer.Option(help="Photos for the app's self-test.")] = None,
+    title: Annotated[str, typer.Option(help="Shown by the app.")] = "Pocketvlad",
+    keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
+    ] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a signed, installable APK with the program and the index inside, or check one."""
+    from pocketvlad.commands import check_file, package_file
+
+    output = Output(as_json)
+    if check is not None:
+        output.result(check_file(check))
+        return
+    if program is None or index is None or out is None:
+        raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
+    with output.status("packaging"):
+        result = package_file(
+            program, index, out, photos or [], title, keystore=keystore, password=password, force=force
+        )
+    output.result(result)
+
+
+Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
+Serial = Annotated[str | None, typer.Option(help="adb serial, where several devices are connected.")]
+
+
+@phone_app.command("install")
+def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
+    """Install the APK on the connected phone."""
+    from pocketvlad.commands import phone_install_file
+
+    Output(as_json).result(phone_install_file(apk, serial))
+
+
+@phone_app.command("test")
+def phone_test(
+    apk: Apk,
+    emulate: Annotated[bool, typer.Option("--emulate", help="Run the APK's own libraries here.")] = False,
+    cpu: Annotated[str | None, typer.Option(help="qemu CPU: max, cortex-a53, cortex-a76.")] = None,
+    serial: Serial = None,
+    as_json: Json = False,
+) -> None:
+    """Run the app's self-test and compare it with the host's descriptors and matches."""
+    from pocketvlad.commands import phone_test_file
+
+    output = Output(as_json)
+    with output.status("running the self-test"):
+        result = phone_test_file(apk, emulate=emulate, cpu=cpu, serial=serial)
+    output.table("pictures", result["pictures"])
+    output.result(result)
+
+
+@phone_app.command("bench")
+def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
+    """Times and memory on the connected phone, beside the host's."""
+    from pocketvlad.commands import phone_bench_file
+
+    Output(as_json).result(phone_bench_file(apk, serial))
+
+
+@app.command()
+def run(
+    plan: Path,
+    out: Annotated[Path, typer.Option("--out", help="Folder for every stage's files.")],
+    as_json: Json = False,
+) -> None:
+    """All stages of a plan, resumable: model, compression, programs, index, APK, report."""
+    from pocketvlad.pipeline import run_plan
+    from pocketvlad.report.terminal import terminal_summary
+
+    output = Output(as_json)
+    with output.stages() as stages:
+        summary = run_plan(plan, out, stages)
+    output.show(terminal_summary(summary))
+    output.result(summary, silent=True)
+
+
+@app.command()
+def bench(
+    programs: Annotated[list[Path], typer.Argument(help="One or more .pte files, timed in turn.")],
+    runs: Annotated[int, typer.Option(min=1)] = 20,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Latency, load time and size of programs on this machine."""
+    from pocketvlad.commands import bench_files
+
+    output = Output(as_json)
+    result = bench_files(programs, runs=runs, threads=threads)
+    output.table(f"{result['machine']['cpu']} ({result['machine']['isa']})", result["programs"])
+    output.result(result, silent=True)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What this machine has and lacks, and how to get it."""
+    from pocketvlad import machine
+
+    output = Output(as_json)
+    findings = machine.diagnose()
+    rows = [
+        {
+            "": "ok" if finding.present else "missing",
+            "tool": finding.name,
+            "found": finding.detail,
+            "needed for": finding.needed_for,
+            "install": "" if finding.present else finding.install,
+        }
+        for finding in findings
+    ]
+    output.table(f"{machine.cpu_name()} ({machine.isa()})", rows)
+    output.result({"machine": machine.describe(), "tools": rows}, silent=True)

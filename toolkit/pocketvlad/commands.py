@@ -1,0 +1,186 @@
+"""What each command does, from files to files: returns figures as plain values, prints nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketvlad import artifact, machine
+from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.errors import ExportError, RecipeError
+from pocketvlad.evaluate.describe import describe_photos, write_descriptors
+from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.export.check import EXACT_COSINE, check_cosines, program_cosines
+from pocketvlad.export.describer import open_describer, open_model
+from pocketvlad.export.latency import measure_latency
+from pocketvlad.export.program import export_model
+from pocketvlad.export.runner import ProgramRunner
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.model.fit import fit_model
+from pocketvlad.model.netvlad import ModelConfig, save_model
+from pocketvlad.model.preprocess import Preprocess
+
+Values = dict[str, Any]
+Progress = Callable[[int, int], None]
+FAST_COSINE = 0.98  # int8 activations and centroids against float32, on one photo
+_CHECK_PHOTOS = 8
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``480x640`` -> (height, width)."""
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
+    if not match:
+        raise RecipeError("the size is not HEIGHTxWIDTH in pixels", found=repr(text), allowed="e.g. 480x640")
+    return int(match[1]), int(match[2])
+
+
+def megabytes(path: Path | str) -> float:
+    """Size of a file in MB of 10^6 bytes."""
+    return Path(path).stat().st_size / 1e6
+
+
+def import_checkpoint_file(checkpoint: Path, out: Path, *, layout: str, force: bool) -> Values:
+    from pocketvlad.importer import import_checkpoint
+
+    imported = import_checkpoint(checkpoint, layout)
+    made_from = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint), "layout": imported.layout}
+    save_model(out, imported.model, made_from, force=force)
+    return {"layout": imported.layout, "out": str(out), "mb": megabytes(out), **imported.model.config.to_json()}
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of `pocketvlad fit`; ``weights`` None builds the backbone from the photos."""
+
+    backbone: str
+    weights: Path | None
+    clusters: int
+    dim: int
+    size: str
+    views: int
+    seed: int
+
+
+def fit_file(
+    photos: str, out: Path, options: FitOptions, *, force: bool, progress: Progress | None = None
+) -> Values:
+    dataset = open_dataset(photos)
+    height, width = parse_size(options.size)
+    config = ModelConfig(options.backbone, options.clusters, options.dim or None, Preprocess(height, width))
+    paths = [photo.path for photo in dataset.photos]
+    backbone = make_backbone(config, options.weights, paths, options.seed)
+    model, skipped = fit_model(
+        config, backbone, paths, views=options.views or None, seed=options.seed, progress=progress
+    )
+    made_from = {
+        "photos": len(paths) - len(skipped),
+        "weights": artifact.file_sha256(options.weights) if options.weights else "the photos",
+        "options": {key: str(value) for key, value in asdict(options).items()},
+    }
+    save_model(out, model, made_from, force=force)
+    return {"out": str(out), "mb": megabytes(out), "skipped": skipped, **config.to_json()}
+
+
+def make_backbone(config: ModelConfig, weights: Path | None, photos: Sequence[Path], seed: int) -> torch.nn.Module:
+    """The backbone with the weights of a file, or built from the photos themselves."""
+    from pocketvlad.importer import read_backbone_weights
+
+    if weights is not None:
+        return build_backbone(config.backbone, read_backbone_weights(weights))
+    backbone = build_backbone(config.backbone)
+    tensors, _ = load_photo_tensors(photos[:: max(1, len(photos) // SCRATCH_PHOTOS)], config)
+    init_backbone_from_photos(backbone, torch.stack(tensors), seed)
+    return backbone
+
+
+def compress_file(
+    model: Path,
+    out: Path,
+    recipe: str,
+    photos: str | None,
+    *,
+    max_drop: float | None,
+    max_mb: float | None,
+    force: bool,
+    progress: Progress | None = None,
+) -> Values:
+    """Compress a model file; see :func:`pocketvlad.compress.compress_model`."""
+    source = load_model(model)
+    calibration = calibration_tensor(photos, source.config) if photos else None
+    chosen = load_recipe(recipe)
+    compressed = compress_model(source, chosen, calibration=calibration, progress=progress)
+    made_from = {"model": artifact.file_sha256(model), "recipe": chosen.name, "photos": photos}
+    save_compressed(out, compressed, made_from, force=force)
+    layers = [size.as_row() for size in layer_sizes(compressed)]
+    return {"out": str(out), "mb": megabytes(out), "recipe": chosen.name, "layers": layers}
+
+
+def calibration_tensor(photos: str, config: ModelConfig) -> torch.Tensor:
+    """All photos of a dataset that can be read, float32 [N, 3, H, W]."""
+    paths = [photo.path for photo in open_dataset(photos).photos]
+    tensors, _ = load_photo_tensors(paths, config)
+    return torch.stack(tensors)
+
+
+def describe_dataset(
+    file: Path, dataset: Dataset, *, threads: int, progress: Progress | None = None
+) -> tuple[np.ndarray, Dataset, list[str]]:
+    """Descriptors float32 [n, dim] of a dataset's readable photos, that dataset, and the photos skipped."""
+    describer = open_describer(file, threads=threads)
+    descriptors, skipped = describe_photos(describer.describe, dataset.photos, progress=progress)
+    return descriptors, dataset, skipped
+
+
+def evaluate_file(
+    file: Path, dataset: str, baseline: Path | None, *, threads: int, progress: Progress | None = None
+) -> Values:
+    photos = open_dataset(dataset)
+    result, skipped = score(file, photos, threads=threads, progress=progress)
+    values: Values = {"file": str(file), "dataset": photos.name, **result.as_values(), "skipped_photos": skipped}
+    if baseline is not None:
+        reference, _ = score(baseline, photos, threads=threads, progress=progress)
+        difference = compare(reference, result)
+        values |= {"baseline": reference.as_values(), "difference": asdict(difference)}
+    return values
+
+
+def score(
+    file: Path, dataset: Dataset, *, threads: int, progress: Progress | None = None
+) -> tuple[RetrievalResult, list[str]]:
+    """Retrieval accuracy of a model, compressed model or program on a dataset."""
+    descriptors, readable, skipped = describe_dataset(file, dataset, threads=threads, progress=progress)
+    return evaluate_descriptors(readable, descriptors), skipped
+
+
+def describe_file(
+    file: Path, photos: str, out: Path, *, threads: int, force: bool, progress: Progress | None = None
+) -> Values:
+    dataset = open_dataset(photos)
+    descriptors, readable, skipped = describe_dataset(file, dataset, threads=threads, progress=progress)
+    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, force=force)
+    return {"out": str(out), "photos": len(descriptors), "dim": descriptors.shape[1], "skipped": skipped}
+
+
+def export_file(
+    model: Path, out: Path, *, size: str | None, fast: bool, photos: str | None, force: bool
+) -> Values:
+    """Export and, on photos if given, check the written program against the torch model."""
+    source = open_model(model)
+    preprocess = source.config.preprocess
+    if size is not None:
+        height, width = parse_size(size)
+        preprocess = Preprocess(height, width, preprocess.mean, preprocess.std)
+    made_from = {"file": model.name, "sha256": artifact.file_sha256(model)}
+    written = out.with_name(f".{out.name}.unchecked")
+    with artifact.atomic_path(out, force=force) as temporary:
+        export_model(source, temporary, preprocess=preprocess, fast=fast, made_from=made_from, force=True)
+        values: Values = {"out": str(out), "mb": megabytes(temporary), "size": f"{preprocess.height}x{preprocess.width}"}
+        if photos is not None:
+            paths = [photo.path for photo in open_dataset(photos).photos[:_CHECK_PHOTOS]]
+            values["worst_cosine"] = check_program(temporary, source, paths, preprocess, fast=fast)
+    return values

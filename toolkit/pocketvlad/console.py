@@ -1,0 +1,125 @@
+"""How the command line shows things: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Report = Callable[[int, int], None]
+_SHOW_AFTER = 1.0  # seconds: shorter work shows no bar
+
+
+def _console(stderr: bool) -> Console:
+    return Console(stderr=stderr, highlight=False, soft_wrap=not stderr)
+
+
+class Output:
+    """Results for people, or one JSON object on stdout and nothing else there."""
+
+    def __init__(self, as_json: bool):
+        self.as_json = as_json
+
+    def result(self, values: Mapping[str, Any], *, silent: bool = False) -> None:
+        """The command's result; ``silent`` when a table has shown it already."""
+        if self.as_json:
+            print(json.dumps(values, default=str))
+        elif not silent:
+            for key, value in values.items():
+                if not isinstance(value, (list, dict)):
+                    _console(False).print(f"{key.replace('_', ' '):>20}  {_cell(value)}", markup=False)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows with equal keys as a table."""
+        if self.as_json or not rows:
+            return
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for key, value in rows[0].items():
+            numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+            table.add_column(key.replace("_", " "), justify="right" if numeric else "left")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row.values()))
+        Console(highlight=False).print(table)
+
+    def show(self, renderable: Any) -> None:
+        if not self.as_json:
+            Console(highlight=False).print(renderable)
+
+    @contextlib.contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """A spinner on stderr while one opaque step runs."""
+        with _console(True).status(text):
+            yield
+
+    @contextlib.contextmanager
+    def stages(self) -> Iterator[Stages]:
+        """The stage lines of `pocketvlad run`, on stderr."""
+        yield Stages(_console(True))
+
+
+class Stages:
+    """One line per stage with its result and seconds; a bar while it runs."""
+
+    def __init__(self, console: Console):
+        self._console = console
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[StageLine]:
+        line, start = StageLine(), time.perf_counter()
+        with progress(name) as report:
+            line.report = report
+            yield line
+        seconds = f"{time.perf_counter() - start:6.1f} s" if line.ran else "  kept  "
+        self._console.print(f"[green]✓[/] {name:<24} [dim]{seconds}[/]  {line.text}")
+
+
+class StageLine:
+    """What a running stage reports: progress, whether it ran, and the line that stays."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.ran = True
+        self.report: Report = lambda done, total: None
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[Report]:
+    """A bar on stderr that appears when the work takes more than a second."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_console(True),
+        transient=True,
+    )
+    start, task = time.perf_counter(), None
+
+    def report(done: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            if time.perf_counter() - start < _SHOW_AFTER:
+                return
+            bar.start()
+            task = bar.add_task(text, total=total)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if task is not None:
+            bar.stop()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
