@@ -77,7 +77,8 @@ int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int 
 int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* scratch, void* worker, float* y,
                        int32_t begin, int32_t end);
 
-/* 2-D convolution of one image with a flat layer of weights [rows, channels / groups, kernel]: y [rows, H', W']. */
+/* 2-D convolution of one image with a flat layer of weights [rows, channels / groups, kernel]; `y` is the whole
+ * output, float32 [rows, H', W'], of which rows begin..end are written. */
 enum { PV_CONV_STEP = 8 }; /* row ranges that start at multiples of it waste nothing */
 int pv_conv_check(const pv_lut* lut, const pv_conv* conv);
 void pv_conv_out_size(const pv_conv* conv, int32_t size[2]);

@@ -1,0 +1,144 @@
+"""The kernels against NumPy, every instruction set in turn."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from lut_cases import LINEAR, Case, all_cases, linear_case, random_lut
+
+from pocketvlad.errors import KernelError
+from pocketvlad.lut import native, reference
+from pocketvlad.resources import resource_dir
+
+CASES = list(all_cases())
+
+
+@pytest.fixture(params=native.isa_names())
+def isa(request):
+    if not native.force_isa(request.param):
+        pytest.skip(f"this machine lacks {request.param}")
+    yield request.param
+    native.force_isa(None)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_matches_numpy(isa, case: Case):
+    y = case.run()
+    assert y.shape == case.expected.shape
+    assert case.failures(y) == 0
+
+
+def test_lists_every_kernel_file():
+    """kernels.inc is the list; a kernel set that is not on it would never run."""
+    folder = resource_dir("kernels") / "lut"
+    listed = set(re.findall(r"^PV_KERNELS\((\w+)\)", (folder / "kernels.inc").read_text(), re.M))
+    assert listed == {"avx512vnni", "avx2", "neon_dotprod", "neon", "scalar"}
+    assert all((folder / f"{name}.c").is_file() for name in listed)
+
+
+def test_the_best_kernels_run_unless_told_otherwise():
+    supported = [name for name in native.isa_names() if native.force_isa(name)]
+    native.force_isa(None)
+    assert native.isa() == supported[0]
+
+
+def test_extreme_sums_do_not_overflow(isa):
+    """The longest row of the largest products: 131072 * 127 * 127 is just below 2^31."""
+    rng = np.random.default_rng(0)
+    lut = random_lut(rng, (4, 131072), 4)
+    lut.codebook[:] = np.where(np.arange(16) % 2, 1, -1)
+    lut.codes[0] = 1
+    lut.codes[1] = 0
+    x = np.ones((1, 131072), np.float32)
+    expected = reference.lut_linear(x, lut, fast=True)
+    np.testing.assert_array_equal(native.lut_linear(x, lut, fast=True), expected)
+    assert expected[0, 0] == pytest.approx(131072)
+
+
+def test_zero_and_non_finite_inputs_do_not_crash(isa):
+    rng = np.random.default_rng(0)
+    lut = random_lut(rng, (9, 300), 5)
+    assert not native.lut_linear(np.zeros((2, 300), np.float32), lut, fast=True).any()
+    for value in (np.nan, np.inf, -np.inf):
+        native.lut_linear(np.full((1, 300), value, np.float32), lut, fast=True)
+    nothing = random_lut(rng, (9, 300), 5)
+    nothing.codebook[:] = 0
+    assert not native.lut_linear(np.ones((2, 300), np.float32), nothing, fast=True).any()
+
+
+def test_grid_codes_equal_their_codebook(isa):
+    rng = np.random.default_rng(3)
+    lut = random_lut(rng, (21, 777), 8, groups=2)
+    x = rng.normal(size=(5, 777)).astype(np.float32)
+    y = native.lut_linear(x, reference.on_grid(lut), fast=True)
+    expected = reference.lut_linear(x, lut, fast=True)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "field,value,text",
+    [
+        ("bits", 9, "1 to 8"),
+        ("bits", 0, "1 to 8"),
+        ("rows", 0, "shape"),
+        ("cols", 200_000, "shape"),
+        ("groups", 12, "shape"),
+        ("packed_bytes", 10, "fewer"),
+        ("activation", 3, "activation"),
+        ("flat", 1, "shape"),
+    ],
+)
+def test_refuses_a_wrong_layer(field, value, text):
+    rng = np.random.default_rng(0)
+    view = native.c_lut(random_lut(rng, (9, 300), 4))
+    setattr(view, field, value)
+    x = np.zeros(300, np.float32)
+    scratch = np.empty(1 << 22, np.uint8)
+    with pytest.raises(KernelError, match=text):
+        native.check(native.core().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data))
+
+
+@pytest.mark.parametrize(
+    "damage,text",
+    [
+        (lambda o: o.__setitem__(1, -16), "offsets"),
+        (lambda o: o.__setitem__(3, o[3] + 8), "offsets"),
+        (lambda o: o.__setitem__(-1, o[-1] + 16), "offsets"),
+        (lambda o: o.__setitem__(2, o[1]), "fewer"),
+    ],
+)
+def test_refuses_wrong_row_offsets(damage, text):
+    rng = np.random.default_rng(0)
+    lut = random_lut(rng, (9, 300), 4, sparse=True)
+    damage(lut.packed.row_offsets)
+    with pytest.raises(KernelError, match=text):
+        native.lut_linear(np.zeros((1, 300), np.float32), lut)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_refuses_more_survivors_than_codes(isa, fast):
+    rng = np.random.default_rng(0)
+    lut = random_lut(rng, (2, 3000), 4, sparse=True)
+    lut.packed.packed[:384] = 255  # the bitmap of row 0, which has no codes
+    with pytest.raises(KernelError, match="survivors"):
+        native.lut_linear(np.ones((1, 3000), np.float32), lut, fast=fast)
+
+
+def test_row_ranges_add_up(isa):
+    """Adapters split rows over threads: any split gives the same bits."""
+    rng = np.random.default_rng(1)
+    case = linear_case(rng, random_lut(rng, (50, 700), 6, groups=4), 3, fast=True)
+    view, core = native.c_lut(case.lut, case.bias), native.core()
+    scratch = np.empty(core.pv_lut_linear_scratch_bytes(view, 3, 1), np.uint8)
+    y = np.zeros_like(case.expected)
+    native.check(core.pv_lut_linear_prepare(view, case.x.ctypes.data, 3, 1, scratch.ctypes.data))
+    edges = [0, 1, 13, 14, 37, 50]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        native.check(
+            core.pv_lut_linear_rows(view, 3, 1, scratch.ctypes.data, None, y.ctypes.data, begin, end)
+        )
+    np.testing.assert_array_equal(y, case.expected)
+    assert core.pv_lut_linear_rows(view, 3, 1, scratch.ctypes.data, None, y.ctypes.data, 0, 51) < 0
+    assert case.kind == LINEAR
