@@ -11,16 +11,38 @@ using executorch::runtime::MemoryManager;
 using executorch::runtime::Method;
 using executorch::runtime::Program;
 
+namespace {
+constexpr size_t kAlignment = 64;  // bytes: a cache line, and enough for any kernel
+}
+
 void* HeapAllocator::allocate(size_t size, size_t alignment) {
-  if (!isPowerOf2(alignment)) return nullptr;
-  void* block = nullptr;
-  if (posix_memalign(&block, alignment < 16 ? 16 : alignment, size ? size : 1)) return nullptr;
-  blocks_.push_back(block);
-  return block;
+  if (!isPowerOf2(alignment) || alignment > kAlignment || size > SIZE_MAX - kAlignment) return nullptr;
+  const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment + (size == 0 ? kAlignment : 0);
+  if (blocks_.empty() || blocks_.back().size - blocks_.back().used < rounded) {
+    const size_t bytes = rounded > wanted_ ? rounded : wanted_;
+    void* data = nullptr;
+    if (posix_memalign(&data, kAlignment, bytes)) return nullptr;
+    blocks_.push_back({static_cast<uint8_t*>(data), bytes, 0});
+    wanted_ = 0;
+  }
+  Block& block = blocks_.back();
+  block.used += rounded;
+  return block.data + block.used - rounded;
 }
 
 void HeapAllocator::reset() {
-  for (void* block : blocks_) free(block);
+  if (blocks_.size() == 1) {
+    blocks_[0].used = 0;
+    return;
+  }
+  size_t total = 0;
+  for (const Block& block : blocks_) total += block.size;
+  release();
+  wanted_ = total;
+}
+
+void HeapAllocator::release() {
+  for (const Block& block : blocks_) free(block.data);
   blocks_.clear();
 }
 
@@ -33,8 +55,12 @@ std::unique_ptr<LoadedMethod> LoadedMethod::load(const Program& program, const c
   std::unique_ptr<LoadedMethod> loaded(new LoadedMethod());
   for (size_t i = 0; i < meta->num_memory_planned_buffers(); i++) {
     const size_t bytes = static_cast<size_t>(meta->memory_planned_buffer_size(i).get());
-    loaded->buffers_.emplace_back(new uint8_t[bytes]);
-    loaded->spans_.push_back({loaded->buffers_.back().get(), bytes});
+    auto* data = static_cast<uint8_t*>(loaded->planned_memory_.allocate(bytes));
+    if (!data) {
+      *error = Error::MemoryAllocationFailed;
+      return nullptr;
+    }
+    loaded->spans_.push_back({data, bytes});
     loaded->planned_bytes_ += bytes;
   }
   loaded->planned_ = std::make_unique<HierarchicalAllocator>(

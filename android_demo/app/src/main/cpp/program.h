@@ -13,21 +13,29 @@
 
 namespace pocketvlad {
 
-// Grows by malloc; reset() gives everything back.
+// Memory that grows by malloc. After reset() the next allocations share one block as large as all before it, so
+// that the scratch of one kernel after the other touches the same pages.
 class HeapAllocator : public executorch::runtime::MemoryAllocator {
  public:
   HeapAllocator() : MemoryAllocator(0, nullptr) {}
-  ~HeapAllocator() override { reset(); }
+  ~HeapAllocator() override { release(); }
   void* allocate(size_t size, size_t alignment = kDefaultAlignment) override;
   void reset() override;
 
  private:
-  std::vector<void*> blocks_;
+  struct Block {
+    uint8_t* data;
+    size_t size, used;
+  };
+  void release();
+  std::vector<Block> blocks_;
+  size_t wanted_ = 0;
 };
 
 // A loaded method with the memory its plan asks for.
 class LoadedMethod {
  public:
+  // nullptr on failure, with the reason in `error`.
   static std::unique_ptr<LoadedMethod> load(const executorch::runtime::Program& program, const char* name,
                                             executorch::runtime::Error* error);
   executorch::runtime::Method& method() { return *method_; }
@@ -35,9 +43,8 @@ class LoadedMethod {
 
  private:
   LoadedMethod() = default;
-  std::vector<std::unique_ptr<uint8_t[]>> buffers_;
+  HeapAllocator planned_memory_, method_memory_, temporary_memory_;
   std::vector<executorch::runtime::Span<uint8_t>> spans_;
-  HeapAllocator method_memory_, temporary_memory_;
   std::unique_ptr<executorch::runtime::HierarchicalAllocator> planned_;
   std::unique_ptr<executorch::runtime::MemoryManager> manager_;
   std::unique_ptr<executorch::runtime::Method> method_;

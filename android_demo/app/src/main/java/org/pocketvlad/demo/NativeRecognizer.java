@@ -1,0 +1,83 @@
+package org.pocketvlad.demo;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The recogniser of libpocketvlad.so: program and index stay mapped, nothing is copied. */
+final class NativeRecognizer implements Recognizer {
+    private long handle;
+    private final int size;
+
+    /**
+     * Opens a program and the index that belongs to it. The files may be closed afterwards.
+     *
+     * @throws IllegalStateException with one clear line: damaged, or of another model
+     * @throws UnsatisfiedLinkError the APK has no library for this processor
+     */
+    NativeRecognizer(MappableFile program, MappableFile index) {
+        System.loadLibrary("pocketvlad");
+        handle = nativeOpen(program.descriptor(), program.offset, program.length,
+                index.descriptor(), index.offset, index.length);
+        size = Json.integer(nativeInfo(handle), "photos");
+    }
+
+    @Override
+    public Recognition recognize(Picture picture, int k) {
+        long[] nanos = new long[2];
+        float[] descriptor = nativeDescribe(
+                handle, picture.argb, picture.width, picture.height, picture.orientation, nanos);
+        long start = System.nanoTime();
+        int[] rows = new int[k];
+        float[] cosines = nativeSearch(handle, descriptor, k, rows);
+        long search = System.nanoTime() - start;
+        List<Match> matches = new ArrayList<>();
+        for (int i = 0; i < cosines.length; i++) {
+            matches.add(new Match(rows[i], cosines[i], text(nativeName(handle, rows[i])),
+                    text(nativeLabel(handle, rows[i])), nativeThumbnail(handle, rows[i]),
+                    nativePosition(handle, rows[i])));
+        }
+        return new Recognition(descriptor, matches, nanos[0], nanos[1], search);
+    }
+
+    @Override
+    public int size() {
+        return size;
+    }
+
+    @Override
+    public String info() {
+        return nativeInfo(handle);
+    }
+
+    @Override
+    public void close() {
+        long closing = handle;
+        handle = 0;
+        if (closing != 0) nativeClose(closing);
+    }
+
+    private static String text(byte[] utf8) {
+        return new String(utf8, StandardCharsets.UTF_8);
+    }
+
+    private static native long nativeOpen(int programFd, long programOffset, long programLength,
+            int indexFd, long indexOffset, long indexLength);
+
+    private static native void nativeClose(long handle);
+
+    private static native float[] nativeDescribe(
+            long handle, int[] argb, int width, int height, int orientation, long[] nanos);
+
+    private static native float[] nativeSearch(long handle, float[] descriptor, int k, int[] rows);
+
+    private static native byte[] nativeName(long handle, int row);
+
+    private static native byte[] nativeLabel(long handle, int row);
+
+    private static native byte[] nativeThumbnail(long handle, int row);
+
+    private static native double[] nativePosition(long handle, int row);
+
+    private static native String nativeInfo(long handle);
+}
