@@ -1,6 +1,5 @@
 package org.pocketvlad.demo;
 
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -27,17 +26,15 @@ final class NativeRecognizer implements Recognizer {
         long[] nanos = new long[2];
         float[] descriptor = nativeDescribe(
                 handle, picture.argb, picture.width, picture.height, picture.orientation, nanos);
-        long start = System.nanoTime();
         int[] rows = new int[k];
-        float[] cosines = nativeSearch(handle, descriptor, k, rows);
-        long search = System.nanoTime() - start;
+        long[] search = new long[1];
+        float[] cosines = nativeSearch(handle, descriptor, k, rows, search);
         List<Match> matches = new ArrayList<>();
         for (int i = 0; i < cosines.length; i++) {
-            matches.add(new Match(rows[i], cosines[i], text(nativeName(handle, rows[i])),
-                    text(nativeLabel(handle, rows[i])), nativeThumbnail(handle, rows[i]),
-                    nativePosition(handle, rows[i])));
+            matches.add(new Match(rows[i], cosines[i], nativeName(handle, rows[i]), nativeLabel(handle, rows[i]),
+                    nativeThumbnail(handle, rows[i]), nativePosition(handle, rows[i])));
         }
-        return new Recognition(descriptor, matches, nanos[0], nanos[1], search);
+        return new Recognition(descriptor, matches, nanos[0], nanos[1], search[0]);
     }
 
     @Override
@@ -57,10 +54,6 @@ final class NativeRecognizer implements Recognizer {
         if (closing != 0) nativeClose(closing);
     }
 
-    private static String text(byte[] utf8) {
-        return new String(utf8, StandardCharsets.UTF_8);
-    }
-
     private static native long nativeOpen(int programFd, long programOffset, long programLength,
             int indexFd, long indexOffset, long indexLength);
 
@@ -69,11 +62,12 @@ final class NativeRecognizer implements Recognizer {
     private static native float[] nativeDescribe(
             long handle, int[] argb, int width, int height, int orientation, long[] nanos);
 
-    private static native float[] nativeSearch(long handle, float[] descriptor, int k, int[] rows);
+    private static native float[] nativeSearch(
+            long handle, float[] descriptor, int k, int[] rows, long[] nanos);
 
-    private static native byte[] nativeName(long handle, int row);
+    private static native String nativeName(long handle, int row);
 
-    private static native byte[] nativeLabel(long handle, int row);
+    private static native String nativeLabel(long handle, int row);
 
     private static native byte[] nativeThumbnail(long handle, int row);
 
