@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pocketvlad.errors import DatasetError
 
+SPLITS = ("even", "odd", "all")
+
 
 @dataclass(frozen=True)
 class Photo:
-    """One image file.
+    """One image file, or a region of it.
 
     Attributes:
         path: of the file.
@@ -19,7 +21,8 @@ class Photo:
         place: label of its place, if the collection has places.
         latitude, longitude: degrees, WGS 84.
         utm: easting and northing, metres.
-        box: left, top, right, bottom of the query region, pixels.
+        box: left, top, right, bottom of the region to describe, pixels; None for the whole image.
+        panorama: photos cut from one panorama share it.
     """
 
     path: Path
@@ -29,6 +32,7 @@ class Photo:
     longitude: float | None = None
     utm: tuple[float, float] | None = None
     box: tuple[float, float, float, float] | None = None
+    panorama: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ class Dataset:
         photos: all of them.
         queries: with their ground truth.
         database: indices that are searched.
-        metric: ``map`` or ``recall``.
+        metric: ``map`` (queries without positives are left out) or ``recall`` (they count as missed).
         skipped: one line for each query or place left out, for the user.
+        variants: other ground truths of the same photos, by name ("easy", "hard").
+        protocol: what was compared with what, in a few words for reports ("query cropped to its box").
     """
 
     name: str
@@ -59,71 +65,116 @@ class Dataset:
     database: tuple[int, ...]
     metric: str = "map"
     skipped: tuple[str, ...] = ()
+    variants: Mapping[str, tuple[Query, ...]] = field(default_factory=dict)
+    protocol: str = ""
 
     def places(self) -> list[str]:
         """The places' labels, sorted."""
         return sorted({photo.place for photo in self.photos if photo.place is not None})
 
     def subset_places(self, keep: Callable[[int, str], bool]) -> Dataset:
-        """The photos of the places for which ``keep(rank among the sorted places, label)`` holds."""
-        kept = {place for rank, place in enumerate(self.places()) if keep(rank, place)}
+        """The photos of the places for which ``keep(rank among the sorted places, label)`` holds.
+
+        Photos of no place go.
+
+        Raises:
+            DatasetError: the collection has no places, or none is kept.
+        """
+        places = self.places()
+        if not places:
+            raise DatasetError(f"dataset {self.name} cannot be split by place", found="photos without places")
+        kept = {place for rank, place in enumerate(places) if keep(rank, place)}
+        if not kept:
+            raise DatasetError(
+                f"no place of dataset {self.name} is kept", found=f"{len(places)} places in all"
+            )
         return self.subset([i for i, photo in enumerate(self.photos) if photo.place in kept])
 
     def split(self, which: str) -> Dataset:
-        """``even`` or ``odd`` places by rank, or ``all``."""
+        """``even`` or ``odd`` places by rank, or ``all``.
+
+        Raises:
+            DatasetError: another word, or a collection that cannot be split.
+        """
+        if which not in SPLITS:
+            raise DatasetError("unknown split", found=repr(which), allowed=", ".join(SPLITS))
         if which == "all":
             return self
-        return self.subset_places(lambda rank, _: rank % 2 == ("even", "odd").index(which))
+        return self.subset_places(lambda rank, _: rank % 2 == SPLITS.index(which))
 
     def subset(self, indices: Iterable[int]) -> Dataset:
-        """Only these photos; queries that lose their photo or all positives go."""
+        """Only these photos; queries that lose their photo go, and for mAP those that lose all positives."""
         kept = sorted(set(indices))
         new = {old: i for i, old in enumerate(kept)}
-        queries = [
-            Query(
-                new[query.photo],
-                frozenset(new[i] for i in query.positives if i in new),
-                frozenset(new[i] for i in query.junk if i in new),
-            )
-            for query in self.queries
-            if query.photo in new
-        ]
-        if self.metric == "map":
-            queries = [query for query in queries if query.positives]
-        database = tuple(new[i] for i in self.database if i in new)
+        keep_empty = self.metric != "map"
+
+        def renumber(queries: Sequence[Query]) -> tuple[Query, ...]:
+            moved = [_moved(query, new) for query in queries if query.photo in new]
+            return tuple(query for query in moved if keep_empty or query.positives)
+
         return replace(
-            self, photos=tuple(self.photos[i] for i in kept), queries=tuple(queries), database=database
+            self,
+            photos=tuple(self.photos[i] for i in kept),
+            queries=renumber(self.queries),
+            database=tuple(new[i] for i in self.database if i in new),
+            variants={name: renumber(queries) for name, queries in self.variants.items()},
         )
 
 
-def merge(datasets: list[Dataset]) -> Dataset:
+def _moved(query: Query, new: Mapping[int, int]) -> Query:
+    """The query with every index through ``new``; photos that are not in it go."""
+    positives = frozenset(new[i] for i in query.positives if i in new)
+    return Query(new[query.photo], positives, frozenset(new[i] for i in query.junk if i in new))
+
+
+def merge(datasets: Sequence[Dataset]) -> Dataset:
     """One collection of several with the same metric: each query searches all databases.
 
+    Names and places are prefixed with their dataset's name where they would clash; variants do not survive.
+
     Raises:
-        DatasetError: the metrics differ.
+        DatasetError: none given, or the metrics differ.
     """
     metrics = {dataset.metric for dataset in datasets}
     if len(metrics) != 1:
-        raise DatasetError("datasets of different protocols cannot be merged", found=", ".join(sorted(metrics)))
+        found = ", ".join(sorted(metrics)) or "none"
+        raise DatasetError("datasets of different protocols cannot be merged", found=found)
+    if len(datasets) == 1:
+        return datasets[0]
     photos: list[Photo] = []
     queries: list[Query] = []
     database: list[int] = []
-    for dataset in datasets:
+    clash = _clashing_places(datasets)
+    for label, dataset in zip(_labels(datasets), datasets, strict=True):
         base = len(photos)
-        photos += [replace(photo, name=_unique(photo.name, dataset, datasets)) for photo in dataset.photos]
-        queries += [
-            Query(
-                query.photo + base,
-                frozenset(i + base for i in query.positives),
-                frozenset(i + base for i in query.junk),
-            )
-            for query in dataset.queries
-        ]
+        photos += [_prefixed(photo, label, clash) for photo in dataset.photos]
+        shift = {i: i + base for i in range(len(dataset.photos))}
+        queries += [_moved(query, shift) for query in dataset.queries]
         database += [i + base for i in dataset.database]
-    skipped = tuple(line for dataset in datasets for line in dataset.skipped)
-    name = " + ".join(dataset.name for dataset in datasets)
-    return Dataset(name, tuple(photos), tuple(queries), tuple(database), metrics.pop(), skipped)
+    return Dataset(
+        name=" + ".join(dataset.name for dataset in datasets),
+        photos=tuple(photos),
+        queries=tuple(queries),
+        database=tuple(database),
+        metric=metrics.pop(),
+        skipped=tuple(line for dataset in datasets for line in dataset.skipped),
+        protocol="; ".join(dict.fromkeys(dataset.protocol for dataset in datasets if dataset.protocol)),
+    )
 
 
-def _unique(name: str, dataset: Dataset, datasets: list[Dataset]) -> str:
-    return name if len(datasets) == 1 else f"{Path(dataset.name).name}/{name}"
+def _labels(datasets: Sequence[Dataset]) -> list[str]:
+    """A short name for each: the last part of its path, numbered where two are the same."""
+    names = [Path(dataset.name).name for dataset in datasets]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}-{number}" for number, name in enumerate(names, 1)]
+
+
+def _clashing_places(datasets: Sequence[Dataset]) -> set[str]:
+    places = [place for dataset in datasets for place in dataset.places()]
+    return {place for place in places if places.count(place) > 1}
+
+
+def _prefixed(photo: Photo, label: str, clash: set[str]) -> Photo:
+    place = f"{label}/{photo.place}" if photo.place in clash else photo.place
+    return replace(photo, name=f"{label}/{photo.name}", place=place)

@@ -10,20 +10,24 @@ import h5py
 import numpy as np
 
 from pocketvlad.artifact import atomic_path
-from pocketvlad.dataset.types import Dataset
+from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
+from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
 DATASET = "global_descriptor"  # hloc's name
 Progress = Callable[[int, int], None]
 
 
 def describe_photos(
-    describe: Callable[[Path], np.ndarray], dataset: Dataset, *, progress: Progress | None = None
+    describe: Callable[[Path | DecodedPhoto], np.ndarray],
+    dataset: Dataset,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, Dataset, list[str]]:
     """Describe every photo; unreadable ones are skipped.
 
     Args:
-        describe: path -> unit descriptor float32 [dim].
+        describe: a path, or decoded pixels where a photo has a box, -> unit descriptor float32 [dim].
         dataset: n photos.
         progress: called with photos done and n.
 
@@ -36,7 +40,7 @@ def describe_photos(
     rows, kept, skipped = [], [], []
     for i, photo in enumerate(dataset.photos):
         try:
-            rows.append(describe(photo.path))
+            rows.append(describe(photo.path if photo.box is None else load_region(photo)))
             kept.append(i)
         except PhotoError as error:
             skipped.append(str(error))
@@ -49,25 +53,52 @@ def describe_photos(
     return np.stack(rows), readable, skipped
 
 
-def write_descriptors(out: Path | str, names: Sequence[str], descriptors: np.ndarray, *, force: bool = False) -> None:
+def load_region(photo: Photo) -> DecodedPhoto:
+    """The pixels of a photo inside its box; the box counts pixels as stored, before EXIF rotation.
+
+    Raises:
+        PhotoError: as ``load_photo``, or the box lies outside.
+    """
+    decoded = load_photo(photo.path)
+    if photo.box is None:
+        return decoded
+    height, width = decoded.pixels.shape[:2]
+    corners = np.rint(photo.box).astype(int)
+    left, right = np.clip(corners[[0, 2]], 0, width)
+    top, bottom = np.clip(corners[[1, 3]], 0, height)
+    if right - left < 2 or bottom - top < 2:
+        box = ", ".join(f"{value:g}" for value in photo.box)
+        raise PhotoError(
+            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height}"
+        )
+    return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)
+
+
+def write_descriptors(
+    out: Path | str, names: Sequence[str], descriptors: np.ndarray, *, force: bool = False
+) -> None:
     """One HDF5 group per photo with a dataset ``global_descriptor`` float32 [dim], as hloc writes them."""
     with atomic_path(out, force=force) as temporary, h5py.File(temporary, "w") as file:
         for name, descriptor in zip(names, descriptors, strict=True):
-            file.create_group(name).create_dataset(DATASET, data=descriptor)
+            file.create_group(name).create_dataset(DATASET, data=np.asarray(descriptor, np.float32))
 
 
 def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
-    """Descriptors of an hloc feature file by photo name; ArtifactError when it is not one."""
+    """Descriptors float32 [dim] of an hloc feature file by photo name; half precision is widened.
+
+    Raises:
+        ArtifactError: missing, damaged, or without descriptors.
+    """
     found: dict[str, np.ndarray] = {}
 
     def visit(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and name.endswith(f"/{DATASET}"):
-            found[name.removesuffix(f"/{DATASET}")] = item[()].astype(np.float32)
+            found[name.removesuffix(f"/{DATASET}")] = np.asarray(item[()], np.float32).reshape(-1)
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except OSError as error:
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a readable HDF5 file", found=str(error)) from error
     if not found:
         raise ArtifactError(f"{path} holds no {DATASET!r}", allowed="an hloc global-feature file")
