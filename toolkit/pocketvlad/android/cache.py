@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pocketvlad.errors import ArtifactError
+
 
 def cache_root() -> Path:
     """The user's cache folder for pocketvlad (``XDG_CACHE_HOME``, or the platform's habit)."""
@@ -28,19 +30,34 @@ def content_key(files: Iterable[Path], *extra: str) -> str:
 
 
 def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
-    """``cache_root() / name``, made by ``make`` in a temporary folder that then takes its name."""
+    """``cache_root() / name``, made by ``make`` in a temporary folder that then takes its name.
+
+    Raises:
+        ArtifactError: the cache folder cannot be written.
+    """
     folder = cache_root() / name
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        make(temporary)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was first, with the same content
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            make(temporary)
+            _name(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot fill the cache folder {folder.parent}",
+            found=error.strerror or str(error),
+            do="make room there, or set XDG_CACHE_HOME",
+        ) from error
     return folder
+
+
+def _name(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was first, with the same content
+            raise

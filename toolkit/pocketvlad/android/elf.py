@@ -66,7 +66,9 @@ def _parse(data: bytes) -> SharedLibrary:
     program_at, section_at = struct.unpack_from("<QQ", data, 32)
     program_size, programs, section_size, sections = struct.unpack_from("<4H", data, 54)
     segments = [struct.unpack_from("<IIQQQQQQ", data, program_at + i * program_size) for i in range(programs)]
-    headers = [struct.unpack_from("<IIQQQQIIQQ", data, section_at + i * section_size) for i in range(sections)]
+    headers = [
+        struct.unpack_from("<IIQQQQIIQQ", data, section_at + i * section_size) for i in range(sections)
+    ]
     loads = tuple(Segment(s[2], s[3], s[1], s[7]) for s in segments if s[0] == _PT_LOAD)
     dynamic = _dynamic(data, segments)
     strings = _file_offset(loads, next(value for tag, value in dynamic if tag == _DT_STRTAB))
@@ -83,6 +85,10 @@ def _parse(data: bytes) -> SharedLibrary:
         undefined,
         frozenset(defined),
     )
+
+
+def _table(form: str, data: bytes, at: int, size: int, count: int) -> list[tuple]:
+    return [struct.unpack_from(form, data, at + i * size) for i in range(count)]
 
 
 def _dynamic(data: bytes, segments: list[tuple]) -> list[tuple[int, int]]:

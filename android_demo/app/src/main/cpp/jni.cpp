@@ -1,7 +1,5 @@
 // org.pocketvlad.demo.NativeRecognizer: every function takes the handle nativeOpen returned.
 #include <cmath>
-#include <cstdio>
-#include <memory>
 #include <vector>
 
 #include "jni_table.h"
@@ -21,8 +19,45 @@ static jarray bytes(JNIEnv* env, const void* data, uint32_t size) {
   return array;
 }
 
+// One code point of UTF-8 text at *i, which moves on; U+FFFD for a byte that starts none.
+static uint32_t next_code_point(const uint8_t* text, uint32_t bytes, uint32_t* i) {
+  const uint8_t first = text[(*i)++];
+  if (first < 0x80) return first;
+  const uint32_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+  if (first < 0xc2 || first > 0xf4 || *i + more > bytes) return 0xfffd;
+  uint32_t point = first & (0x3fu >> more);
+  for (uint32_t k = 0; k < more; k++) {
+    if ((text[*i + k] & 0xc0) != 0x80) return 0xfffd;
+    point = point << 6 | (text[*i + k] & 0x3fu);
+  }
+  *i += more;
+  return point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0xfffd : point;
+}
+
+// UTF-8 -> a Java string (JNI's own conversion takes a modified UTF-8 only).
+static jstring string(JNIEnv* env, const char* text, uint32_t bytes) {
+  std::vector<uint16_t> utf16;
+  utf16.reserve(bytes + 1);
+  for (uint32_t i = 0; i < bytes;) {
+    const uint32_t point = next_code_point(reinterpret_cast<const uint8_t*>(text), bytes, &i);
+    if (point >= 0x10000) {
+      utf16.push_back(static_cast<uint16_t>(0xd7c0 + (point >> 10)));
+      utf16.push_back(static_cast<uint16_t>(0xdc00 | (point & 0x3ff)));
+    } else {
+      utf16.push_back(static_cast<uint16_t>(point));
+    }
+  }
+  return env->NewString(utf16.data(), static_cast<int32_t>(utf16.size()));
+}
+
+static bool is_open(JNIEnv* env, int64_t handle) {
+  if (!handle) raise(env, "The recogniser is closed");
+  return handle != 0;
+}
+
 // False, with an exception pending, when the index has no such row.
 static bool record(JNIEnv* env, int64_t handle, int32_t row, pv_record* out) {
+  if (!is_open(env, handle)) return false;
   const pv_index* places = pv_places(from(handle));
   if (row < 0 || row >= places->count) {
     raise(env, "The index has no such row");
@@ -50,6 +85,7 @@ JNI(void, nativeClose)(JNIEnv*, jclass, int64_t handle) { pv_close(from(handle))
 // argb: Bitmap.getPixels, one int a pixel. nanos [2]: preprocessing, inference.
 JNI(jarray, nativeDescribe)
 (JNIEnv* env, jclass, int64_t handle, jarray argb, int32_t width, int32_t height, int32_t orientation, jarray nanos) {
+  if (!is_open(env, handle)) return nullptr;
   const int64_t count = static_cast<int64_t>(width) * height;
   if (width < 1 || height < 1 || env->GetArrayLength(argb) < count) {
     raise(env, "The photo has fewer pixels than its size says");
@@ -75,8 +111,10 @@ JNI(jarray, nativeDescribe)
   return result;
 }
 
-// rows int [k] is filled; returns the cosines, best first, as many as were found.
-JNI(jarray, nativeSearch)(JNIEnv* env, jclass, int64_t handle, jarray descriptor, int32_t k, jarray rows) {
+// rows int [k] is filled; returns the cosines, best first, as many as were found. nanos [1]: the search.
+JNI(jarray, nativeSearch)
+(JNIEnv* env, jclass, int64_t handle, jarray descriptor, int32_t k, jarray rows, jarray nanos) {
+  if (!is_open(env, handle)) return nullptr;
   const int32_t dim = pv_dim(from(handle));
   if (k < 1 || env->GetArrayLength(descriptor) != dim || env->GetArrayLength(rows) < k) {
     raise(env, "The descriptor does not fit the index");
@@ -85,32 +123,36 @@ JNI(jarray, nativeSearch)(JNIEnv* env, jclass, int64_t handle, jarray descriptor
   std::vector<float> query(static_cast<size_t>(dim)), cosines(static_cast<size_t>(k));
   std::vector<int32_t> found(static_cast<size_t>(k));
   env->GetFloatArrayRegion(descriptor, 0, dim, query.data());
-  const int count = pv_recognize(from(handle), query.data(), k, found.data(), cosines.data());
+  int64_t time = 0;
+  const int count = pv_recognize(from(handle), query.data(), k, found.data(), cosines.data(), &time);
   if (count < 0) {
     raise(env, "The search ran out of memory");
     return nullptr;
   }
   env->SetIntArrayRegion(rows, 0, count, found.data());
+  env->SetLongArrayRegion(nanos, 0, 1, &time);
   jarray result = env->NewFloatArray(count);
   if (result) env->SetFloatArrayRegion(result, 0, count, cosines.data());
   return result;
 }
 
-JNI(jarray, nativeName)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
+JNI(jstring, nativeName)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
   pv_record r;
-  return record(env, handle, row, &r) ? bytes(env, r.name, r.name_bytes) : nullptr;
+  return record(env, handle, row, &r) ? string(env, r.name, r.name_bytes) : nullptr;
 }
 
-JNI(jarray, nativeLabel)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
+JNI(jstring, nativeLabel)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
   pv_record r;
-  return record(env, handle, row, &r) ? bytes(env, r.label, r.label_bytes) : nullptr;
+  return record(env, handle, row, &r) ? string(env, r.label, r.label_bytes) : nullptr;
 }
 
+// JPEG, or null.
 JNI(jarray, nativeThumbnail)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
   pv_record r;
   return record(env, handle, row, &r) && r.thumbnail ? bytes(env, r.thumbnail, r.thumbnail_bytes) : nullptr;
 }
 
+// Latitude and longitude in degrees, or null.
 JNI(jarray, nativePosition)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
   pv_record r;
   if (!record(env, handle, row, &r) || std::isnan(r.latitude)) return nullptr;
@@ -121,7 +163,8 @@ JNI(jarray, nativePosition)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
 }
 
 JNI(jstring, nativeInfo)(JNIEnv* env, jclass, int64_t handle) {
+  if (!is_open(env, handle)) return nullptr;
   std::vector<char> text(pv_info_json(from(handle), nullptr, 0) + 1);
-  pv_info_json(from(handle), text.data(), text.size());
-  return env->NewStringUTF(text.data());
+  const size_t length = pv_info_json(from(handle), text.data(), text.size());
+  return string(env, text.data(), static_cast<uint32_t>(length));
 }

@@ -17,7 +17,7 @@ struct JNIEnv {
 
   jclass FindClass(const char* name) { return call<6, jclass>(name); }
   int32_t ThrowNew(jclass type, const char* message) { return call<14, int32_t>(type, message); }
-  jstring NewStringUTF(const char* text) { return call<167, jstring>(text); }
+  jstring NewString(const uint16_t* utf16, int32_t length) { return call<163, jstring>(utf16, length); }
   int32_t GetArrayLength(jarray array) { return call<171, int32_t>(array); }
   jarray NewByteArray(int32_t length) { return call<176, jarray>(length); }
   jarray NewFloatArray(int32_t length) { return call<181, jarray>(length); }

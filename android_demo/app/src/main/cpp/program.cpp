@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,14 +13,15 @@ using executorch::runtime::Method;
 using executorch::runtime::Program;
 
 namespace {
-constexpr size_t kAlignment = 64;  // bytes: a cache line, and enough for any kernel
-}
+constexpr size_t kAlignment = 64;     // bytes: a cache line, and enough for any kernel
+constexpr size_t kLeastBlock = 4096;  // bytes: a method's own structures are many and small
+}  // namespace
 
 void* HeapAllocator::allocate(size_t size, size_t alignment) {
   if (!isPowerOf2(alignment) || alignment > kAlignment || size > SIZE_MAX - kAlignment) return nullptr;
-  const size_t rounded = (size + kAlignment - 1) / kAlignment * kAlignment + (size == 0 ? kAlignment : 0);
+  const size_t rounded = (size / kAlignment + (size % kAlignment || size == 0)) * kAlignment;
   if (blocks_.empty() || blocks_.back().size - blocks_.back().used < rounded) {
-    const size_t bytes = rounded > wanted_ ? rounded : wanted_;
+    const size_t bytes = std::max({rounded, wanted_, kLeastBlock});
     void* data = nullptr;
     if (posix_memalign(&data, kAlignment, bytes)) return nullptr;
     blocks_.push_back({static_cast<uint8_t*>(data), bytes, 0});

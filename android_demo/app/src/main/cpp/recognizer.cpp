@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include <executorch/extension/threadpool/threadpool.h>
+#include <executorch/runtime/backend/interface.h>
 #include <executorch/runtime/kernel/operator_registry.h>
 #include <executorch/runtime/platform/runtime.h>
 
@@ -29,6 +31,8 @@ using pocketvlad::read_constant;
 extern "C" const int pv_ops_registered;  // of the adapter: keeps it in the library
 
 namespace {
+
+constexpr int64_t kLargestSide = 16384;  // pixels of a model's input
 
 // A read-only mapping of part of a file.
 class Mapping {
@@ -87,6 +91,18 @@ static bool fail(char* error, const char* what, int code = 0) {
   return false;
 }
 
+// forward: float32 [1, 3, height, width] -> float32 [1, dim].
+static bool takes_photos(const Program& program, const pv_recognizer& r) {
+  auto meta = program.method_meta("forward");
+  if (!meta.ok() || meta->num_inputs() != 1 || meta->num_outputs() != 1) return false;
+  const auto input = meta->input_tensor_meta(0), output = meta->output_tensor_meta(0);
+  if (!input.ok() || !output.ok()) return false;
+  const auto in = input->sizes(), out = output->sizes();
+  return input->scalar_type() == ScalarType::Float && output->scalar_type() == ScalarType::Float && in.size() == 4 &&
+         in[0] == 1 && in[1] == 3 && in[2] == r.image_size[0] && in[3] == r.image_size[1] && out.size() == 2 &&
+         out[0] == 1 && out[1] == r.dim;
+}
+
 static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
   if (!r.program_file.open(file)) return fail(error, "The model file cannot be mapped");
   r.loader = std::make_unique<BufferDataLoader>(r.program_file.data(), r.program_file.size());
@@ -101,13 +117,18 @@ static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
                          read_constant(program, "pv_std", r.deviation, sizeof r.deviation) &&
                          read_constant(program, "pv_dim", &r.dim, sizeof r.dim) &&
                          read_constant(program, "pv_fingerprint", r.fingerprint, sizeof r.fingerprint);
-  if (!described || r.image_size[0] < 1 || r.image_size[1] < 1 || r.image_size[0] > 16384 ||
-      r.image_size[1] > 16384) {
+  if (!described || r.image_size[0] < 1 || r.image_size[1] < 1 || r.image_size[0] > kLargestSide ||
+      r.image_size[1] > kLargestSide) {
     return fail(error, "The model file does not say how it wants its photos");
   }
+  if (!takes_photos(program, r)) return fail(error, "The model file does not take photos of the size it names");
   Error code = Error::Ok;
   r.forward = LoadedMethod::load(program, "forward", &code);
-  if (!r.forward) return fail(error, "This app's runtime cannot run the model", static_cast<int>(code));
+  if (!r.forward) {
+    return fail(error, code == Error::OperatorMissing ? "This app's runtime lacks an operator of the model"
+                                                      : "This app's runtime cannot load the model",
+                static_cast<int>(code));
+  }
   r.input.resize(static_cast<size_t>(3 * r.image_size[0] * r.image_size[1]));
   return true;
 }
@@ -170,34 +191,56 @@ int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, 
   return 0;
 }
 
-int pv_recognize(const pv_recognizer* r, const float* descriptor, int k, int32_t* rows, float* cosines) {
-  return pv_search(&r->index, descriptor, k, 0, r->index.count, rows, cosines);
+int pv_recognize(const pv_recognizer* r, const float* descriptor, int k, int32_t* rows, float* cosines,
+                 int64_t* nanos) {
+  const int64_t start = now_nanos();
+  const int found = pv_search(&r->index, descriptor, k, 0, r->index.count, rows, cosines);
+  *nanos = now_nanos() - start;
+  return found;
 }
 
 size_t pv_info_json(const pv_recognizer* r, char* out, size_t size) {
-  char fingerprint[2 * PV_FINGERPRINT + 1];
+  char fingerprint[2 * PV_FINGERPRINT + 1], threshold[32] = "null";
   for (int i = 0; i < PV_FINGERPRINT; i++) snprintf(fingerprint + 2 * i, 3, "%02x", r->fingerprint[i]);
+  if (r->index.threshold == r->index.threshold) {  // a number
+    snprintf(threshold, sizeof threshold, "%.6f", static_cast<double>(r->index.threshold));
+  }
   const int length = snprintf(
       out, size,
-      "{\"height\":%d,\"width\":%d,\"dim\":%d,\"fingerprint\":\"%s\",\"photos\":%lld,\"isa\":\"%s\","
-      "\"program_bytes\":%zu,\"index_bytes\":%zu,\"activation_bytes\":%zu,\"load_ms\":%.3f}",
+      "{\"image_size\":[%d,%d],\"dim\":%d,\"fingerprint\":\"%s\",\"photos\":%lld,\"threshold\":%s,\"isa\":\"%s\","
+      "\"threads\":%zu,\"program_bytes\":%zu,\"index_bytes\":%zu,\"activation_bytes\":%zu,\"load_ms\":%.3f}",
       static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1]), static_cast<int>(r->dim), fingerprint,
-      static_cast<long long>(r->index.count), pv_isa(), r->program_file.size(), r->index_file.size(),
-      r->forward->planned_bytes(), static_cast<double>(r->load_nanos) / 1e6);
+      static_cast<long long>(r->index.count), threshold, pv_isa(),
+      executorch::extension::threadpool::get_threadpool()->get_thread_count(), r->program_file.size(),
+      r->index_file.size(), r->forward->planned_bytes(), static_cast<double>(r->load_nanos) / 1e6);
   return length < 0 ? 0 : static_cast<size_t>(length);
+}
+
+// Appends `name` and a line feed where they and a final 0 fit in `size`; returns the length they make.
+static size_t add_line(char* out, size_t size, size_t length, const char* name) {
+  const size_t bytes = std::strlen(name);
+  if (length + bytes + 1 < size) {
+    std::memcpy(out + length, name, bytes);
+    std::memcpy(out + length + bytes, "\n", 2);
+  }
+  return length + bytes + 1;
 }
 
 size_t pv_operator_names(char* out, size_t size) {
   executorch::runtime::runtime_init();
   size_t length = 0;
   for (const auto& kernel : executorch::runtime::get_registered_kernels()) {
-    const size_t name = std::strlen(kernel.name_);
-    if (length + name + 1 < size) {
-      std::memcpy(out + length, kernel.name_, name);
-      out[length + name] = '\n';
-    }
-    length += name + 1;
+    length = add_line(out, size, length, kernel.name_);
   }
-  if (size) out[length < size ? length : size - 1] = 0;
+  return length;
+}
+
+size_t pv_backend_names(char* out, size_t size) {
+  executorch::runtime::runtime_init();
+  size_t length = 0;
+  for (size_t i = 0; i < executorch::runtime::get_num_registered_backends(); i++) {
+    const auto name = executorch::runtime::get_backend_name(i);
+    if (name.ok()) length = add_line(out, size, length, name.get());
+  }
   return length;
 }

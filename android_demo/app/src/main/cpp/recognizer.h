@@ -36,15 +36,18 @@ PV_API const pv_index* pv_places(const pv_recognizer* recognizer);
 PV_API int pv_describe(pv_recognizer* recognizer, const uint8_t* pixels, int width, int height, int orientation,
                        float* descriptor, int64_t nanos[2], char* error);
 
-// The best k: rows and cosines; returns how many, or -1.
+// The best k for float32 [dim]: rows and cosines, best first; nanos: the search. Returns how many, or -1.
 PV_API int pv_recognize(const pv_recognizer* recognizer, const float* descriptor, int k, int32_t* rows,
-                        float* cosines);
+                        float* cosines, int64_t* nanos);
 
-// JSON about the program, the index and this machine; returns the length it needs without the final 0.
+// JSON: image_size [height, width], dim, fingerprint (hex), photos, threshold (or null), isa, threads,
+// program_bytes, index_bytes, activation_bytes, load_ms. Returns the length it needs without the final 0.
 PV_API size_t pv_info_json(const pv_recognizer* recognizer, char* out, size_t size);
 
-// Names of the operators the runtime knows, one a line; returns the length needed without the final 0.
+// Names of the operators and of the backends the runtime knows, one a line; return the length needed without the
+// final 0.
 PV_API size_t pv_operator_names(char* out, size_t size);
+PV_API size_t pv_backend_names(char* out, size_t size);
 
 #ifdef __cplusplus
 }
