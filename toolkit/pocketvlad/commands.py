@@ -8,26 +8,40 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pocketvlad import artifact, machine
-from pocketvlad.dataset import Dataset, open_dataset
-from pocketvlad.errors import ExportError, RecipeError
+from pocketvlad.compress.compressed import CompressedModel, save_compressed
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.sizes import layer_sizes
+from pocketvlad.dataset import Dataset, Photo, open_dataset
+from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.describe import describe_photos, write_descriptors
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.export.check import EXACT_COSINE, check_cosines, program_cosines
-from pocketvlad.export.describer import open_describer, open_model
+from pocketvlad.export.describer import Describer, open_describer, open_model
 from pocketvlad.export.latency import measure_latency
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.model.fit import fit_model
-from pocketvlad.model.netvlad import ModelConfig, save_model
+from pocketvlad.index import (
+    add_to_index,
+    build_index,
+    open_index,
+    require_fingerprint,
+    search_index,
+    write_index,
+)
+from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.fit import fit_model, load_photo_tensors
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.model.scratch import SCRATCH_PHOTOS, init_backbone_from_photos
+from pocketvlad.recipe import load_recipe
 
 Values = dict[str, Any]
 Progress = Callable[[int, int], None]
-FAST_COSINE = 0.98  # int8 activations and centroids against float32, on one photo
+FAST_COSINE = 0.95  # int8 activations and centroids against float32, the worst photo
 _CHECK_PHOTOS = 8
 
 
@@ -176,7 +190,6 @@ def export_file(
         height, width = parse_size(size)
         preprocess = Preprocess(height, width, preprocess.mean, preprocess.std)
     made_from = {"file": model.name, "sha256": artifact.file_sha256(model)}
-    written = out.with_name(f".{out.name}.unchecked")
     with artifact.atomic_path(out, force=force) as temporary:
         export_model(source, temporary, preprocess=preprocess, fast=fast, made_from=made_from, force=True)
         values: Values = {"out": str(out), "mb": megabytes(temporary), "size": f"{preprocess.height}x{preprocess.width}"}
@@ -184,3 +197,178 @@ def export_file(
             paths = [photo.path for photo in open_dataset(photos).photos[:_CHECK_PHOTOS]]
             values["worst_cosine"] = check_program(temporary, source, paths, preprocess, fast=fast)
     return values
+
+
+def check_program(
+    program: Path,
+    model: PlaceModel | CompressedModel,
+    photos: Sequence[Path],
+    preprocess: Preprocess,
+    *,
+    fast: bool,
+) -> float:
+    """The worst cosine between a program and the torch model with the same weights, on real photos.
+
+    Raises:
+        ExportError: it is below EXACT_COSINE (exact kernels, or XNNPACK float32), or FAST_COSINE.
+    """
+    compressed = isinstance(model, CompressedModel)
+    module = model.to_torch() if isinstance(model, CompressedModel) else model
+    runner = ProgramRunner(program)
+    cosines = program_cosines(runner.describe_tensor, module, photos, preprocess)
+    check_cosines(cosines, FAST_COSINE if compressed and fast else EXACT_COSINE)
+    return float(cosines.min())
+
+
+def require_program(path: Path, threads: int) -> Describer:
+    """A describer for an index: only a program will do, since the phone runs that."""
+    describer = open_describer(path, threads=threads)
+    if describer.kind != "program":
+        raise RecipeError(f"{path} is not a program", found=describer.kind, allowed="a .pte; run `pocketvlad export`")
+    return describer
+
+
+def index_build_file(
+    program: Path,
+    photos: str,
+    out: Path,
+    vectors: str,
+    *,
+    threads: int,
+    force: bool,
+    progress: Progress | None = None,
+) -> Values:
+    describer = require_program(program, threads)
+    info = {"program": artifact.file_sha256(program), "photos": photos}
+    index, skipped = build_index(
+        describer.describe, open_dataset(photos), describer.fingerprint, dtype=vectors, info=info, progress=progress
+    )
+    write_index(out, index, force=force)
+    return {
+        "out": str(out),
+        "photos": len(index),
+        "mb": megabytes(out),
+        "threshold": index.threshold,
+        "skipped": skipped,
+    }
+
+
+def index_add_file(
+    path: Path, program: Path, photos: str, *, replace: bool, threads: int, progress: Progress | None = None
+) -> Values:
+    index, describer = open_index(path), require_program(program, threads)
+    require_fingerprint(index, describer.fingerprint, program.name)
+    added, skipped = build_index(
+        describer.describe, open_dataset(photos), describer.fingerprint, progress=progress, dtype="float32"
+    )
+    joined = add_to_index(index, added, replace_names=replace)
+    write_index(path, joined, force=True)
+    return {"out": str(path), "added": len(added), "photos": len(joined), "skipped": skipped}
+
+
+def index_info_file(path: Path) -> Values:
+    index = open_index(path)
+    return {
+        "photos": len(index),
+        "places": len({entry.label for entry in index.entries}),
+        "dim": index.dim,
+        "vectors": index.vectors.dtype.name,
+        "threshold": index.threshold,
+        "fingerprint": index.fingerprint.hex(),
+        "mb": megabytes(path),
+        "info": dict(index.info),
+    }
+
+
+def index_search_file(
+    path: Path, program: Path, photos: Sequence[Path], *, top: int, draw: Path | None
+) -> Values:
+    """Matches of each photo; ``draw`` a PNG with the photos and their matches."""
+    index, describer = open_index(path), require_program(program, 2)
+    require_fingerprint(index, describer.fingerprint, program.name)
+    dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
+    descriptors, readable, skipped = describe_photos(describer.describe, dataset)
+    rows, cosines = search_index(index, descriptors, top)
+    queries = []
+    for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
+        matches = [
+            {"place": index.entries[row].label, "cosine": float(score), "photo": index.entries[row].name, "row": int(row)}
+            for row, score in zip(found, scores, strict=True)
+        ]
+        known = index.threshold is None or scores[0] >= index.threshold
+        queries.append({"photo": photo.name, "known": bool(known), "matches": matches})
+    if draw is not None:
+        from pocketvlad.report.matches import draw_matches
+
+        draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
+    return {"index": str(path), "threshold": index.threshold, "queries": queries, "skipped": skipped}
+
+
+def package_file(
+    program: Path,
+    index: Path,
+    out: Path,
+    photos: Sequence[Path],
+    title: str,
+    *,
+    keystore: Path | None,
+    password: str | None,
+    force: bool,
+) -> Values:
+    """Build, sign and check the APK; photos become the app's self-test."""
+    from pocketvlad.android.apk import build_apk
+    from pocketvlad.android.cache import cache_root
+    from pocketvlad.android.native import build_libraries
+    from pocketvlad.android.selftest import build_selftest
+    from pocketvlad.android.signing import debug_keys, load_keys
+
+    runner, places = ProgramRunner(program), open_index(index)
+    require_fingerprint(places, runner.info.fingerprint, program.name)
+    keys = load_keys(keystore, password) if keystore else debug_keys(cache_root() / "debug.keystore")
+    config = {"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()}
+    report = build_apk(
+        out,
+        program=program,
+        index=index,
+        libraries=build_libraries(),
+        config=config,
+        selftest=build_selftest(runner, places, photos),
+        keys=keys,
+        force=force,
+    )
+    return {"out": str(out), **asdict(report), "install": f"adb install -r {out}"}
+
+
+def check_file(path: Path) -> Values:
+    from pocketvlad.android.apk import check_apk
+
+    return {"apk": str(path), "accepted": True, **asdict(check_apk(path))}
+
+
+def phone_install_file(apk: Path, serial: str | None) -> Values:
+    from pocketvlad.android import phone
+
+    return phone.install(apk, serial=serial)
+
+
+def phone_test_file(apk: Path, *, emulate: bool, cpu: str | None, serial: str | None) -> Values:
+    """The self-test on a real phone, or the APK's own arm64 libraries on this machine."""
+    from pocketvlad.android import phone
+    from pocketvlad.android.emulate import run_selftest
+
+    if emulate:
+        return run_selftest(apk, cpu=cpu or "max")
+    return phone.test(apk, serial=serial)
+
+
+def phone_bench_file(apk: Path, serial: str | None) -> Values:
+    from pocketvlad.android import phone
+
+    return phone.bench(apk, serial=serial)
+
+
+def bench_files(programs: Sequence[Path], *, runs: int, threads: int) -> Values:
+    names = {str(path): path for path in programs}
+    times = measure_latency(names, runs=runs, threads=threads)
+    rows = [{"program": name, "mb": megabytes(names[name]), **asdict(times[name])} for name in names]
+    return {"machine": machine.describe(), "threads": threads, "programs": rows}

@@ -50,7 +50,7 @@ def fit_model(
         views = max(1, -(-3 * (config.dim or 0) // (2 * len(tensors))))
     model = PlaceModel(ModelConfig(**{**vars(config), "dim": None}), backbone).eval()
     steps = _Steps(progress, len(tensors) * (1 + (views if config.dim else 0)))
-    with torch.inference_mode():
+    with torch.no_grad():
         fit_clusters(model, tensors, seed, steps)
         if config.dim:
             vectors = torch.cat([steps.done(model(view[None])) for view in _views(tensors, views, seed)])
