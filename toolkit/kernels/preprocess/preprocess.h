@@ -12,16 +12,17 @@ extern "C" {
 
 enum {
   PV_PREPROCESS_OK = 0,
-  PV_PREPROCESS_ARGUMENT = -1, /* a size, channel count or orientation out of range */
-  PV_PREPROCESS_MEMORY = -2,   /* the scratch rows could not be allocated */
+  PV_PREPROCESS_ARGUMENT = -1, /* a size, stride, channel count, orientation or std out of range */
+  PV_PREPROCESS_MEMORY = -2,   /* the scratch row or the filters could not be allocated */
 };
 
 /* pixels: uint8, rows of `row_stride` bytes, `channels` interleaved (3 RGB or 4 RGBX), as decoded.
  * orientation: EXIF tag 274, 1..8; the upright image is what gets resized.
  * Resize: exact stretch to out_height x out_width with a triangle filter whose support grows with the
- * reduction (Pillow's BILINEAR), float32 throughout, no rounding between the passes.
- * out: float32 [3, out_height, out_width] = (value / 255 - mean) / std.
- * Scratch: a ring of horizontally resized rows, about 3 * out_width * (support + 2) floats. */
+ * reduction (Pillow's BILINEAR), rows first, float32 throughout, no rounding between the passes.
+ * out: float32 [3, out_height, out_width] = (value / 255 - mean) / std, std > 0.
+ * Sides: stored image at most 2^20 pixels, output at most 16384.
+ * Scratch: one row of floats, width * channels of them, and the filters: never a copy of the image. */
 int pv_preprocess(const uint8_t* pixels, int width, int height, size_t row_stride, int channels,
                   int orientation, int out_height, int out_width, const float mean[3], const float std[3],
                   float* out);

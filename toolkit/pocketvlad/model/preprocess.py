@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import warnings
+import math
+import struct
+import threading
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,32 +15,87 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pocketvlad.errors import PhotoError
+from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
 from pocketvlad.lut import native
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-MAX_PIXELS = 100_000_000  # a larger photo is decoded at a reduced scale, or refused
-MIN_SIDE = 2
-_ORIENTATION_TAG = 274
+MAX_PIXELS = 100_000_000  # a larger JPEG is decoded at a reduced scale, anything else is refused
+MIN_SIDE = 2  # a photo of one pixel, or one pixel wide, shows no place
+MAX_INPUT_SIDE = 16384  # of the C function
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"})
+_ORIENTATION_TAG = 274
+# What Pillow's decoders raise on damaged bytes, besides OSError.
+_DAMAGED = (
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_open_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Input size and normalisation: ``(value / 255 - mean) / std``, photos stretched to height x width."""
+    """Input size and normalisation: ``(value / 255 - mean) / std``, photos stretched to height x width.
+
+    Raises:
+        RecipeError: a size, mean or std no model can have.
+    """
 
     height: int = 480
     width: int = 640
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    def __post_init__(self) -> None:
+        if not all(
+            isinstance(side, int) and 1 <= side <= MAX_INPUT_SIDE for side in (self.height, self.width)
+        ):
+            raise RecipeError(
+                "the input size is impossible",
+                found=f"{self.height}x{self.width}",
+                allowed=f"1 to {MAX_INPUT_SIDE} pixels a side",
+            )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise RecipeError(
+                    f"the {name} of the input is impossible", found=values, allowed="three numbers"
+                )
+        if min(self.std) <= 0:
+            raise RecipeError("the std of the input is impossible", found=self.std, allowed="numbers above 0")
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Preprocess:
-        return cls(value["height"], value["width"], tuple(value["mean"]), tuple(value["std"]))
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ArtifactError: a field is missing or of another type.
+        """
+        try:
+            return cls(
+                int(value["height"]), int(value["width"]), _triple(value["mean"]), _triple(value["std"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                "the file does not say how it wants its photos",
+                found=repr(value)[:80],
+                allowed="height, width, mean and std",
+            ) from error
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,36 +109,55 @@ class DecodedPhoto:
 def load_photo(path: Path | str) -> DecodedPhoto:
     """Decode a photo: CMYK, palette, grey, alpha and 16-bit become 8-bit RGB; of an animation, the first frame.
 
+    Alpha is laid on white. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
+
     Raises:
         PhotoError: missing, corrupt, truncated, too small, or too large to decode.
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decompression bombs are judged by _check_size
-            with Image.open(path) as image:
-                _check_size(path, image)
-                orientation = int(image.getexif().get(_ORIENTATION_TAG, 1) or 1)
-                pixels = np.asarray(_to_rgb(image))
-    except PhotoError:
-        raise
+        with _open(path) as image:
+            _check_size(path, image)
+            return DecodedPhoto(np.asarray(_to_rgb(image)), _orientation(image))
     except FileNotFoundError as error:
         raise PhotoError(f"photo {path} does not exist") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PhotoError(f"photo {path} cannot be decoded", found=_reason(error)) from error
-    return DecodedPhoto(pixels, orientation if 1 <= orientation <= 8 else 1)
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"photo {path} cannot be decoded", found="no known image format") from error
+    except OSError as error:
+        raise PhotoError(f"photo {path} cannot be decoded", found=error.strerror or error) from error
+    except _DAMAGED as error:
+        raise PhotoError(
+            f"photo {path} cannot be decoded", found=str(error) or type(error).__name__
+        ) from error
 
 
-def _reason(error: Exception) -> str:
-    return "no known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+def _open(path: Path) -> Image.Image:
+    """Read a photo's header. Pillow's own size guard is off meanwhile: it would refuse what _check_size can reduce."""
+    with _open_lock:
+        guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path)
+        finally:
+            Image.MAX_IMAGE_PIXELS = guard
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where the photo has none, or damaged EXIF, which does not spoil its pixels."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, *_DAMAGED):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _check_size(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if min(width, height) < MIN_SIDE:
-        raise PhotoError(f"photo {path} is too small", found=f"{width}x{height}", allowed="2x2 pixels or more")
+        raise PhotoError(
+            f"photo {path} is too small", found=f"{width}x{height}", allowed="2x2 pixels or more"
+        )
     if width * height > MAX_PIXELS:
-        scale = int(np.ceil(np.sqrt(width * height / MAX_PIXELS)))
+        scale = 2 ** math.ceil(math.log2(width * height / MAX_PIXELS) / 2)
         image.draft("RGB", (width // scale, height // scale))  # JPEG decodes at 1/2, 1/4 or 1/8
         width, height = image.size
     if width * height > MAX_PIXELS:
@@ -94,14 +171,23 @@ def _check_size(path: Path, image: Image.Image) -> None:
 def _to_rgb(image: Image.Image) -> Image.Image:
     image.seek(0)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, np.float32)
-        largest = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray(np.clip(values * (255 / largest), 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        upright = image.convert("RGBA")
-        white = Image.new("RGBA", upright.size, "white")
-        return Image.alpha_composite(white, upright).convert("RGB")
+        return _grey_to_8_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        return Image.alpha_composite(white, coloured).convert("RGB")
     return image.convert("RGB")
+
+
+def _grey_to_8_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey over its full range; wider types by the smallest of the usual ranges that holds their values."""
+    values = np.nan_to_num(np.asarray(image, np.float64))
+    if image.mode.startswith("I;16"):
+        white = 65535.0
+    else:
+        ranges = (1.0, 255.0, 65535.0, 2.0**32 - 1) if image.mode == "F" else (255.0, 65535.0, 2.0**32 - 1)
+        white = next((top for top in ranges if values.max() <= top), ranges[-1])
+    return Image.fromarray(np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8))
 
 
 def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np.ndarray:
