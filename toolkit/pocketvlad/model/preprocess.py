@@ -100,16 +100,16 @@ def _triple(values: Any) -> tuple[float, float, float]:
 
 @dataclass(frozen=True, eq=False)
 class DecodedPhoto:
-    """RGB pixels as stored in the file, uint8 [H, W, 3], and the EXIF orientation 1..8 that makes them upright."""
+    """RGB pixels as stored in the file, uint8 [H, W, 3], and the EXIF orientation 1..8 they need."""
 
     pixels: np.ndarray
     orientation: int
 
 
 def load_photo(path: Path | str) -> DecodedPhoto:
-    """Decode a photo: CMYK, palette, grey, alpha and 16-bit become 8-bit RGB; of an animation, the first frame.
+    """Decode a photo: CMYK, palette, grey, alpha (on white) and 16-bit become 8-bit RGB.
 
-    Alpha is laid on white. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
+    Of an animation, the first frame. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
 
     Raises:
         PhotoError: missing, corrupt, truncated, too small, or too large to decode.
@@ -132,7 +132,7 @@ def load_photo(path: Path | str) -> DecodedPhoto:
 
 
 def _open(path: Path) -> Image.Image:
-    """Read a photo's header. Pillow's own size guard is off meanwhile: it would refuse what _check_size can reduce."""
+    """Read a photo's header, Pillow's own size guard off: it refuses what _check_size can reduce."""
     with _open_lock:
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -180,7 +180,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey_to_8_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey over its full range; wider types by the smallest of the usual ranges that holds their values."""
+    """16-bit grey over its full range; wider types over the smallest usual range that holds their values."""
     values = np.nan_to_num(np.asarray(image, np.float64))
     if image.mode.startswith("I;16"):
         white = 65535.0
