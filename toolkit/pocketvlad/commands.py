@@ -36,13 +36,13 @@ from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model, load_photo_tensors
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.model.scratch import SCRATCH_PHOTOS, init_backbone_from_photos
 from pocketvlad.recipe import load_recipe
 
 Values = dict[str, Any]
 Progress = Callable[[int, int], None]
 FAST_COSINE = 0.95  # int8 activations and centroids against float32, the worst photo
 _CHECK_PHOTOS = 8
+_SCRATCH_PHOTOS = 90
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -59,12 +59,15 @@ def megabytes(path: Path | str) -> float:
 
 
 def import_checkpoint_file(checkpoint: Path, out: Path, *, layout: str, force: bool) -> Values:
-    from pocketvlad.importer import import_checkpoint
+    from pocketvlad.importer import import_checkpoint, save_imported
 
     imported = import_checkpoint(checkpoint, layout)
-    made_from = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint), "layout": imported.layout}
-    save_model(out, imported.model, made_from, force=force)
-    return {"layout": imported.layout, "out": str(out), "mb": megabytes(out), **imported.model.config.to_json()}
+    source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}
+    save_imported(out, imported, {**source, "layout": imported.layout}, force=force)
+    holds = {"backbone": imported.backbone.name} if imported.backbone else {}
+    if imported.model is not None:
+        holds = imported.model.config.to_json()
+    return {"layout": imported.layout, "out": str(out), "mb": megabytes(out), "notes": imported.notes, **holds}
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,10 @@ def make_backbone(config: ModelConfig, weights: Path | None, photos: Sequence[Pa
 
     if weights is not None:
         return build_backbone(config.backbone, read_backbone_weights(weights))
+    from pocketvlad.model.scratch import init_backbone_from_photos
+
     backbone = build_backbone(config.backbone)
-    tensors, _ = load_photo_tensors(photos[:: max(1, len(photos) // SCRATCH_PHOTOS)], config)
+    tensors, _ = load_photo_tensors(photos[:: max(1, len(photos) // _SCRATCH_PHOTOS)], config)
     init_backbone_from_photos(backbone, torch.stack(tensors), seed)
     return backbone
 
@@ -319,7 +324,7 @@ def package_file(
     from pocketvlad.android.apk import build_apk
     from pocketvlad.android.cache import cache_root
     from pocketvlad.android.native import build_libraries
-    from pocketvlad.android.selftest import build_selftest
+    from pocketvlad.android import selftest
     from pocketvlad.android.signing import debug_keys, load_keys
 
     runner, places = ProgramRunner(program), open_index(index)
@@ -332,7 +337,7 @@ def package_file(
         index=index,
         libraries=build_libraries(),
         config=config,
-        selftest=build_selftest(runner, places, photos),
+        selftest=selftest.build(program, index, photos),
         keys=keys,
         force=force,
     )

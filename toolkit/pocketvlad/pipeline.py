@@ -1,0 +1,430 @@
+"""`pocketvlad run`: all stages of a plan, each skipped when its inputs and outputs have not changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from pocketvlad import artifact, machine
+from pocketvlad.commands import (
+    Values,
+    check_program,
+    make_backbone,
+    megabytes,
+    package_file,
+)
+from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.sizes import layer_sizes
+from pocketvlad.dataset import Dataset, merge, open_dataset
+from pocketvlad.errors import DatasetError, MissingToolError
+from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.export.latency import measure_latency
+from pocketvlad.export.program import export_model
+from pocketvlad.export.runner import ProgramRunner
+from pocketvlad.index import build_index, open_index, search_index, write_index
+from pocketvlad.model.fit import fit_model, load_photo_tensors
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
+from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.plan import Plan, load_plan
+from pocketvlad.recipe import Recipe, load_recipe
+from pocketvlad.stages import StageLog
+
+BASELINE = "float32"
+_CHECK_PHOTOS = 4
+_SELFTEST_PHOTOS = 3
+_CALIBRATION_PHOTOS = 160
+_LATENCY_RUNS = 15
+_CPUS = ("max", "cortex-a53")
+
+
+class StageLine(Protocol):
+    """What the command line shows of a running stage."""
+
+    text: str
+    ran: bool
+    report: Callable[[int, int], None]
+
+
+class Stages(Protocol):
+    """Opens a line per stage."""
+
+    def stage(self, name: str) -> AbstractContextManager[StageLine]: ...
+
+
+class Run:
+    """One run of a plan into a folder."""
+
+    def __init__(self, plan: Plan, out: Path, stages: Stages):
+        self.plan, self.out, self.stages = plan, out, stages
+        out.mkdir(parents=True, exist_ok=True)
+        self.log = StageLog(out)
+        self.dataset = merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
+        self.fitting, self.testing = split_places(self.dataset, plan.photos.fit)
+        self.recipes = {name: self._recipe(name) for name in plan.compress.recipes}
+
+    def _recipe(self, name: str) -> Recipe:
+        return load_recipe(self.plan.resolve(name) if name.endswith(".toml") else name)
+
+    def stage(
+        self, name: str, inputs: Values, outputs: Sequence[Path], body: Callable[[StageLine], Values]
+    ) -> Values:
+        with self.stages.stage(name) as line:
+            figures, line.ran = self.log.run(name, inputs, outputs, lambda: body(line))
+            line.text = figures.get("line", "")
+        return figures
+
+    # -- the stages, in order ---------------------------------------------------------------------------
+
+    def model(self) -> Path:
+        """The uncompressed model: imported whole, or fitted on the fitting places."""
+        out, plan = self.out / "model.safetensors", self.plan.model
+        source = self.plan.resolve(plan.checkpoint) if plan.checkpoint else None
+        inputs = {
+            "model": {key: str(value) for key, value in asdict(plan).items()},
+            "checkpoint": artifact.file_sha256(source) if source and source.is_file() else str(source),
+            "photos": photo_hashes(self.fitting),
+        }
+
+        def body(line: StageLine) -> Values:
+            model, skipped = self._make_model(source, line)
+            save_model(out, model, {"plan": inputs["model"], "photos": len(self.fitting.photos)}, force=True)
+            count = sum(parameter.numel() for parameter in model.parameters())
+            text = f"{model.config.backbone}, {count / 1e6:.1f}M weights, {megabytes(out):.1f} MB"
+            return {"weights": count, "skipped": skipped, "line": text}
+
+        self.model_figures = self.stage("model", inputs, [out], body)
+        return out
+
+    def _make_model(self, source: Path | None, line: StageLine) -> tuple[PlaceModel, list[str]]:
+        from pocketvlad.importer import import_checkpoint
+
+        plan, name = self.plan.model, self.plan.model.backbone
+        if source is not None:
+            imported = import_checkpoint(source)
+            if imported.model is not None:
+                return imported.model, []
+            name = imported.backbone.name if imported.backbone else name
+        config = ModelConfig(name or "", plan.clusters, plan.dim or None, Preprocess(plan.height, plan.width))
+        paths = [photo.path for photo in self.fitting.photos]
+        backbone = make_backbone(config, source, paths, plan.seed)
+        return fit_model(
+            config, backbone, paths, views=plan.views or None, seed=plan.seed, progress=line.report
+        )
+
+    def compressed(self, model: Path, name: str) -> Path:
+        """One recipe applied to the model; photos that calibrate are fitting photos."""
+        out, recipe = self.out / f"{slug(name)}.safetensors", self.recipes[name]
+        inputs = {"model": artifact.file_sha256(model), "recipe": asdict(recipe)}
+        if recipe.needs_photos:
+            inputs["photos"] = photo_hashes(self.fitting)
+
+        def body(line: StageLine) -> Values:
+            source = load_model(model)
+            calibration = self._calibration(source.config) if recipe.needs_photos else None
+            compressed = compress_model(source, recipe, calibration=calibration, progress=line.report)
+            made_from = {"model": inputs["model"], "recipe": recipe.name}
+            save_compressed(out, compressed, made_from, force=True)
+            layers = [size.as_row() for size in layer_sizes(compressed)]
+            return {"layers": layers, "line": f"{megabytes(out):.2f} MB of codes and codebooks"}
+
+        self.layers[name] = self.stage(f"compress {name}", inputs, [out], body)["layers"]
+        return out
+
+    def _calibration(self, config: ModelConfig) -> torch.Tensor:
+        step = max(1, len(self.fitting.photos) // _CALIBRATION_PHOTOS)
+        tensors, _ = load_photo_tensors([photo.path for photo in self.fitting.photos[::step]], config)
+        return torch.stack(tensors)
+
+    def program(self, source: Path, name: str) -> Path:
+        """The ``.pte`` of a model, checked against torch on photos."""
+        out = self.out / f"{slug(name)}.pte"
+        fast = self.plan.app.semantics == "fast"
+        inputs = {"source": artifact.file_sha256(source), "fast": fast}
+
+        def body(line: StageLine) -> Values:
+            kind = artifact.load_info(source)["kind"]
+            model: PlaceModel | CompressedModel = (
+                load_compressed(source) if kind == "compressed" else load_model(source)
+            )
+            made_from = {"file": source.name, "sha256": inputs["source"]}
+            photos = [photo.path for photo in self.fitting.photos[:_CHECK_PHOTOS]]
+            preprocess = model.config.preprocess
+            with artifact.atomic_path(out, force=True) as temporary:
+                export_model(model, temporary, fast=fast, made_from=made_from, force=True)
+                cosine = check_program(temporary, model, photos, preprocess, fast=fast)
+            return {"cosine": cosine, "line": f"{megabytes(out):.2f} MB, cosine to torch {cosine:.5f}"}
+
+        self.program_figures[name] = self.stage(f"program {name}", inputs, [out], body)
+        return out
+
+    def descriptors(self, program: Path, name: str) -> np.ndarray:
+        """Descriptors of the testing photos by the program itself, float32 [n, dim]."""
+        out = self.out / f"{slug(name)}.descriptors.npy"
+        inputs = {"program": artifact.file_sha256(program), "photos": photo_hashes(self.testing)}
+
+        def body(line: StageLine) -> Values:
+            runner = ProgramRunner(program, threads=2)
+            found, readable, skipped = describe_photos(runner.describe, self.testing, progress=line.report)
+            if len(readable.photos) != len(self.testing.photos):
+                raise DatasetError("testing photos cannot be read", found=skipped[0], do="remove them")
+            with artifact.atomic_path(out, force=True) as temporary, open(temporary, "wb") as file:
+                np.save(file, found)
+            score = evaluate_descriptors(self.testing, found).score
+            return {"line": f"mAP {100 * score:.1f} on {len(self.testing.queries)} queries"}
+
+        self.stage(f"evaluate {name}", inputs, [out], body)
+        return np.load(out)
+
+    def index(self, program: Path) -> tuple[Path, list[Path]]:
+        """The app's index of the testing places, and the visitor's photos left out of it."""
+        out = self.out / "places.pvix"
+        database, visitors = split_visitors(self.testing)
+        vectors = self.plan.app.vectors
+        inputs = {
+            "program": artifact.file_sha256(program),
+            "photos": photo_hashes(database),
+            "vectors": vectors,
+        }
+
+        def body(line: StageLine) -> Values:
+            runner = ProgramRunner(program, threads=2)
+            info = {"program": inputs["program"], "plan": self.plan.app.title}
+            index, skipped = build_index(
+                runner.describe,
+                database,
+                runner.info.fingerprint,
+                dtype=vectors,
+                info=info,
+                progress=line.report,
+            )
+            write_index(out, index, force=True)
+            threshold = "none" if index.threshold is None else f"{index.threshold:.3f}"
+            places = len(database.places())
+            text = f"{len(index)} photos of {places} places, {megabytes(out):.2f} MB, threshold {threshold}"
+            return {"photos": len(index), "threshold": index.threshold, "skipped": skipped, "line": text}
+
+        self.stage("index", inputs, [out], body)
+        return out, [photo.path for photo in visitors.photos]
+
+    def package(self, program: Path, index: Path, visitors: Sequence[Path]) -> Path:
+        """The signed APK, with some of the visitor's photos as its self-test."""
+        out = self.out / "demo.apk"
+        photos = list(visitors[:: max(1, len(visitors) // _SELFTEST_PHOTOS)])[:_SELFTEST_PHOTOS]
+        inputs = {
+            "program": artifact.file_sha256(program),
+            "index": artifact.file_sha256(index),
+            "title": self.plan.app.title,
+            "selftest": [path.name for path in photos],
+        }
+
+        def body(line: StageLine) -> Values:
+            values = package_file(
+                program, index, out, photos, self.plan.app.title, keystore=None, password=None, force=True
+            )
+            return {**values, "line": f"{megabytes(out):.1f} MB, signed and checked"}
+
+        self.apk_figures = self.stage("package", inputs, [out], body)
+        return out
+
+    def emulate(self, apk: Path) -> list[Values]:
+        """The APK's own arm64 libraries on this machine, where qemu is; else a line that says so."""
+        from pocketvlad.android.emulate import run_selftest
+
+        if not self.plan.app.emulate:
+            return []
+        results: list[Values] = []
+        for cpu in _CPUS:
+
+            def body(line: StageLine, cpu: str = cpu) -> Values:
+                result = run_selftest(apk, cpu=cpu)
+                worst = min(picture["cosine"] for picture in result["pictures"])
+                text = f"{'passed' if result['passed'] else 'FAILED'}, worst cosine to the host {worst:.6f}"
+                return {**result, "line": text}
+
+            inputs = {"apk": artifact.file_sha256(apk), "cpu": cpu}
+            try:
+                results.append(self.stage(f"emulated {cpu}", inputs, [], body))
+            except MissingToolError as error:
+                with self.stages.stage("emulated phone") as line:
+                    line.ran, line.text = False, f"left out: {error}"
+                return results
+        return results
+
+    # -- everything -------------------------------------------------------------------------------------
+
+    def all(self) -> Values:
+        self.layers: dict[str, list[Values]] = {}
+        self.program_figures: dict[str, Values] = {}
+        model = self.model()
+        sources = {BASELINE: model} | {name: self.compressed(model, name) for name in self.recipes}
+        programs = {name: self.program(source, name) for name, source in sources.items()}
+        descriptors = {name: self.descriptors(program, name) for name, program in programs.items()}
+        chosen = programs[self.plan.app_recipe]
+        shutil.copyfile(chosen, self.out / "model.pte")
+        index, visitors = self.index(chosen)
+        apk = self.package(chosen, index, visitors)
+        emulated = self.emulate(apk)
+        latency = self.latency(programs)
+        results = {name: evaluate_descriptors(self.testing, found) for name, found in descriptors.items()}
+        variants = [
+            self.variant(name, sources[name], programs[name], results, descriptors, latency)
+            for name in programs
+        ]
+        return {
+            "title": self.plan.app.title,
+            "variants": variants,
+            "app": self._app(apk, index, visitors),
+            "emulated": emulated,
+            "layers": self.layers,
+            "matches": self.matches(descriptors, results),
+            "data": self._data(),
+            "machine": machine.describe(),
+            "versions": artifact.versions(),
+            "skipped": list(self.dataset.skipped) + self.model_figures["skipped"],
+        }
+
+    def latency(self, programs: dict[str, Path]) -> Values:
+        inputs = {name: artifact.file_sha256(path) for name, path in programs.items()}
+
+        def body(line: StageLine) -> Values:
+            times = measure_latency(programs, runs=_LATENCY_RUNS)
+            fastest = min(time.median_ms for time in times.values())
+            return {
+                "times": {k: asdict(v) for k, v in times.items()},
+                "line": f"fastest {fastest:.1f} ms a photo",
+            }
+
+        return self.stage("latency", {"programs": inputs, "machine": machine.describe()}, [], body)["times"]
+
+    def variant(
+        self,
+        name: str,
+        source: Path,
+        program: Path,
+        results: dict[str, RetrievalResult],
+        descriptors: dict[str, np.ndarray],
+        latency: Values,
+    ) -> Values:
+        """One row of the final table, everything measured on the program."""
+        result, difference = results[name], compare(results[BASELINE], results[name])
+        cosines = np.einsum("nd,nd->n", descriptors[BASELINE], descriptors[name])
+        codes = sum(layer["mask"] + layer["codes"] for layer in self.layers.get(name, []))
+        weights = sum(layer["weights"] for layer in self.layers.get(name, []))
+        pruned = sum(layer["weights"] * layer["pruned"] for layer in self.layers.get(name, []))
+        baseline_bytes = (self.out / f"{BASELINE}.pte").stat().st_size
+        return {
+            "name": name,
+            "program": program.name,
+            "program_bytes": program.stat().st_size,
+            "codes_bytes": codes,
+            "ratio": baseline_bytes / program.stat().st_size,
+            "pruned": pruned / weights if weights else 0.0,
+            "map": 100 * result.score,
+            "recalls": {str(n): 100 * share for n, share in result.recalls.items()},
+            "drop": asdict(difference),
+            "cosine": float(cosines.mean()),
+            "cosine_to_torch": self.program_figures[name]["cosine"],
+            **latency[name],
+        }
+
+    def _app(self, apk: Path, index: Path, visitors: Sequence[Path]) -> Values:
+        """The APK, and how many visitor's photos its index recognises."""
+        runner = ProgramRunner(self.out / "model.pte", threads=2)
+        places = open_index(index)
+        labels = {photo.path: photo.place for photo in self.testing.photos}
+        found = np.stack([runner.describe(path) for path in visitors])
+        rows, _ = search_index(places, found, 1)
+        right = [places.entries[row].label == labels[path] for row, path in zip(rows[:, 0], visitors, strict=True)]
+        return {
+            "apk": str(apk),
+            "apk_bytes": apk.stat().st_size,
+            "index_bytes": index.stat().st_size,
+            "photos": len(places),
+            "threshold": places.threshold,
+            "recipe": self.plan.app_recipe,
+            "visitors": len(right),
+            "recognised": sum(right),
+            "install": f"adb install -r {apk}",
+            **{key: self.apk_figures[key] for key in ("abis", "min_sdk", "target_sdk", "signed")},
+        }
+
+    def matches(
+        self, descriptors: dict[str, np.ndarray], results: dict[str, RetrievalResult], count: int = 6
+    ) -> list[Values]:
+        """Some queries with what the uncompressed and the app's model rank first."""
+        queries = self.testing.queries[:: max(1, len(self.testing.queries) // count)][:count]
+        rows = []
+        for query in queries:
+            row: Values = {"query": str(self.testing.photos[query.photo].path)}
+            truth = min(query.positives)
+            row["truth"] = str(self.testing.photos[truth].path)
+            row["place"] = self.testing.photos[query.photo].place
+            for key, name in (("before", BASELINE), ("after", self.plan.app_recipe)):
+                best = results[name].best[self.testing.queries.index(query)]
+                cosine = float(descriptors[name][best] @ descriptors[name][query.photo])
+                path = str(self.testing.photos[best].path)
+                row[key] = {"photo": path, "cosine": cosine, "right": best in query.positives}
+            rows.append(row)
+        return rows
+
+    def _data(self) -> Values:
+        return {
+            "datasets": list(self.plan.photos.datasets),
+            "fit_split": self.plan.photos.fit,
+            "fit_photos": len(self.fitting.photos),
+            "fit_places": len(self.fitting.places()),
+            "test_photos": len(self.testing.photos),
+            "test_places": len(self.testing.places()),
+            "queries": len(self.testing.queries),
+        }
+
+
+def split_places(dataset: Dataset, fit: str) -> tuple[Dataset, Dataset]:
+    """Fitting and testing photos: no place is in both unless ``fit`` is ``all``."""
+    if fit == "all":
+        return dataset, dataset
+    return dataset.split(fit), dataset.split("odd" if fit == "even" else "even")
+
+
+def split_visitors(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """An index's photos, and one photo of each place with two or more that plays the visitor's."""
+    asked = {dataset.photos[query.photo].place: query.photo for query in reversed(dataset.queries)}
+    visitors = set(asked.values())
+    kept = [i for i in range(len(dataset.photos)) if i not in visitors]
+    return dataset.subset(kept), dataset.subset(visitors)
+
+
+def photo_hashes(dataset: Dataset) -> str:
+    """One hash over the names, places and contents of a dataset's photos."""
+    files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
+    return artifact.tensors_fingerprint({}, {"photos": files})
+
+
+def slug(name: str) -> str:
+    """A recipe's name as a file name."""
+    return Path(name).stem if name.endswith(".toml") else name
+
+
+def run_plan(path: Path, out: Path, stages: Stages) -> dict[str, Any]:
+    """Run every stage of a plan and write ``summary.json`` and ``report.html``.
+
+    Raises:
+        PocketvladError: the first stage that fails says why; a later run goes on from there.
+    """
+    from pocketvlad.report.html import write_report
+
+    run = Run(load_plan(path), out, stages)
+    summary = run.all()
+    summary["report"] = str(out / "report.html")
+    artifact.write_json(out / "summary.json", summary, force=True)
+    write_report(summary, out / "report.html", force=True)
+    return summary
