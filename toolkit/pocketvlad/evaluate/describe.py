@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 
 def describe_photos(
-    describe: Callable[[Path | DecodedPhoto], np.ndarray],
+    describe: Callable[[Any], np.ndarray],
     dataset: Dataset,
     *,
     progress: Progress | None = None,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Ranking = Sequence[int] | np.ndarray
 _BOOTSTRAP_BLOCK = 4_000_000  # picks held at once
 
 
-def average_precision(
-    ranking: Sequence[int], positives: Collection[int], junk: Collection[int] = ()
-) -> float:
+def average_precision(ranking: Ranking, positives: Collection[int], junk: Collection[int] = ()) -> float:
     """AP of the Oxford buildings protocol (Philbin et al. 2007, ``compute_ap``): trapezoids under P(R).
 
     Scores play no part: tied items count in the order in which they are ranked, as in the original.
@@ -38,14 +37,14 @@ def average_precision(
     return float(((before + after) / 2).sum() / len(positives))
 
 
-def hit_ranks(ranking: Sequence[int], positives: Collection[int], junk: Collection[int] = ()) -> np.ndarray:
+def hit_ranks(ranking: Ranking, positives: Collection[int], junk: Collection[int] = ()) -> np.ndarray:
     """0-based ranks of the positives in the ranking without junk, int64."""
     items = np.asarray(ranking, np.int64)
     kept = items[~np.isin(items, np.asarray(list(junk), np.int64))]
     return np.flatnonzero(np.isin(kept, np.asarray(list(positives), np.int64)))
 
 
-def mp_at_k(ranking: Sequence[int], positives: Collection[int], junk: Collection[int], k: int) -> float:
+def mp_at_k(ranking: Ranking, positives: Collection[int], junk: Collection[int], k: int) -> float:
     """P@k of the revisited protocol (Radenovic et al. 2018, ``compute_map``); its mean is mP@k.
 
     Counted to ``kq = min(rank of the last positive, k)``, so that few positives can still reach 1.
@@ -57,14 +56,12 @@ def mp_at_k(ranking: Sequence[int], positives: Collection[int], junk: Collection
     return float((hits < depth).sum() / depth)
 
 
-def recall_at(ranking: Sequence[int], positives: Collection[int], n: int) -> bool:
+def recall_at(ranking: Ranking, positives: Collection[int], n: int) -> bool:
     """Whether one of the top ``n`` is a positive; the mean over all queries is Recall@N."""
     return any(item in positives for item in ranking[:n])
 
 
-def one_per_panorama(
-    ranking: Sequence[int], panorama: Sequence[Hashable], n: int, cuts: int = 12
-) -> list[int]:
+def one_per_panorama(ranking: Ranking, panorama: Sequence[Hashable], n: int, cuts: int = 12) -> list[int]:
     """The first item of each panorama among the top ``cuts * n``: Tokyo 24/7 as Relja and OpenIBL score it.
 
     Args:

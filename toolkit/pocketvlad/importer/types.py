@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,45 +11,89 @@ from pocketvlad.errors import CheckpointError
 from pocketvlad.model.netvlad import PlaceModel
 
 Tensors = Mapping[str, Tensor]
-FILTERS_OF_FIRST = {64: {3: "vgg16", 11: "alexnet"}}  # first convolution: output channels, kernel side
+Shape = tuple[int | None, ...]  # None: any length
+_NAMED = 3  # differences spelled out in an error
+
+
+@dataclass(frozen=True)
+class BackboneWeights:
+    """A torchvision network without NetVLAD.
+
+    Attributes:
+        name: a key of :data:`pocketvlad.model.backbones.BACKBONES`.
+        weights: under torchvision's keys, without batch counters; with the classifier's layers if the file
+            has them.
+        classes: of the classifier; None when the file holds the features alone.
+    """
+
+    name: str
+    weights: dict[str, Tensor]
+    classes: int | None
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """A model and the name of the layout it came in; ``notes`` are for the user."""
+    """What a checkpoint held: a whole model, or a backbone that still needs a fit.
 
-    model: PlaceModel
+    Attributes:
+        model: the place model, in eval mode; None for a backbone alone.
+        layout: the layout's name for people.
+        notes: one line each for the user: what the file left open and what was assumed.
+        backbone: set when ``model`` is None.
+    """
+
+    model: PlaceModel | None
     layout: str
     notes: tuple[str, ...] = ()
+    backbone: BackboneWeights | None = None
 
 
-def require(tensors: Tensors, layout: str, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
-    """Refuse a file that is nearly ``layout``: every key there with its shape (None: any length).
+def require(
+    tensors: Tensors,
+    layout: str,
+    shapes: Mapping[str, Shape],
+    optional: Iterable[str] = (),
+) -> None:
+    """Refuse a file that is nearly ``layout``: exactly these keys with these shapes.
+
+    Args:
+        tensors: of the file.
+        layout: its name for people.
+        shapes: every key that must be there.
+        optional: keys that may be there and are not looked at.
 
     Raises:
-        CheckpointError: naming the first key that is missing or differs.
+        CheckpointError: naming what is missing, of another shape or left over.
     """
+    found = differences(tensors, shapes)
+    extra = [key for key in tensors if key not in shapes and key not in set(optional)]
+    found += [f"{key!r}, which {layout} does not have" for key in extra]
+    if found:
+        count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+        rest = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise CheckpointError(
+            f"this is nearly a {layout} checkpoint, with {count}",
+            found=", ".join(found[:_NAMED]) + rest,
+        )
+
+
+def differences(tensors: Tensors, shapes: Mapping[str, Shape]) -> list[str]:
+    """What is missing or of another shape, in a few words each."""
+    found = []
     for key, shape in shapes.items():
         if key not in tensors:
-            raise CheckpointError(f"this is nearly a {layout} checkpoint", found=f"no key {key!r}")
-        found = tuple(tensors[key].shape)
-        if len(found) != len(shape) or any(a is not None and a != b for a, b in zip(shape, found, strict=True)):
-            wanted = "x".join("any" if side is None else str(side) for side in shape)
-            raise CheckpointError(
-                f"this is nearly a {layout} checkpoint",
-                found=f"{key!r} of shape {'x'.join(map(str, found))}",
-                allowed=wanted,
-            )
+            found.append(f"no {key!r}")
+        elif not _fits(tuple(tensors[key].shape), shape):
+            found.append(f"{key!r} of shape {shape_text(tensors[key].shape)} instead of {shape_text(shape)}")
+    return found
 
 
-def backbone_of(first_filter: Tensor, layout: str) -> str:
-    """alexnet or vgg16 by the first convolution's shape [O, 3, k, k]."""
-    out_channels, _, side, _ = first_filter.shape
-    name = FILTERS_OF_FIRST.get(out_channels, {}).get(side)
-    if name is None:
-        raise CheckpointError(
-            f"the backbone of this {layout} checkpoint is unknown",
-            found=f"a first convolution of {out_channels} filters {side}x{side}",
-            allowed="vgg16 (64 of 3x3) or alexnet (64 of 11x11)",
-        )
-    return name
+def _fits(found: tuple[int, ...], wanted: Shape) -> bool:
+    return len(found) == len(wanted) and all(
+        side is None or side == length for side, length in zip(wanted, found, strict=True)
+    )
+
+
+def shape_text(shape: Iterable[int | None]) -> str:
+    """``64x512x1x1``; a side that may have any length is ``?``."""
+    return "x".join("?" if side is None else str(side) for side in shape) or "scalar"
