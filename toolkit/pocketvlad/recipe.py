@@ -30,7 +30,8 @@ class LayerRecipe:
         threshold: weights with ``|w| < threshold`` are pruned, as in the paper; 0 prunes nothing.
         sparsity: instead of a threshold, the fraction of the layer's smallest weights to prune.
         layout: ``dense``, ``sparse`` (mask and survivors) or ``auto`` (the smaller).
-        row_scale: ``none`` or ``rms``: rows divided by their root mean square before the codebook.
+        row_scale: rows divided by their root mean square (``rms``) or largest weight (``max``) before the
+            codebook, or ``none``.
         rows_per_codebook: output rows that share a codebook; 0: the whole tensor has one, as in the paper.
         pin_zero: one centroid is exactly 0 even where nothing is pruned.
         calibrate: ``none``; ``moments`` (weight the centroids by the inputs' second moments and correct the
@@ -65,14 +66,69 @@ class LayerRule:
 
 
 @dataclass(frozen=True)
+class TrainRecipe:
+    """Fine-tuning while compressed; see :mod:`pocketvlad.compress.trained`.
+
+    Attributes:
+        steps: optimizer steps.
+        tuples: queries per step, each with its best positive and hardest negatives.
+        negatives: per query, at most.
+        margin: of the triplet loss, on squared distances.
+        triplet, distill: weights of the triplet loss and of 1 - cosine to the uncompressed descriptors.
+        optimizer: ``adam`` or ``sgd``.
+        learning_rate: relative to each tensor's root mean square.
+        start: stored weights begin as the ``compressed`` ones or as the original ``weights``.
+        weights: stored weights follow their gradients and change centroids (straight-through).
+        codebook: ``trained`` (gradients summed per centroid), ``recluster`` (k-means again) or ``fixed``.
+        assign_every: steps between pruning, clustering and assignment of the stored weights.
+        prune_steps: ramp of the layers' threshold or sparsity; 0: the start's survivors stay.
+        l1_convolution, l1_assignment, l1_whitening: lambda of ``lambda * sum |W|`` by kind of layer.
+        refresh_every: steps between refreshes of the descriptor cache that negatives are mined from.
+        validation: share of the places held out for validation; validate_every: steps between.
+        save_every: steps between saves of the run's state.
+        freeze: globs of layers that do not train.
+        seed: of every random choice.
+    """
+
+    steps: int = 200
+    tuples: int = 4
+    negatives: int = 5
+    margin: float = 0.1
+    triplet: float = 1.0
+    distill: float = 0.0
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    start: str = "compressed"
+    weights: bool = True
+    codebook: str = "trained"
+    assign_every: int = 10
+    prune_steps: int = 0
+    l1_convolution: float = 0.0
+    l1_assignment: float = 0.0
+    l1_whitening: float = 0.0
+    refresh_every: int = 50
+    validation: float = 0.0
+    validate_every: int = 50
+    save_every: int = 10
+    freeze: tuple[str, ...] = ()
+    seed: int = 0
+
+    def l1_of(self, name: str) -> float:
+        """Lambda of a layer by its module name."""
+        kinds = {"whitening": self.l1_whitening, "pool.assignment": self.l1_assignment}
+        return kinds.get(name, self.l1_convolution)
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A whole recipe: defaults for every layer and rules that override them, later rules last."""
+    """A whole recipe: defaults for every layer, rules that override them, fine-tuning."""
 
     version: int
     name: str
     description: str = ""
     layer: LayerRecipe = field(default_factory=LayerRecipe)
     rule: tuple[LayerRule, ...] = ()
+    train: TrainRecipe | None = None
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -87,6 +143,11 @@ class Recipe:
     def needs_photos(self) -> bool:
         """Whether some layer calibrates on photos."""
         return self.layer.calibrate != "none" or any(r.calibrate not in (None, "none") for r in self.rule)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it fine-tunes on photos with known places."""
+        return self.train is not None
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -128,12 +189,46 @@ def check_recipe(recipe: Recipe, where: str) -> None:
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")
         require(0 <= layer.sparsity < 1, where, "sparsity", layer.sparsity, "0 up to but not 1")
         require(layer.threshold >= 0, where, "threshold", layer.threshold, "0 or more")
-        require(not (layer.threshold and layer.sparsity), where, "threshold with sparsity", "both", "one of them")
-        require(layer.rows_per_codebook >= 0, where, "rows_per_codebook", layer.rows_per_codebook, "0 or more")
+        require(
+            not (layer.threshold and layer.sparsity), where, "threshold with sparsity", "both", "one of them"
+        )
+        require(
+            layer.rows_per_codebook >= 0, where, "rows_per_codebook", layer.rows_per_codebook, "0 or more"
+        )
         one_of(where, "codebook", layer.codebook, ("kmeans", "uniform"))
         one_of(where, "layout", layer.layout, ("auto", "dense", "sparse"))
-        one_of(where, "row_scale", layer.row_scale, ("none", "rms"))
+        one_of(where, "row_scale", layer.row_scale, ("none", "rms", "max"))
         one_of(where, "calibrate", layer.calibrate, ("none", "moments", "gptq"))
+
+    if recipe.train is not None:
+        _check_train(recipe.train, where)
+
+
+_POSITIVE = ("steps", "tuples", "negatives", "assign_every", "refresh_every", "validate_every", "save_every")
+_NOT_NEGATIVE = (
+    "margin",
+    "triplet",
+    "distill",
+    "prune_steps",
+    "l1_convolution",
+    "l1_assignment",
+    "l1_whitening",
+)
+
+
+def _check_train(train: TrainRecipe, where: str) -> None:
+    for key in _POSITIVE:
+        require(getattr(train, key) >= 1, where, f"train.{key}", getattr(train, key), "1 or more")
+    for key in _NOT_NEGATIVE:
+        require(getattr(train, key) >= 0, where, f"train.{key}", getattr(train, key), "0 or more")
+    require(train.learning_rate > 0, where, "train.learning_rate", train.learning_rate, "above 0")
+    require(0 <= train.validation <= 0.5, where, "train.validation", train.validation, "0 to 0.5")
+    require(train.triplet + train.distill > 0, where, "train.triplet with train.distill", "0", "one above 0")
+    one_of(where, "train.optimizer", train.optimizer, ("adam", "sgd"))
+    one_of(where, "train.start", train.start, ("compressed", "weights"))
+    one_of(where, "train.codebook", train.codebook, ("trained", "recluster", "fixed"))
+    if train.prune_steps:
+        require(train.start == "weights", where, "train.prune_steps with train.start", train.start, "weights")
 
 
 def _applied(layer: LayerRecipe, rule: LayerRule) -> LayerRecipe:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 from torch import Tensor, nn
 
+from pocketvlad.compress.calibrated import compress_calibrated
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import RecipeError
@@ -42,6 +43,8 @@ def compress_model(
     """
     if recipe.needs_photos and calibration is None:
         raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
+    if recipe.needs_photos and calibration is not None:
+        return compress_calibrated(model, recipe, calibration, progress=progress)
     return compress_weights(model, recipe, progress=progress)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pocketvlad.compress.codebook import assign, kmeans_codebook, summarize, uniform_codebook
+from pocketvlad.compress.emulate import snap_codebook
 from pocketvlad.compress.prune import survivors
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut import packing
@@ -19,12 +20,14 @@ class Grid:
     """What the weights of a layer may become, before any is assigned.
 
     Attributes:
+        rows: O.
         codebook: float32 [G, 2**bits], each row sorted.
         scale: float32 [O] or None.
         keep: bool [O, I], the survivors, or None where nothing is pruned.
         sparse: whether pruned weights are left out (else they take the zero centroid).
     """
 
+    rows: int
     codebook: np.ndarray
     scale: np.ndarray | None
     keep: np.ndarray | None
@@ -33,6 +36,17 @@ class Grid:
     @property
     def bits(self) -> int:
         return int(self.codebook.shape[1]).bit_length() - 1
+
+    def snapped(self) -> Grid:
+        """The same with its centroids on the int8 grid on which the ``fast`` kernels compute."""
+        return replace(self, codebook=snap_codebook(self.codebook))
+
+    def lut(self, shape: tuple[int, ...], codes: np.ndarray, keep: np.ndarray | None = None) -> LutTensor:
+        """Codes uint8 [O, I] on this grid as the format holds them; ``keep`` replaces the survivors."""
+        mask = None
+        if self.sparse:
+            mask = self.keep if keep is None else keep
+        return LutTensor(tuple(shape), self.bits, codes, self.codebook, self.scale, mask)
 
 
 def quantize_layer(
@@ -43,7 +57,7 @@ def quantize_layer(
     Args:
         weight: float32 [O, ...].
         recipe: options of the layer.
-        importance: float32 [I], second moment of each input, which weights the centroids; or None.
+        importance: float32 [I] or [O, I], second moment of each input, which weights the centroids; or None.
         name: of the layer, for errors.
 
     Raises:
@@ -63,7 +77,7 @@ def make_grid(
     sparse = keep is not None and _choose_sparse(keep, recipe, flat=weight.ndim != 2)
     if recipe.layout == "sparse" and keep is None:
         keep, sparse = np.ones(matrix.shape, bool), True
-    scale = row_rms(matrix, keep) if recipe.row_scale == "rms" else None
+    scale = _row_scale(matrix, keep, recipe.row_scale)
     zero = not sparse and (recipe.pin_zero or keep is not None)
     rows = recipe.rows_per_codebook or matrix.shape[0]
     groups = -(-matrix.shape[0] // rows)
@@ -72,7 +86,7 @@ def make_grid(
     for start in range(0, matrix.shape[0], rows):
         part = slice(start, start + rows)
         codebooks.append(_codebook(matrix, part, scale, keep, importance, recipe, zero))
-    return Grid(np.stack(codebooks), scale, keep, sparse)
+    return Grid(matrix.shape[0], np.stack(codebooks), scale, keep, sparse)
 
 
 def _choose_sparse(keep: np.ndarray, recipe: LayerRecipe, *, flat: bool) -> bool:
@@ -87,13 +101,20 @@ def _choose_sparse(keep: np.ndarray, recipe: LayerRecipe, *, flat: bool) -> bool
     return sparse < rows.shape[0] * packing.row_bytes(rows.shape[1], recipe.bits)
 
 
-def row_rms(matrix: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:
-    """Root mean square of each row's survivors, float32 [O]; 1 for a row of zeros."""
+def _row_scale(matrix: np.ndarray, keep: np.ndarray | None, kind: str) -> np.ndarray | None:
+    """Root mean square (``rms``) or largest magnitude (``max``) of each row's survivors, float32 [O].
+
+    A row of zeros has scale 1.
+    """
+    if kind == "none":
+        return None
     scale = np.ones(matrix.shape[0], np.float32)
     for row in range(matrix.shape[0]):
         values = matrix[row] if keep is None else matrix[row][keep[row]]
-        if values.size and (square := float(np.dot(values, values))) > 0:
-            scale[row] = np.sqrt(square / values.size)
+        if values.size:
+            square = float(np.dot(values, values)) / values.size
+            size = float(np.abs(values).max()) if kind == "max" else np.sqrt(square)
+            scale[row] = size or 1
     return scale
 
 
@@ -107,11 +128,12 @@ def _codebook(
     zero: bool,
 ) -> np.ndarray:
     """One group's codebook: what is minimised is the squared error of the weights themselves."""
-    values, weights = matrix[part], importance
+    values = matrix[part]
+    weights = None if importance is None else np.broadcast_to(importance, matrix.shape)[part]
     if scale is not None:
         values = values / scale[part, None]
         square = (scale[part] ** 2)[:, None]
-        weights = square if importance is None else square * importance[None]
+        weights = square if weights is None else square * weights
     if keep is not None:
         chosen = keep[part]
         if weights is not None:
@@ -134,16 +156,10 @@ def assign_nearest(weight: np.ndarray, grid: Grid) -> LutTensor:
         values = matrix[part] if grid.scale is None else matrix[part] / grid.scale[part, None]
         codes[part] = assign(values, grid.codebook[group])
         _prune_codes(codes[part], grid, group, part)
-    return lut_tensor(weight.shape, codes, grid)
+    return grid.lut(weight.shape, codes)
 
 
 def _prune_codes(codes: np.ndarray, grid: Grid, group: int, part: slice) -> None:
     if grid.keep is not None:
         zero = 0 if grid.sparse else int(np.argmin(np.abs(grid.codebook[group])))
         codes[~grid.keep[part]] = zero
-
-
-def lut_tensor(shape: tuple[int, ...], codes: np.ndarray, grid: Grid) -> LutTensor:
-    """Codes uint8 [O, I] on a grid, as the format holds them."""
-    mask = grid.keep if grid.sparse else None
-    return LutTensor(tuple(shape), grid.bits, codes, grid.codebook, grid.scale, mask)

@@ -1,0 +1,180 @@
+"""Post-training compression that looks at the layers' real inputs on calibration photos.
+
+Every layer is fitted to the uncompressed model's outputs, on the inputs it gets from the compressed layers
+before it, int8 activations included: the weights it aims at are the least-squares ones for those inputs, the
+codebook weighs each input by its second moment, the assignment makes up for its own errors, the bias for
+what is left of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pocketvlad.compress.compensate import Curvature, compensate_grid
+from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
+from pocketvlad.compress.emulate import fast_weight, quantize_inputs_of
+from pocketvlad.compress.moments import LOCATIONS, Moments, MomentSum
+from pocketvlad.compress.quantize import assign_nearest, make_grid
+from pocketvlad.compress.views import views_per_photo, vlad_pairs
+from pocketvlad.compress.walk import photo_limit, walk_backbone
+from pocketvlad.compress.wide import fit_whitening_codes
+from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.model.netvlad import NetVlad, PlaceModel, unit_length
+from pocketvlad.recipe import LayerRecipe, Recipe
+
+Progress = Callable[[int, int], None]
+_DAMPING = 0.01  # of the mean second moment, added to every input's own
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A compressed layer and its corrected bias, float32 [O] or None."""
+
+    lut: LutTensor
+    bias: np.ndarray | None
+
+
+def compress_calibrated(
+    model: PlaceModel, recipe: Recipe, photos: Tensor, *, progress: Progress | None = None
+) -> CompressedModel:
+    """Compress every layer by the recipe, in the order they run; arguments as ``compress_model``."""
+    steps = _Steps(progress, _work(model, photos))
+    fitted: dict[str, Fitted] = {}
+
+    def replace(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
+        fitted[f"backbone.{name}"] = found = fit_conv(conv, recipe.for_layer(f"backbone.{name}"), moments)
+        steps.done()
+        return _fast_conv(conv, found)
+
+    with torch.no_grad():
+        chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
+        compressed = nn.Module()
+        compressed.backbone = walk_backbone(model.backbone, chosen, replace)
+        moments = _feature_moments(model.backbone, compressed.backbone, chosen)
+        fitted["pool.assignment"] = fit_conv(
+            model.pool.assignment, recipe.for_layer("pool.assignment"), moments
+        )
+        steps.done()
+        centroids, scale = quantize_centroids(model.pool.centroids.numpy())
+        compressed.pool = _fast_pool(model.pool, fitted["pool.assignment"], centroids, scale)
+        if model.whitening is not None:
+            reference, inputs = vlad_pairs(model, compressed, photos, steps.done)
+            options = recipe.for_layer("whitening")
+            channels = model.config.channels
+            found = fit_whitening_codes(model.whitening, options, reference, inputs, channels)
+            fitted["whitening"] = Fitted(*found)
+            steps.done()
+    biases = {name: f.bias for name, f in fitted.items() if f.bias is not None}
+    layers = {name: f.lut for name, f in fitted.items()}
+    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe))
+
+
+def _work(model: PlaceModel, photos: Tensor) -> int:
+    """Steps of progress: a layer or a view each."""
+    layers = sum(1 for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear)))
+    return layers if model.whitening is None else layers + len(photos) * views_per_photo(len(photos))
+
+
+class _Steps:
+    def __init__(self, progress: Progress | None, total: int):
+        self._progress, self._total, self._count = progress, total, 0
+
+    def done(self) -> None:
+        self._count += 1
+        if self._progress is not None:
+            self._progress(self._count, self._total)
+
+
+def fit_conv(conv: nn.Conv2d, recipe: LayerRecipe, moments: Moments) -> Fitted:
+    """One convolution (or the soft assignment) on the moments of its inputs."""
+    weight = conv.weight.detach().float()
+    bias = None if conv.bias is None else conv.bias.detach().numpy()
+    if recipe.calibrate == "none":
+        return Fitted(assign_nearest(weight.numpy(), make_grid(weight.numpy(), recipe)), bias)
+    curvature = _damped(moments.gram)
+    target = _least_squares(weight, moments, curvature)
+    importance = _rows(moments.importance, weight.shape[0])
+    grid = make_grid(target.numpy(), recipe, importance.numpy()).snapped()
+    if recipe.calibrate == "gptq":
+        lut = compensate_grid(target, grid, recipe, [Curvature(each[None]) for each in curvature])
+    else:
+        lut = assign_nearest(target.numpy(), grid)
+    return Fitted(lut, None if bias is None else _corrected_bias(bias, weight, lut, moments))
+
+
+def _damped(gram: Tensor) -> Tensor:
+    """[G, I, I] with a share of its mean diagonal added: inputs that never vary must not blow up."""
+    level = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-12)
+    return gram + _DAMPING * level[:, None, None] * torch.eye(gram.shape[1])
+
+
+def _least_squares(weight: Tensor, moments: Moments, curvature: Tensor) -> Tensor:
+    """Weights that best give the uncompressed outputs on the compressed inputs, float32 like ``weight``."""
+    groups = moments.gram.shape[0]
+    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
+    pull = rows @ (moments.cross - moments.gram)
+    moved = rows + torch.linalg.solve(curvature, pull.transpose(1, 2)).transpose(1, 2)
+    return moved.reshape(weight.shape).contiguous()
+
+
+def _rows(per_group: Tensor, outputs: int) -> Tensor:
+    """[G, I] -> [O, I], every group's values for its output rows."""
+    return per_group.repeat_interleave(outputs // per_group.shape[0], dim=0)
+
+
+def _corrected_bias(bias: np.ndarray, weight: Tensor, lut: LutTensor, moments: Moments) -> np.ndarray:
+    """The bias that keeps the mean output: ``b + W mean(z) - Wq mean(x)``, float32 [O]."""
+    outputs = weight.shape[0]
+    used = torch.from_numpy(fast_weight(lut)).reshape(outputs, -1)
+    before = (weight.reshape(outputs, -1) * _rows(moments.reference_mean, outputs)).sum(dim=1)
+    after = (used * _rows(moments.mean, outputs)).sum(dim=1)
+    return (torch.from_numpy(bias) + before - after).numpy()
+
+
+def _fast_conv(conv: nn.Conv2d, fitted: Fitted) -> nn.Conv2d:
+    """The convolution as the ``fast`` kernels compute it."""
+    found = nn.utils.skip_init(
+        nn.Conv2d,
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+        bias=fitted.bias is not None,
+    )
+    found.weight.copy_(torch.from_numpy(fast_weight(fitted.lut)))
+    if fitted.bias is not None:
+        found.bias.copy_(torch.from_numpy(fitted.bias))
+    quantize_inputs_of(found)
+    return found
+
+
+def _fast_pool(pool: NetVlad, fitted: Fitted, centroids: np.ndarray, scale: np.ndarray) -> NetVlad:
+    clusters, channels = centroids.shape
+    found = NetVlad(clusters, channels, bias=fitted.bias is not None)
+    found.assignment = _fast_conv(pool.assignment, fitted)
+    found.centroids.copy_(torch.from_numpy(centroids * scale[:, None]))
+    return found
+
+
+def _feature_moments(reference: nn.Module, compressed: nn.Module, photos: Tensor) -> Moments:
+    """Moments of the unit local features, the soft assignment's inputs."""
+    total: MomentSum | None = None
+    generator = torch.Generator().manual_seed(0)
+    for photo in photos:
+        features = [unit_length(backbone(photo[None])) for backbone in (reference, compressed)]
+        if total is None:
+            total = MomentSum(1, features[0].shape[1])
+        count = features[0].shape[2] * features[0].shape[3]
+        chosen = torch.randperm(count, generator=generator)[: -(-LOCATIONS // len(photos))]
+        z, x = (f.flatten(2)[:, :, chosen].transpose(1, 2) for f in features)
+        total.add(x, z)
+    assert total is not None
+    return total.moments()

@@ -1,0 +1,47 @@
+"""The ``fast`` semantics of the kernels in plain torch: int8 activations and centroids."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.model.netvlad import PlaceModel
+
+
+def quantize_input(x: Tensor) -> Tensor:
+    """float32 [B, ...] -> the values int8 activations stand for, one scale per image."""
+    largest = x.flatten(1).abs().amax(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+    scale = (largest / 127).reshape(-1, *([1] * (x.dim() - 1)))
+    return (x / scale).round().clamp(-127, 127) * scale
+
+
+def snap_codebook(codebook: np.ndarray) -> np.ndarray:
+    """Centroids float32 [G, L] on the int8 grid of their group, where the ``fast`` kernels see them."""
+    scale = np.abs(codebook).max(axis=1, keepdims=True) / np.float32(127)
+    safe = np.where(scale > 0, scale, 1)
+    return (np.rint(codebook / safe) * scale).astype(np.float32)
+
+
+def fast_weight(lut: LutTensor) -> np.ndarray:
+    """The weight the ``fast`` kernels compute with, float32 of the layer's shape."""
+    snapped = snap_codebook(lut.codebook)
+    return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask).dequantize()
+
+
+def quantize_inputs_of(layer: nn.Module) -> None:
+    """From now on ``layer`` sees its input through :func:`quantize_input`."""
+    layer.register_forward_pre_hook(lambda module, inputs: (quantize_input(inputs[0]),))
+
+
+def fast_torch(compressed: CompressedModel) -> PlaceModel:
+    """The compressed model as the ``fast`` kernels compute it, up to float32 rounding."""
+    model = compressed.to_torch()
+    with torch.no_grad():
+        for name, lut in compressed.layers.items():
+            layer = model.get_submodule(name)
+            layer.weight.copy_(torch.from_numpy(fast_weight(lut)))
+            quantize_inputs_of(layer)
+    return model

@@ -1,0 +1,41 @@
+"""Several processes training one model (torchrun), or one process alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's number and how many there are: (0, 1) unless torchrun started it."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def sum_gradients(parameters: Iterable[Tensor], world: int) -> None:
+    """Add up every parameter's gradient over the processes, in place; a missing one counts as 0."""
+    if world == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        distributed.all_reduce(parameter.grad)
+
+
+def sum_values(values: Tensor, world: int) -> Tensor:
+    """The sum of a tensor over the processes."""
+    if world > 1:
+        distributed.all_reduce(values)
+    return values
+
+
+def wait_for_all(world: int) -> None:
+    """No process goes on before all are here."""
+    if world > 1:
+        distributed.barrier()

@@ -1,0 +1,325 @@
+"""Trained compression: pruning and quantization while the triplet loss trains the model.
+
+Saha, Varma, Jawahar, "Compressing Deep Neural Networks for Recognizing Places", ACPR 2017: iterative
+pruning, an L1 penalty and shared weights whose gradients are summed per centroid, all in one loop over mined
+tuples. Beside the paper: descriptor distillation from the uncompressed model, and stored weights that follow
+their gradients from centroid to centroid (straight-through).
+
+Everything random is a function of the seed and the step, so the state of a run is its tensors, its optimizer
+and its step; it is saved atomically, and a run killed at any moment goes on to the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pocketvlad.compress import parallel
+from pocketvlad.compress.clustered import ClusteredLayer
+from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
+from pocketvlad.compress.prune import cubic_schedule
+from pocketvlad.compress.training_state import load_state, save_state
+from pocketvlad.compress.triplets import Tuple, epoch_order, mine, triplet_loss
+from pocketvlad.dataset.types import Query
+from pocketvlad.errors import DatasetError
+from pocketvlad.evaluate.metrics import average_precision
+from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.recipe import Recipe, TrainRecipe
+
+
+@dataclass(frozen=True)
+class TrainingPhotos:
+    """Labelled photos to learn from.
+
+    Attributes:
+        tensor: photo number -> float32 [3, H, W], preprocessed.
+        count: of photos.
+        queries: with their positives; those without any are skipped.
+        validation: queries the loss never sees; their mAP is reported.
+    """
+
+    tensor: Callable[[int], Tensor]
+    count: int
+    queries: tuple[Query, ...]
+    validation: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """What one step says.
+
+    Attributes:
+        step, steps: done and in all.
+        loss: mean over the step's tuples.
+        violating: share of the tuples with a negative inside the margin.
+        validation_map: of the last validation, 0 to 1, or None before the first.
+        seconds_left: at the speed of this run so far.
+        skipped: queries without a positive.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    violating: float
+    validation_map: float | None
+    seconds_left: float
+    skipped: int
+
+
+class TrainingModel(nn.Module):
+    """A place model whose layers' weights come from :class:`ClusteredLayer` modules."""
+
+    def __init__(self, model: PlaceModel, start: CompressedModel, train: TrainRecipe):
+        super().__init__()
+        self.config = model.config
+        layers, self.names = {}, tuple(start.layers)
+        for name, lut in start.layers.items():
+            weight = model.get_submodule(name).weight
+            if train.start == "compressed":
+                weight = torch.from_numpy(lut.dequantize())
+            layers[_key(name)] = ClusteredLayer(lut, weight)
+        self.layers = nn.ModuleDict(layers)
+        biases = {_key(n): nn.Parameter(torch.from_numpy(b.copy())) for n, b in start.biases.items()}
+        self.biases = nn.ParameterDict(biases)
+        self.centroids = nn.Parameter(model.pool.centroids.detach().clone())
+        # the layers' places in the network; not registered, since they hold no state of their own
+        object.__setattr__(self, "_network", PlaceModel(model.config))
+
+    def layer(self, name: str) -> ClusteredLayer:
+        return self.layers[_key(name)]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's parameters as functions of what trains."""
+        found = {f"{name}.weight": self.layer(name)() for name in self.names}
+        found |= {f"{n}.bias": self.biases[_key(n)] for n in self.names if _key(n) in self.biases}
+        return found | {"pool.centroids": self.centroids}
+
+    def forward(self, photos: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        """float32 [B, 3, H, W] -> unit descriptors [B, N]."""
+        return functional_call(self._network, weights, (photos,))
+
+    def compressed(self, start: CompressedModel) -> CompressedModel:
+        """What training made, as a file holds it."""
+        centroids, scale = quantize_centroids(self.centroids.detach().cpu().numpy())
+        biases = {n: self.biases[_key(n)].detach().cpu().numpy().copy() for n in start.biases}
+        layers = {name: self.layer(name).lut() for name in self.names}
+        return replace(start, layers=layers, biases=biases, centroids=centroids, centroid_scale=scale)
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")  # module names must not hold dots
+
+
+class Trainer:
+    """One run of the loop; see :func:`train_compressed`."""
+
+    def __init__(
+        self,
+        model: PlaceModel,
+        start: CompressedModel,
+        recipe: Recipe,
+        photos: TrainingPhotos,
+        device: torch.device,
+    ):
+        assert recipe.train is not None
+        self.options, self.recipe, self.photos, self.start = recipe.train, recipe, photos, start
+        self.device = device
+        self.rank, self.world = parallel.rank_and_world()
+        self.model = TrainingModel(model, start, self.options).to(device)
+        self.model._network.to(device)
+        self.reference = model.to(device).eval() if self.options.distill else None
+        self.queries = tuple(q for q in photos.queries if q.positives)
+        if not self.queries:
+            raise DatasetError("no query has a positive to learn from", allowed="places with two photos")
+        self.skipped = len(photos.queries) - len(self.queries)
+        held_out = {q.photo for q in photos.validation} | {p for q in photos.validation for p in q.positives}
+        self.database = np.array([i for i in range(photos.count) if i not in held_out])
+        self.optimizer = _optimizer(self.model, self.options)
+        self.step, self.cache, self.validation_map = 0, np.zeros((0, 0), np.float32), -1.0
+        self.started, self.first_step = time.monotonic(), 0
+
+    def run_step(self) -> tuple[float, float]:
+        """One step; returns the loss and the share of violating tuples."""
+        options = self.options
+        if self.step % options.assign_every == 0:
+            self._reassign()
+        if self.step % options.refresh_every == 0:
+            self.cache = self.describe_all()
+        tuples = self._tuples()
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros(2, dtype=torch.float64)
+        for one in tuples[self.rank :: self.world]:
+            loss = self._loss(one) / len(tuples)
+            if loss.requires_grad:
+                loss.backward()
+            total += torch.tensor([float(loss.detach()), bool(one.negatives) / len(tuples)])
+        parallel.sum_gradients(self._parameters(), self.world)
+        self._add_l1()
+        self.optimizer.step()
+        self.step += 1
+        if self.step == options.steps:
+            self._reassign()
+        if self.photos.validation and (self.step % options.validate_every == 0 or self.step == options.steps):
+            self.validation_map = self.validate()
+        loss, violating = parallel.sum_values(total, self.world).tolist()
+        return loss, violating
+
+    def _tuples(self) -> list[Tuple]:
+        options, count = self.options, len(self.queries)
+        tuples = []
+        for position in range(self.step * options.tuples, (self.step + 1) * options.tuples):
+            order = epoch_order(self.queries, options.seed, position // count)
+            random = np.random.default_rng([options.seed, position, 1])
+            query = order[position % count]
+            tuples.append(mine(query, self.cache, self.database, options.negatives, options.margin, random))
+        return tuples
+
+    def _loss(self, one: Tuple) -> Tensor:
+        """Triplet loss of a tuple and, with distillation, the distance to the uncompressed descriptors."""
+        if not one.negatives and not self.options.distill:
+            return torch.zeros((), device=self.device)
+        batch = torch.stack([self.photos.tensor(i) for i in one.photos]).to(self.device)
+        found = self.model(batch, self.model.weights())
+        loss = self.options.triplet * triplet_loss(found[0], found[1], found[2:], self.options.margin)
+        if self.reference is not None:
+            with torch.no_grad():
+                wanted = self.reference(batch)
+            loss = loss + self.options.distill * (1 - (found * wanted).sum(dim=1)).mean()
+        return loss
+
+    def _add_l1(self) -> None:
+        """The gradient of ``lambda * sum |W|`` on the stored weights."""
+        for name in self.model.names:
+            strength = self.options.l1_of(name)
+            weight = self.model.layer(name).weight
+            if strength and weight.requires_grad:
+                push = strength * weight.detach().sign()
+                weight.grad = push if weight.grad is None else weight.grad + push
+
+    def _reassign(self) -> None:
+        """Prune by the schedule, then give weights their centroids, by k-means where the recipe says so."""
+        options = self.options
+        for name in self.model.names:
+            layer, recipe = self.model.layer(name), self.recipe.for_layer(name)
+            if not any(p.requires_grad for p in (layer.weight, layer.codebook)):
+                continue
+            if options.prune_steps:
+                layer.prune(
+                    cubic_schedule(recipe.threshold, self.step, options.prune_steps),
+                    cubic_schedule(recipe.sparsity, self.step, options.prune_steps),
+                )
+            if options.codebook == "recluster":
+                layer.cluster()
+            elif options.weights:
+                layer.assign()
+
+    @torch.no_grad()
+    def describe_all(self) -> np.ndarray:
+        """Descriptors of every photo by the current model, float32 [photos, dim]."""
+        weights = self.model.weights()
+        found = torch.zeros(self.photos.count, self.model.config.descriptor_dim)
+        for index in range(self.rank, self.photos.count, self.world):
+            found[index] = self.model(self.photos.tensor(index)[None].to(self.device), weights)[0].cpu()
+        return parallel.sum_values(found, self.world).numpy()
+
+    def validate(self) -> float:
+        """mAP of the validation queries over all photos."""
+        cache = self.describe_all()
+        scores = []
+        for query in self.photos.validation:
+            order = np.argsort(-(cache @ cache[query.photo]), kind="stable").tolist()
+            ranking = [i for i in order if i != query.photo and i not in query.junk]
+            scores.append(average_precision(ranking, query.positives))
+        return float(np.mean(scores))
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def progress(self, loss: float, violating: float) -> TrainProgress:
+        done, left = self.step - self.first_step, self.options.steps - self.step
+        seconds = (time.monotonic() - self.started) / max(done, 1) * left
+        score = self.validation_map if self.validation_map >= 0 else None
+        return TrainProgress(self.step, self.options.steps, loss, violating, score, seconds, self.skipped)
+
+
+def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimizer:
+    """Steps are in units of each tensor's own size: the layers' weights differ by orders of magnitude."""
+    groups = []
+    for name in model.names:
+        layer = model.layer(name)
+        trained = not any(fnmatchcase(name, pattern) for pattern in options.freeze)
+        layer.weight.requires_grad_(trained and options.weights)
+        layer.codebook.requires_grad_(trained and options.codebook == "trained")
+        for parameter in (layer.weight, layer.codebook):
+            groups.append((parameter, options.learning_rate * _rms(layer.weight)))
+        bias = model.biases.get(_key(name), None)
+        if bias is not None:
+            bias.requires_grad_(trained)
+            groups.append((bias, options.learning_rate * _rms(bias)))
+    groups.append((model.centroids, options.learning_rate * _rms(model.centroids)))
+    settings = [{"params": [p], "lr": rate} for p, rate in groups if p.requires_grad]
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(settings, lr=options.learning_rate, momentum=0.9)
+    return torch.optim.Adam(settings, lr=options.learning_rate)
+
+
+def _rms(tensor: Tensor) -> float:
+    return max(float(tensor.detach().square().mean().sqrt()), 1e-8)
+
+
+def train_compressed(
+    model: PlaceModel,
+    start: CompressedModel,
+    recipe: Recipe,
+    photos: TrainingPhotos,
+    *,
+    state: Path | None = None,
+    device: str = "cpu",
+    progress: Callable[[TrainProgress], None] | None = None,
+) -> CompressedModel:
+    """Fine-tune a compressed model while it stays compressed.
+
+    Args:
+        model: the uncompressed one.
+        start: where training starts, compressed by the same recipe.
+        recipe: with a ``train`` table.
+        photos: to learn from.
+        state: file the run is saved to and resumed from; None: not saved.
+        device: ``cpu``, ``cuda``, ``mps``. Under torchrun the processes share each step's tuples.
+        progress: called after every step, on the first process.
+
+    Raises:
+        DatasetError: no query has a positive.
+        ArtifactError: ``state`` belongs to another run.
+    """
+    trainer = Trainer(model, start, recipe, photos, torch.device(device))
+    if state is not None and state.exists():
+        load_state(state, trainer)
+    while trainer.step < trainer.options.steps:
+        loss, violating = trainer.run_step()
+        due = trainer.step % trainer.options.save_every == 0 or trainer.step == trainer.options.steps
+        if state is not None and due and trainer.rank == 0:
+            save_state(state, trainer)
+        if progress is not None and trainer.rank == 0:
+            progress(trainer.progress(loss, violating))
+    parallel.wait_for_all(trainer.world)
+    return trainer.model.compressed(start)
+
+
+def split_validation(
+    queries: Sequence[Query], places: Sequence[str | None], share: float
+) -> tuple[tuple[Query, ...], tuple[Query, ...]]:
+    """Training and validation queries without a place in common: every n-th place validates."""
+    names = sorted({places[q.photo] or "" for q in queries})
+    every = round(1 / share) if share else 0
+    held = {name for i, name in enumerate(names) if every and i % every == every - 1}
+    training = tuple(q for q in queries if (places[q.photo] or "") not in held)
+    return training, tuple(q for q in queries if (places[q.photo] or "") in held)
