@@ -25,15 +25,16 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _DATE = (1981, 1, 1, 1, 1, 2)
 
 
-def maven_jar(coordinates: str) -> Path:
-    """A jar from Maven, fetched once; MissingToolError without Maven."""
-    group, artifact, version = coordinates.split(":")
+def maven_file(coordinates: str) -> Path:
+    """``group:artifact:version[:packaging]`` from Maven, fetched once; MissingToolError without Maven."""
+    group, artifact, version, *packaging = coordinates.split(":")
+    kind = packaging[0] if packaging else "jar"
 
     def fetch(folder: Path) -> None:
         mvn = _tool("mvn", "maven")
         _run([mvn, "-q", "-B", _COPY, f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"])
 
-    return cached_folder(f"maven/{group}-{artifact}-{version}", fetch) / f"{artifact}-{version}.jar"
+    return cached_folder(f"maven/{group}-{artifact}-{version}", fetch) / f"{artifact}-{version}.{kind}"
 
 
 def build_template(out: Path, *, force: bool = False) -> None:
@@ -44,10 +45,10 @@ def build_template(out: Path, *, force: bool = False) -> None:
         PackageError: the sources do not compile.
     """
     sources = resource_dir("android_demo") / "app/src/main"
-    android, d8 = maven_jar(ANDROID_ALL), maven_jar(R8)
+    android, d8 = maven_file(ANDROID_ALL), maven_file(R8)
     with tempfile.TemporaryDirectory() as name, atomic_path(out, force=force) as temporary:
         work = Path(name)
-        base = _link_resources(sources, android, work)
+        base = link_resources(sources, android, work)
         dex = _compile_java(sources, android, d8, work)
         with zipfile.ZipFile(base) as linked, zipfile.ZipFile(temporary, "w") as template:
             for entry in sorted(linked.namelist()):
@@ -61,7 +62,8 @@ def _add(template: zipfile.ZipFile, name: str, data: bytes) -> None:
     template.writestr(entry, data, compresslevel=9)
 
 
-def _link_resources(sources: Path, android: Path, work: Path) -> Path:
+def link_resources(sources: Path, android: Path, work: Path) -> Path:
+    """Compile ``res`` and the manifest into an APK without code; ``R.java`` goes to ``work/generated``."""
     aapt2 = _aapt2()
     compiled, base = work / "resources.zip", work / "base.apk"
     _run([aapt2, "compile", "--dir", str(sources / "res"), "-o", str(compiled)])

@@ -49,6 +49,11 @@ final class MappableFile implements Closeable {
             for (int n; (n = in.read(buffer)) > 0; ) out.write(buffer, 0, n);
         }
         if (!partial.renameTo(target)) throw new IOException("Cannot keep a copy of " + name);
+        return file(target);
+    }
+
+    /** A whole file. */
+    static MappableFile file(File target) throws IOException {
         ParcelFileDescriptor file = ParcelFileDescriptor.open(target, ParcelFileDescriptor.MODE_READ_ONLY);
         return new MappableFile(file, 0, target.length());
     }
