@@ -70,7 +70,7 @@ def load_region(photo: Photo) -> DecodedPhoto:
     if right - left < 2 or bottom - top < 2:
         box = ", ".join(f"{value:g}" for value in photo.box)
         raise PhotoError(
-            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height}"
+            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height} pixels"
         )
     return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)
 

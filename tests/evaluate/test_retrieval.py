@@ -1,0 +1,207 @@
+"""From descriptors to accuracy, and descriptors to and from hloc's files."""
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from pocketvlad.dataset import Dataset, Photo, Query
+from pocketvlad.errors import ArtifactError, DatasetError, PhotoError
+from pocketvlad.evaluate.describe import describe_photos, load_region, read_descriptors, write_descriptors
+from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
+from pocketvlad.model.preprocess import DecodedPhoto, load_photo
+
+
+def circle(*degrees):
+    """Unit vectors float32 [n, 2]: cosine falls with the angle between them."""
+    angles = np.deg2rad(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def dataset(tmp_path, count, queries, database=None, metric="map", **more):
+    photos = tuple(Photo(tmp_path / f"{i}.png", f"{i}.png", str(i)) for i in range(count))
+    searched = tuple(range(count)) if database is None else tuple(database)
+    return Dataset("test", photos, tuple(queries), searched, metric, **more)
+
+
+def test_map_by_hand(tmp_path):
+    """Query 0 at 0 degrees; photo 1 good, 2 wrong, 3 good, 4 junk and nearest."""
+    data = dataset(tmp_path, 5, [Query(0, frozenset({1, 3}), frozenset({0, 4}))])
+    result = evaluate_descriptors(data, circle(0, 10, 20, 30, 1))
+    assert result.score == pytest.approx(0.5 + (0.5 + 2 / 3) / 4)
+    assert result.best == (1,) and result.queries == ("0.png",)
+    assert result.precisions == pytest.approx({1: 1, 5: 2 / 3, 10: 2 / 3})
+    assert result.as_values()["mAP"] == result.score
+
+
+def test_the_query_stays_in_the_database_where_the_protocol_keeps_it(tmp_path):
+    """Classic Oxford: the query's own image is a positive, found first."""
+    data = dataset(tmp_path, 3, [Query(0, frozenset({0, 2}))])
+    assert evaluate_descriptors(data, circle(0, 10, 20)).per_query == pytest.approx([0.5 + (0.5 + 2 / 3) / 4])
+
+
+def test_recall_counts_queries_without_positives_as_missed(tmp_path):
+    queries = [Query(2, frozenset({0})), Query(3, frozenset()), Query(4, frozenset({1}))]
+    data = dataset(tmp_path, 5, queries, database=[0, 1], metric="recall")
+    result = evaluate_descriptors(data, circle(0, 90, 1, 2, 3))
+    assert result.recalls == pytest.approx({1: 1 / 3, 5: 2 / 3, 10: 2 / 3, 20: 2 / 3})
+    assert result.score == pytest.approx(1 / 3)
+    assert "mAP" not in result.as_values() and not result.precisions
+
+
+def test_one_hit_per_panorama_is_reported_beside_the_plain_recall(tmp_path):
+    """The nearest six are of one wrong panorama; the right one is the second, so within the top 5 of those."""
+    photos = [Photo(tmp_path / f"{i}", str(i), panorama=str(min(i, 1) if i != 6 else 2)) for i in range(8)]
+    photos[0] = Photo(tmp_path / "0", "0", panorama="1")
+    data = Dataset("tokyo", tuple(photos), (Query(7, frozenset({6})),), tuple(range(7)), "recall")
+    result = evaluate_descriptors(data, circle(1, 2, 3, 4, 5, 6, 7, 0))
+    assert (result.recalls[1], result.recalls[5], result.recalls[10]) == (0, 0, 1)
+    assert (result.panorama_recalls[1], result.panorama_recalls[5]) == (0, 1)
+    assert result.as_values()["recall@5 per panorama"] == 1
+
+
+def test_ties_keep_the_order_of_the_database(tmp_path):
+    data = dataset(tmp_path, 4, [Query(0, frozenset({2}), frozenset({0}))])
+    assert evaluate_descriptors(data, circle(0, 10, 10, 10)).per_query == pytest.approx([0.25])
+
+
+def test_other_ground_truths_of_the_same_photos(tmp_path):
+    easy = (Query(0, frozenset({1}), frozenset({0, 2})),)
+    data = dataset(
+        tmp_path, 3, [Query(0, frozenset({1, 2}), frozenset({0}))], variants={"easy": easy, "hard": ()}
+    )
+    result = evaluate_descriptors(data, circle(0, 20, 10))
+    assert result.variants["easy"].score == 1 and set(result.variants) == {"easy"}
+    assert result.as_values()["easy mAP"] == 1
+
+
+def test_many_queries_are_ranked_in_blocks_like_one_by_one(tmp_path):
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(150, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries = [Query(i, frozenset({(i + 1) % 150, (i + 7) % 150}), frozenset({i})) for i in range(150)]
+    whole = evaluate_descriptors(dataset(tmp_path, 150, queries), vectors).per_query
+    single = [evaluate_descriptors(dataset(tmp_path, 150, [query]), vectors).score for query in queries]
+    assert whole == pytest.approx(single)
+
+
+def test_compare_is_in_points_and_of_the_same_queries(tmp_path):
+    data = dataset(tmp_path, 3, [Query(0, frozenset({1}), frozenset({0}))])
+    good, bad = evaluate_descriptors(data, circle(0, 10, 20)), evaluate_descriptors(data, circle(0, 20, 10))
+    assert compare(good, bad).mean == pytest.approx(-75)
+    other = evaluate_descriptors(dataset(tmp_path, 3, [Query(1, frozenset({0}))]), circle(0, 10, 20))
+    with pytest.raises(DatasetError, match="different queries"):
+        compare(good, other)
+
+
+def test_what_cannot_be_evaluated_is_said(tmp_path):
+    with pytest.raises(DatasetError, match="no query with a positive"):
+        evaluate_descriptors(dataset(tmp_path, 2, []), circle(0, 1))
+    with pytest.raises(DatasetError, match="found 3 rows; allowed: 2"):
+        evaluate_descriptors(dataset(tmp_path, 2, [Query(0, frozenset({1}))]), circle(0, 1, 2))
+    with pytest.raises(DatasetError, match="nothing to rank"):
+        evaluate_descriptors(
+            dataset(tmp_path, 2, [Query(0, frozenset({1}), frozenset({0, 1}))]), circle(0, 1)
+        )
+
+
+def mean_colour(photo):
+    """A describer without a model: the mean colour, unit length."""
+    pixels = (photo if isinstance(photo, DecodedPhoto) else load_photo(photo)).pixels
+    mean = pixels.reshape(-1, 3).mean(axis=0) + 1
+    return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+def test_corrupt_photos_are_skipped_counted_and_named(tmp_path):
+    for i in range(4):
+        Image.new("RGB", (8, 8), (60 * i, 255 - 60 * i, 9)).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_bytes(b"not a photo")
+    queries = [
+        Query(0, frozenset({1, 2}), frozenset({0})),
+        Query(1, frozenset({0})),
+        Query(3, frozenset({1})),
+    ]
+    steps = []
+    descriptors, readable, skipped = describe_photos(
+        mean_colour, dataset(tmp_path, 4, queries), progress=lambda done, total: steps.append((done, total))
+    )
+    assert descriptors.shape == (3, 3) and steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (
+        len(skipped) == 1 and "1.png cannot be decoded" in skipped[0] and readable.skipped == tuple(skipped)
+    )
+    assert [photo.name for photo in readable.photos] == ["0.png", "2.png", "3.png"]
+    assert readable.queries == (
+        Query(0, frozenset({1}), frozenset({0})),
+    )  # renumbered; one lost all positives
+    assert evaluate_descriptors(readable, descriptors).skipped == tuple(skipped)
+
+
+def test_a_collection_of_nothing_readable_is_refused(tmp_path):
+    with pytest.raises(
+        PhotoError, match=r"no photo of test could be read; found photo .*0.png does not exist"
+    ):
+        describe_photos(mean_colour, dataset(tmp_path, 2, []))
+
+
+def test_a_box_is_cut_out_before_describing(tmp_path):
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[4:9, 10:25] = (200, 0, 0)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    region = Photo(tmp_path / "a.png", "q", box=(9.6, 4.2, 25.0, 8.8))
+    assert load_region(region).pixels.shape == (5, 15, 3)
+    data = Dataset("boxes", (Photo(tmp_path / "a.png", "a"), region), (), (0,))
+    whole, cut = describe_photos(mean_colour, data)[0]
+    assert cut[0] > 0.99 and whole[0] < cut[0]
+
+
+@pytest.mark.parametrize("box", [(40, 0, 50, 10), (5, 5, 5.4, 15), (9, 9, 3, 3), (-9, -9, 0, 0)])
+def test_a_box_outside_the_photo_is_refused(tmp_path, box):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    with pytest.raises(PhotoError, match=r"box of q is outside its photo.*30x20 pixels"):
+        load_region(Photo(tmp_path / "a.png", "q", box=box))
+
+
+def test_hloc_files_round_trip(tmp_path):
+    """A group per image name (folders become groups) with a dataset global_descriptor."""
+    vectors = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32)
+    names = ["db/a.jpg", "db/b.jpg", "query.jpg"]
+    write_descriptors(tmp_path / "d.h5", names, vectors)
+    with h5py.File(tmp_path / "d.h5") as file:
+        assert np.array_equal(file["db/b.jpg"]["global_descriptor"].__array__(), vectors[1])
+    found = read_descriptors(tmp_path / "d.h5")
+    assert list(found) == names and np.array_equal(np.stack(list(found.values())), vectors)
+    with pytest.raises(ArtifactError, match="exists already"):
+        write_descriptors(tmp_path / "d.h5", names, vectors)
+    write_descriptors(tmp_path / "d.h5", names[:1], vectors[:1], force=True)
+    assert list(read_descriptors(tmp_path / "d.h5")) == names[:1]
+
+
+def test_half_precision_hloc_files_are_read(tmp_path):
+    """hloc writes float16 with ``as_half``."""
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file.create_group("a.jpg").create_dataset("global_descriptor", data=np.ones(4, np.float16))
+        file["a.jpg"].create_dataset("image_size", data=[640, 480])
+    assert read_descriptors(tmp_path / "d.h5")["a.jpg"].dtype == np.float32
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        write_descriptors(tmp_path / "d.h5", ["a", "b"], np.zeros((1, 4)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5", None])
+def test_what_is_no_hloc_file_is_refused(tmp_path, content):
+    path = tmp_path / "d.h5"
+    if content is None:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("keypoints", data=[1])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"holds no 'global_descriptor'|not a readable HDF5 file"):
+        read_descriptors(path)
+
+
+def test_missing_descriptors_are_named(tmp_path):
+    with pytest.raises(ArtifactError, match="not a readable HDF5 file"):
+        read_descriptors(tmp_path / "none.h5")
