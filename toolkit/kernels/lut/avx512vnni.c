@@ -23,9 +23,11 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 
 static float avx512_max_abs(const float* x, size_t n) {
   __m512 largest[4];
+  PV_UNROLL
   for (int j = 0; j < 4; j++) largest[j] = _mm512_setzero_ps();
   size_t i = 0;
   for (; i + 64 <= n; i += 64) /* max(a, b) is b when a is not a number */
+    PV_UNROLL
     for (int j = 0; j < 4; j++) largest[j] = _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x + i + 16 * j)), largest[j]);
   const float head =
       _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(largest[0], largest[1]), _mm512_max_ps(largest[2], largest[3])));
@@ -51,6 +53,7 @@ static void avx512_quantize4(const float* const x[4], size_t n, float inverse, u
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
     __m512i quad = _mm512_setzero_si512();
+    PV_UNROLL
     for (int c = 0; c < 4; c++) {
       if (!x[c]) continue;
       const __m512i q = quantize16(_mm512_loadu_ps(x[c] + i), _mm512_set1_ps(inverse));
@@ -59,6 +62,7 @@ static void avx512_quantize4(const float* const x[4], size_t n, float inverse, u
     _mm512_storeu_si512(dst + 4 * i, _mm512_xor_si512(quad, _mm512_set1_epi8((char)0x80)));
   }
   const float* tail[4];
+  PV_UNROLL
   for (int c = 0; c < 4; c++) tail[c] = x[c] ? x[c] + i : NULL;
   pv_scalar_quantize4(tail, n - i, inverse, 128, dst + 4 * i);
 }

@@ -10,6 +10,13 @@
 
 #define PV_INLINE static inline __attribute__((always_inline))
 
+/* Ahead of a loop over registers: unrolled early, its array lives in registers (gcc 12 copies it about otherwise). */
+#if defined(__clang__)
+#define PV_UNROLL _Pragma("unroll")
+#else
+#define PV_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 /* Functions that follow may use these instructions; the caller has checked the machine. */
 #define PV_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -19,23 +19,29 @@ PV_INLINE int32x4_t pv_dot16(int32x4_t acc, int8x16_t a, int8x16_t b) { return v
 
 /* A step of one output channel: its 4 weights against the 4 channels of 4 pixels. */
 #define PV_STEP(r, weights, lane) \
+  PV_UNROLL
   for (int v = 0; v < vectors; v++) acc[r][v] = vdotq_laneq_s32(acc[r][v], pixels[v], weights, lane);
 
 PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
   const int8_t* w = g->panel;
   int32_t* out = g->acc;
   int32x4_t acc[PV_TILE_ROWS][3];
+  PV_UNROLL
   for (int r = 0; r < PV_TILE_ROWS; r++)
+    PV_UNROLL
     for (int v = 0; v < vectors; v++) acc[r][v] = vdupq_n_s32(0);
   for (int32_t k = 0; k < g->steps; k++, w += 4 * PV_TILE_ROWS) {
     const int8_t* from = (const int8_t*)g->x + 4 * (ptrdiff_t)g->offsets[k];
     const int8x16_t low = vld1q_s8(w), high = vld1q_s8(w + 16);
     int8x16_t pixels[3];
+    PV_UNROLL
     for (int v = 0; v < vectors; v++) pixels[v] = vld1q_s8(from + 16 * v);
     PV_STEP(0, low, 0) PV_STEP(1, low, 1) PV_STEP(2, low, 2) PV_STEP(3, low, 3)
     PV_STEP(4, high, 0) PV_STEP(5, high, 1) PV_STEP(6, high, 2) PV_STEP(7, high, 3)
   }
+  PV_UNROLL
   for (int r = 0; r < PV_TILE_ROWS; r++)
+    PV_UNROLL
     for (int v = 0; v < vectors; v++) vst1q_s32(out + r * PV_TILE_PIXELS + 4 * v, acc[r][v]);
 }
 
