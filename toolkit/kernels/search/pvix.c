@@ -20,26 +20,29 @@ static double f64(const uint8_t* p) {
   return value;
 }
 
+/* Word for word FORMAT.md's, in the order they are checked. */
 static const char* const rules[] = {
     "",
     "1: the file is at least 128 bytes and starts with PVIX0001",
     "2: the header says 128 header bytes and the file's own length",
-    "3: the vector type is 0 (float32), 1 (float16) or 2 (int8)",
+    "3: the vector type is 0, 1 or 2",
     "4: there is at least one photo and fewer than 2^31",
-    "5: the dimension is 1 to 131072",
+    "5: the dimension is 1 to 131,072",
     "6: the vectors lie inside the file at a multiple of 64",
-    "7: the scales lie inside the file at a multiple of 64 for int8, and are absent otherwise",
+    "7: the scales lie inside the file at a multiple of 64 for int8, and their offset is 0 otherwise",
     "8: the records lie inside the file at a multiple of 64",
     "9: the blob lies inside the file",
     "10: the information lies inside the file",
-    "11: the sections stand in order and do not overlap",
-    "12: every name is 1 to 4096 bytes inside the blob",
-    "13: every label is at most 4096 bytes inside the blob",
-    "14: every thumbnail lies inside the blob",
-    "15: latitude is within 90 degrees and longitude within 180, or both are NaN",
-    "16: reserved fields are 0",
-    "17: the threshold is a cosine or NaN",
-    "18: every scale is finite and not negative",
+    "11: header, vectors, scales, records, blob and information stand in this order and do not overlap",
+    "12: the threshold is within 1 and -1, or NaN",
+    "13: the information is UTF-8 and stands in braces",
+    "14: every scale is finite and not negative",
+    "15: every name is 1 to 4,096 bytes inside the blob",
+    "16: every label is at most 4,096 bytes inside the blob",
+    "17: every thumbnail lies inside the blob",
+    "18: latitude is within 90 degrees and longitude within 180, or both are NaN",
+    "19: the reserved field of every record is 0",
+    "20: every name and label is UTF-8 without control characters",
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -52,29 +55,56 @@ static int aligned_inside(uint64_t offset, uint64_t bytes, uint64_t size) {
   return offset % 64 == 0 && inside(offset, bytes, size);
 }
 
-static int check_record(const uint8_t* p, uint64_t blob_bytes) {
+/* Bytes of the code point at text, 0 if it is none: the shortest form only, no surrogates, up to U+10FFFF. */
+static uint64_t utf8_step(const uint8_t* text, uint64_t left) {
+  const uint8_t first = text[0];
+  if (first < 0x80) return 1;
+  const uint64_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || bytes > left) return 0;
+  for (uint64_t i = 1; i < bytes; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  const uint8_t second = text[1];
+  if (first == 0xe0 && second < 0xa0) return 0;
+  if (first == 0xed && second > 0x9f) return 0;
+  if (first == 0xf0 && second < 0x90) return 0;
+  return first == 0xf4 && second > 0x8f ? 0 : bytes;
+}
+
+static int is_text(const uint8_t* text, uint64_t bytes, int controls_allowed) {
+  for (uint64_t i = 0, step; i < bytes; i += step) {
+    if (!controls_allowed && (text[i] < 0x20 || text[i] == 0x7f)) return 0;
+    step = utf8_step(text + i, bytes - i);
+    if (!step) return 0;
+  }
+  return 1;
+}
+
+static int check_record(const uint8_t* p, const uint8_t* blob, uint64_t blob_bytes) {
   const uint32_t name = u32(p + 40), label = u32(p + 44), thumbnail = u32(p + 48);
   const double latitude = f64(p + 24), longitude = f64(p + 32);
-  if (name < 1 || name > 4096 || !inside(u64(p), name, blob_bytes)) return 12;
-  if (label > 4096 || !inside(u64(p + 8), label, blob_bytes)) return 13;
-  if (!inside(u64(p + 16), thumbnail, blob_bytes)) return 14;
+  if (name < 1 || name > 4096 || !inside(u64(p), name, blob_bytes)) return 15;
+  if (label > 4096 || !inside(u64(p + 8), label, blob_bytes)) return 16;
+  if (!inside(u64(p + 16), thumbnail, blob_bytes)) return 17;
   const int unknown = isnan(latitude) && isnan(longitude);
-  if (!unknown && !(fabs(latitude) <= 90 && fabs(longitude) <= 180)) return 15;
-  return u32(p + 52) ? 16 : 0;
+  if (!unknown && !(fabs(latitude) <= 90 && fabs(longitude) <= 180)) return 18;
+  if (u32(p + 52)) return 19;
+  return is_text(blob + u64(p), name, 0) && is_text(blob + u64(p + 8), label, 0) ? 0 : 20;
 }
 
 static int check_sections(const uint8_t* data, uint64_t size, const pv_index* index) {
   static const uint64_t value_bytes[] = {4, 2, 1};
   const uint64_t n = (uint64_t)index->count;
   const uint64_t vectors = u64(data + 64), scales = u64(data + 72), records = u64(data + 80);
-  const uint64_t blob = u64(data + 88), blob_bytes = u64(data + 96), info = u64(data + 104);
-  const uint64_t vector_bytes = n * (uint64_t)index->dim * value_bytes[index->dtype];
+  const uint64_t blob = u64(data + 88), blob_bytes = u64(data + 96);
+  const uint64_t info = u64(data + 104), info_bytes = u64(data + 112);
+  const uint64_t vector_bytes = n * (uint64_t)index->dim * value_bytes[index->dtype]; /* below 2^50 */
   const uint64_t scale_bytes = index->dtype == PV_INT8 ? n * 4 : 0;
   if (!aligned_inside(vectors, vector_bytes, size)) return 6;
   if (index->dtype == PV_INT8 ? !aligned_inside(scales, scale_bytes, size) : scales != 0) return 7;
   if (!aligned_inside(records, n * PV_PVIX_RECORD, size)) return 8;
   if (!inside(blob, blob_bytes, size)) return 9;
-  if (!inside(info, index->info_bytes, size)) return 10;
+  if (!inside(info, info_bytes, size)) return 10;
   const uint64_t after_vectors = scale_bytes ? scales : records;
   const int ordered = vectors >= PV_PVIX_HEADER && vectors + vector_bytes <= after_vectors &&
                       after_vectors + scale_bytes <= records && records + n * PV_PVIX_RECORD <= blob &&
@@ -82,36 +112,47 @@ static int check_sections(const uint8_t* data, uint64_t size, const pv_index* in
   return ordered ? 0 : 11;
 }
 
-int pv_index_open(const uint8_t* data, size_t size, pv_index* index) {
+static int check_header(const uint8_t* data, uint64_t size) {
   if (size < PV_PVIX_HEADER || memcmp(data, "PVIX0001", 8)) return 1;
   if (u32(data + 8) != PV_PVIX_HEADER || u64(data + 120) != size) return 2;
   if (u32(data + 12) > PV_INT8) return 3;
   const uint64_t count = u64(data + 16);
   if (count < 1 || count >= (uint64_t)1 << 31) return 4;
   const uint32_t dim = u32(data + 24);
-  if (dim < 1 || dim > PV_MAX_DIM) return 5;
+  return dim < 1 || dim > PV_MAX_DIM ? 5 : 0;
+}
+
+static int check_contents(const pv_index* index, uint64_t blob_bytes) {
+  if (!isnan(index->threshold) && !(fabsf(index->threshold) <= 1)) return 12;
+  const int braces = index->info_bytes >= 2 && index->info[0] == '{' && index->info[index->info_bytes - 1] == '}';
+  if (!braces || !is_text(index->info, index->info_bytes, 1)) return 13;
+  for (int64_t row = 0; index->dtype == PV_INT8 && row < index->count; row++) {
+    if (!(index->scales[row] >= 0) || isinf(index->scales[row])) return 14;
+  }
+  for (int64_t row = 0; row < index->count; row++) {
+    const int rule = check_record(index->records + row * PV_PVIX_RECORD, index->blob, blob_bytes);
+    if (rule) return rule;
+  }
+  return 0;
+}
+
+int pv_index_open(const uint8_t* data, size_t size, pv_index* index) {
+  int broken = check_header(data, size);
+  if (broken) return broken;
   index->dtype = (int32_t)u32(data + 12);
-  index->count = (int64_t)count;
-  index->dim = (int32_t)dim;
-  index->info_bytes = u64(data + 112);
-  const int broken = check_sections(data, size, index);
+  index->count = (int64_t)u64(data + 16);
+  index->dim = (int32_t)u32(data + 24);
+  broken = check_sections(data, size, index);
   if (broken) return broken;
   index->vectors = data + u64(data + 64);
   index->scales = index->dtype == PV_INT8 ? (const float*)(const void*)(data + u64(data + 72)) : NULL;
   index->records = data + u64(data + 80);
   index->blob = data + u64(data + 88);
   index->info = data + u64(data + 104);
+  index->info_bytes = u64(data + 112);
   index->fingerprint = data + 32;
   index->threshold = f32(data + 28);
-  for (int64_t row = 0; row < index->count; row++) {
-    const int rule = check_record(index->records + row * PV_PVIX_RECORD, u64(data + 96));
-    if (rule) return rule;
-  }
-  if (!isnan(index->threshold) && !(fabsf(index->threshold) <= 1)) return 17;
-  for (int64_t row = 0; index->scales && row < index->count; row++) {
-    if (!(index->scales[row] >= 0) || isinf(index->scales[row])) return 18;
-  }
-  return 0;
+  return check_contents(index, u64(data + 96));
 }
 
 void pv_index_record(const pv_index* index, int64_t row, pv_record* record) {

@@ -33,7 +33,8 @@ typedef struct pv_record {
   double latitude, longitude; /* degrees; NaN: unknown */
 } pv_record;
 
-/* 0, or the number of the first rule of FORMAT.md the bytes break. */
+/* 0, or the number of the first rule of FORMAT.md the bytes break. `data` is aligned to 4 bytes, as any mapping is;
+ * the vectors and thumbnails themselves are not read. */
 int pv_index_open(const uint8_t* data, size_t size, pv_index* index);
 /* What a rule demands, one line. */
 const char* pv_index_rule(int rule);

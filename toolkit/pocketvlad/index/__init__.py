@@ -1,8 +1,9 @@
 """The place index and cosine search."""
 
 from pocketvlad.index.build import add_to_index, build_index, require_fingerprint, suggest_threshold
-from pocketvlad.index.format import Entry, PlaceIndex, open_index, write_index
+from pocketvlad.index.format import open_index, write_index
 from pocketvlad.index.search import search_index
+from pocketvlad.index.types import Entry, PlaceIndex
 
 __all__ = [
     "Entry",

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.index.format import Entry, PlaceIndex, encode_vectors
+from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
 from pocketvlad.model.preprocess import load_photo
 
 THUMBNAIL = 160  # pixels, longer side
@@ -62,12 +62,14 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
     names = {entry.name for entry in added.entries}
     clash = [entry.name for entry in index.entries if entry.name in names]
     if clash and not replace_names:
-        raise IndexFormatError(f"{len(clash)} photos are in the index already", found=clash[0], do="use --replace")
+        raise IndexFormatError(
+            f"{len(clash)} photos are in the index already", found=clash[0], do="use --replace"
+        )
     kept = [i for i, entry in enumerate(index.entries) if entry.name not in names]
     vectors, scales = encode_vectors(added.descriptors(), index.vectors.dtype.name)
     joined = np.concatenate([index.vectors[kept], vectors])
     factors = None if scales is None or index.scales is None else np.concatenate([index.scales[kept], scales])
-    entries = tuple(index.entries[i] for i in kept) + added.entries
+    entries = (*(index.entries[i] for i in kept), *added.entries)
     result = PlaceIndex(joined, factors, entries, index.fingerprint, None, index.info)
     return replace(result, threshold=suggest_threshold(result))
 
@@ -91,7 +93,7 @@ def suggest_threshold(index: PlaceIndex) -> float | None:
     None when no place has two photos or there is only one place.
     """
     descriptors = index.descriptors()
-    labels = np.asarray([entry.label for entry in index.entries])
+    labels = np.asarray(index.labels())
     known, unknown = [], []
     for row in range(len(index)):
         cosines = descriptors @ descriptors[row]

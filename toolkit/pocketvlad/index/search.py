@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.index.format import PlaceIndex
+from pocketvlad.index.types import PlaceIndex
 from pocketvlad.lut import native
 
 
@@ -32,7 +32,9 @@ def search_index(
     queries = np.ascontiguousarray(descriptors, np.float32)
     if queries.ndim != 2 or queries.shape[1] != index.dim:
         raise IndexFormatError(
-            "descriptors do not fit the index", found=f"shape {queries.shape}", allowed=f"[queries, {index.dim}]"
+            "descriptors do not fit the index",
+            found=f"shape {queries.shape}",
+            allowed=f"[queries, {index.dim}]",
         )
     k = min(k, len(index))
     if threads == 1:
@@ -43,7 +45,9 @@ def search_index(
     return np.stack([rows for rows, _ in found]), np.stack([cosines for _, cosines in found])
 
 
-def _scan(index: PlaceIndex, query: np.ndarray, k: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+def _scan(
+    index: PlaceIndex, query: np.ndarray, k: int, begin: int, end: int
+) -> tuple[np.ndarray, np.ndarray]:
     rows, cosines = np.empty(k, np.int32), np.empty(k, np.float32)
     count = native.core().pv_search(
         ctypes.byref(index.c_index),

@@ -1,0 +1,169 @@
+"""The rules of FORMAT.md, checked in NumPy; ``kernels/search/pvix.c`` checks the same ones for the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+HEADER = np.dtype(
+    [
+        ("magic", "S8"),
+        ("header_bytes", "<u4"),
+        ("dtype", "<u4"),
+        ("count", "<u8"),
+        ("dim", "<u4"),
+        ("threshold", "<f4"),
+        ("fingerprint", "V32"),
+        *[(name, "<u8") for name in ("vectors", "scales", "records", "blob", "blob_bytes")],
+        *[(name, "<u8") for name in ("info", "info_bytes", "file_bytes")],
+    ]
+)
+RECORD = np.dtype(
+    [
+        *[(name, "<u8") for name in ("name", "label", "thumbnail")],
+        *[(name, "<f8") for name in ("latitude", "longitude")],
+        *[(name, "<u4") for name in ("name_bytes", "label_bytes", "thumbnail_bytes", "reserved")],
+    ]
+)
+MAGIC = b"PVIX0001"
+DTYPES = ("float32", "float16", "int8")
+ALIGNMENT = 64
+MAX_COUNT, MAX_DIM, MAX_TEXT = 2**31 - 1, 131072, 4096
+_CONTROLS = bytes([*range(32), 127])
+
+RULES = {
+    1: "the file is at least 128 bytes and starts with PVIX0001",
+    2: "the header says 128 header bytes and the file's own length",
+    3: "the vector type is 0, 1 or 2",
+    4: "there is at least one photo and fewer than 2^31",
+    5: "the dimension is 1 to 131,072",
+    6: "the vectors lie inside the file at a multiple of 64",
+    7: "the scales lie inside the file at a multiple of 64 for int8, and their offset is 0 otherwise",
+    8: "the records lie inside the file at a multiple of 64",
+    9: "the blob lies inside the file",
+    10: "the information lies inside the file",
+    11: "header, vectors, scales, records, blob and information stand in this order and do not overlap",
+    12: "the threshold is within 1 and -1, or NaN",
+    13: "the information is UTF-8 and stands in braces",
+    14: "every scale is finite and not negative",
+    15: "every name is 1 to 4,096 bytes inside the blob",
+    16: "every label is at most 4,096 bytes inside the blob",
+    17: "every thumbnail lies inside the blob",
+    18: "latitude is within 90 degrees and longitude within 180, or both are NaN",
+    19: "the reserved field of every record is 0",
+    20: "every name and label is UTF-8 without control characters",
+}
+
+
+def broken_rule(data: np.ndarray) -> int:
+    """The first rule the bytes break, 0 if none. ``data``: uint8 [file size], possibly mapped."""
+    return next((rule for rule, holds in _verdicts(data) if not holds), 0)
+
+
+def read_header(data: np.ndarray) -> dict[str, int]:
+    """The header's whole numbers by name; the file is at least as long as the header."""
+    fields = np.frombuffer(data[: HEADER.itemsize].tobytes(), HEADER)[0]
+    return {name: int(fields[name]) for name in HEADER.names or () if HEADER[name].kind == "u"}
+
+
+def read_threshold(data: np.ndarray) -> float:
+    """Cosine under which a place is unknown, NaN for none."""
+    return float(np.frombuffer(data[: HEADER.itemsize].tobytes(), HEADER)["threshold"][0])
+
+
+def read_records(data: np.ndarray, header: dict[str, int]) -> np.ndarray:
+    """The records in place, RECORD [count]."""
+    return section(data, header["records"], header["count"] * RECORD.itemsize).view(RECORD)
+
+
+def section(data: np.ndarray, offset: int, size: int) -> np.ndarray:
+    return data[offset : offset + size]
+
+
+def vector_bytes(header: dict[str, int]) -> int:
+    return header["count"] * header["dim"] * np.dtype(DTYPES[header["dtype"]]).itemsize
+
+
+def _verdicts(data: np.ndarray) -> Iterator[tuple[int, bool]]:
+    """Each rule and whether it holds, in order: a later rule may rely on the earlier ones."""
+    yield 1, data.size >= HEADER.itemsize and data[:8].tobytes() == MAGIC
+    header = read_header(data)
+    yield 2, header["header_bytes"] == HEADER.itemsize and header["file_bytes"] == data.size
+    yield 3, header["dtype"] < len(DTYPES)
+    yield 4, 1 <= header["count"] <= MAX_COUNT
+    yield 5, 1 <= header["dim"] <= MAX_DIM
+    yield from _section_verdicts(header, data.size)
+    threshold = read_threshold(data)
+    yield 12, bool(np.isnan(threshold) or abs(threshold) <= 1)
+    info = section(data, header["info"], header["info_bytes"]).tobytes()
+    yield 13, len(info) >= 2 and info[:1] == b"{" and info[-1:] == b"}" and _is_utf8(info)
+    if header["scales"]:
+        scales = section(data, header["scales"], 4 * header["count"]).view("<f4")
+        yield 14, bool(np.all(np.isfinite(scales) & (scales >= 0)))
+    yield from _record_verdicts(data, header)
+
+
+def _section_verdicts(header: dict[str, int], size: int) -> Iterator[tuple[int, bool]]:
+    def inside(name: str, length: int, multiple: int = 1) -> bool:
+        return header[name] % multiple == 0 and header[name] + length <= size
+
+    count, quantized = header["count"], DTYPES[header["dtype"]] == "int8"
+    scale_bytes = 4 * count if quantized else 0
+    yield 6, inside("vectors", vector_bytes(header), ALIGNMENT)
+    yield 7, inside("scales", scale_bytes, ALIGNMENT) if quantized else header["scales"] == 0
+    yield 8, inside("records", count * RECORD.itemsize, ALIGNMENT)
+    yield 9, inside("blob", header["blob_bytes"])
+    yield 10, inside("info", header["info_bytes"])
+    spans = [
+        ("vectors", vector_bytes(header)),
+        ("records", count * RECORD.itemsize),
+        ("blob", header["blob_bytes"]),
+    ]
+    if quantized:
+        spans.insert(1, ("scales", scale_bytes))
+    ends = [HEADER.itemsize, *(header[name] + length for name, length in spans)]
+    starts = [*(header[name] for name, _ in spans), header["info"]]
+    yield 11, all(end <= start for end, start in zip(ends, starts, strict=True))
+
+
+def _record_verdicts(data: np.ndarray, header: dict[str, int]) -> Iterator[tuple[int, bool]]:
+    records, blob_bytes = read_records(data, header), np.uint64(header["blob_bytes"])
+
+    def inside(name: str) -> np.ndarray:
+        start, length = records[name], records[f"{name}_bytes"]
+        return (start <= blob_bytes) & (length <= blob_bytes - np.minimum(start, blob_bytes))
+
+    latitude, longitude = records["latitude"], records["longitude"]
+    placed = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180)
+    name_bytes, label_bytes = records["name_bytes"], records["label_bytes"]
+    holds = {
+        15: inside("name") & (name_bytes >= 1) & (name_bytes <= MAX_TEXT),
+        16: inside("label") & (label_bytes <= MAX_TEXT),
+        17: inside("thumbnail"),
+        18: placed | (np.isnan(latitude) & np.isnan(longitude)),
+        19: records["reserved"] == 0,
+    }
+    sound = np.logical_and.reduce(list(holds.values()))
+    first_unsound = len(records) if sound.all() else int(np.argmin(sound))
+    blob = section(data, header["blob"], header["blob_bytes"])
+    yield 20, all(_is_clean(blob, record) for record in records[:first_unsound])
+    if first_unsound < len(records):
+        yield from ((rule, bool(held[first_unsound])) for rule, held in holds.items())
+
+
+def _is_clean(blob: np.ndarray, record: np.void) -> bool:
+    """Whether a record's texts, which lie inside the blob, are UTF-8 without control characters."""
+    for name in ("name", "label"):
+        text = section(blob, int(record[name]), int(record[f"{name}_bytes"])).tobytes()
+        if not _is_utf8(text) or len(text.translate(None, _CONTROLS)) != len(text):
+            return False
+    return True
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""What an index is in memory: its entries, its vectors, and the C core's view of them."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from pocketvlad.errors import IndexFormatError
+from pocketvlad.index import rules
+from pocketvlad.index.rules import DTYPES
+
+FINGERPRINT_BYTES = 32
+
+
+class CIndex(ctypes.Structure):
+    """``pv_index`` of pvix.h."""
+
+    _fields_ = [
+        *[(n, ctypes.c_void_p) for n in ("vectors", "scales", "records", "blob", "info", "fingerprint")],
+        ("info_bytes", ctypes.c_uint64),
+        ("count", ctypes.c_int64),
+        ("dim", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("threshold", ctypes.c_float),
+    ]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photo of an index.
+
+    Attributes:
+        name: of the image, unique in the index.
+        label: of its place.
+        latitude, longitude: degrees, or None.
+        thumbnail: JPEG bytes, possibly none.
+    """
+
+    name: str
+    label: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    thumbnail: bytes = b""
+
+
+class MappedEntries(Sequence[Entry]):
+    """The entries of an open file, read one by one: thumbnails nobody asks for stay on disk."""
+
+    def __init__(self, records: np.ndarray, blob: np.ndarray):
+        """``records``: RECORD [n]; ``blob``: uint8."""
+        self._records, self._blob = records, blob
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, at: int) -> Entry: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, at: int | slice) -> Entry | tuple[Entry, ...]:
+        if isinstance(at, slice):
+            return tuple(self._entry(record) for record in self._records[at])
+        return self._entry(self._records[at])
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (self._entry(record) for record in self._records)
+
+    def _entry(self, record: np.void) -> Entry:
+        name, label, thumbnail = (
+            rules.section(self._blob, int(record[part]), int(record[f"{part}_bytes"])).tobytes()
+            for part in ("name", "label", "thumbnail")
+        )
+        latitude, longitude = float(record["latitude"]), float(record["longitude"])
+        known = not math.isnan(latitude)
+        return Entry(
+            name.decode(),
+            label.decode(),
+            latitude if known else None,
+            longitude if known else None,
+            thumbnail,
+        )
+
+    def labels(self) -> list[str]:
+        """Labels alone, without touching thumbnails."""
+        return [
+            rules.section(self._blob, int(start), int(size)).tobytes().decode()
+            for start, size in zip(self._records["label"], self._records["label_bytes"], strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceIndex:
+    """An index in memory or mapped.
+
+    Attributes:
+        vectors: [n, dim] float32, float16 or int8, unit rows.
+        scales: float32 [n] for int8, else None.
+        entries: n photos.
+        fingerprint: 32 bytes, of the program whose descriptors these are.
+        threshold: cosine under which a place is unknown, or None.
+        info: what the index was made from.
+
+    Raises:
+        IndexFormatError: the parts do not fit each other.
+    """
+
+    vectors: np.ndarray
+    scales: np.ndarray | None
+    entries: Sequence[Entry]
+    fingerprint: bytes
+    threshold: float | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        dtype, shape = self.vectors.dtype.name, self.vectors.shape
+        if dtype not in DTYPES or len(shape) != 2 or shape[0] != len(self.entries) or 0 in shape:
+            raise IndexFormatError(
+                "the vectors do not fit the index",
+                found=f"{dtype} {list(shape)}",
+                allowed=f"{', '.join(DTYPES)} [{len(self.entries)}, dim], one photo or more",
+            )
+        if (self.scales is None) == (dtype == "int8") or (
+            self.scales is not None and self.scales.shape != shape[:1]
+        ):
+            raise IndexFormatError("int8 vectors have one scale each, others none", found=f"{dtype} vectors")
+        if len(self.fingerprint) != FINGERPRINT_BYTES:
+            raise IndexFormatError(
+                "the fingerprint has another length", found=len(self.fingerprint), allowed=FINGERPRINT_BYTES
+            )
+
+    @property
+    def dim(self) -> int:
+        return self.vectors.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def descriptors(self) -> np.ndarray:
+        """The vectors as float32 [n, dim]."""
+        widened = np.asarray(self.vectors, np.float32)
+        return widened if self.scales is None else widened * self.scales[:, None]
+
+    def labels(self) -> list[str]:
+        """The place of each photo."""
+        if isinstance(self.entries, MappedEntries):
+            return self.entries.labels()
+        return [entry.label for entry in self.entries]
+
+    @cached_property
+    def c_index(self) -> CIndex:
+        """The C view of the vectors, for searching (names and thumbnails stay in Python)."""
+        return CIndex(
+            vectors=self.vectors.ctypes.data,
+            scales=None if self.scales is None else self.scales.ctypes.data,
+            count=len(self),
+            dim=self.dim,
+            dtype=DTYPES.index(self.vectors.dtype.name),
+        )
+
+
+def encode_vectors(descriptors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """float32 [n, dim] -> stored vectors and, for int8, scales float32 [n].
+
+    Raises:
+        IndexFormatError: an unknown type, or values that are not finite.
+    """
+    if dtype not in DTYPES:
+        raise IndexFormatError("unknown vector type", found=repr(dtype), allowed=", ".join(DTYPES))
+    if not np.isfinite(descriptors).all():
+        raise IndexFormatError("a descriptor is not finite", do="check the program that made it")
+    if dtype != "int8":
+        return np.ascontiguousarray(descriptors, dtype), None
+    largest = np.abs(descriptors).max(axis=1)
+    scales = (np.maximum(largest, np.finfo(np.float32).tiny * 127) / 127).astype(np.float32)
+    values = np.rint(descriptors / scales[:, None])
+    return np.clip(values, -127, 127).astype(np.int8), scales
