@@ -19,7 +19,7 @@ PV_INLINE int32x4_t pv_dot16(int32x4_t acc, int8x16_t a, int8x16_t b) { return v
 
 /* A step of one output channel: its 4 weights against the 4 channels of 4 pixels. */
 #define PV_STEP(r, weights, lane) \
-  PV_UNROLL
+  PV_UNROLL \
   for (int v = 0; v < vectors; v++) acc[r][v] = vdotq_laneq_s32(acc[r][v], pixels[v], weights, lane);
 
 PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
