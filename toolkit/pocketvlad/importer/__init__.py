@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import dvgl, nanne, openibl, patchnetvlad, torchvision
+from pocketvlad.importer import dvgl, nanne, openibl, patchnetvlad, relja, torchvision
 from pocketvlad.importer.reading import read_checkpoint, read_content
 from pocketvlad.importer.types import BackboneWeights, ImportedModel
 from pocketvlad.model.netvlad import save_model
@@ -34,6 +34,7 @@ LAYOUTS: dict[str, ModuleType] = {
     "nanne": nanne,
     "openibl": openibl,
     "dvgl": dvgl,
+    "relja": relja,
     "torchvision": torchvision,
 }
 

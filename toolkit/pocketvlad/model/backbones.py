@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pocketvlad.errors import CheckpointError
+from pocketvlad.model.caffe import CaffeNet
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def _cut_resnet(model: nn.Module) -> nn.Sequential:
 
 BACKBONES: dict[str, BackboneSpec] = {
     "alexnet": BackboneSpec(_classifier("alexnet"), 256, _features(11)),
+    "alexnet_caffe": BackboneSpec(CaffeNet, 256, _features(13)),
     "vgg16": BackboneSpec(_classifier("vgg16"), 512, _features(29)),
     "squeezenet1_1": BackboneSpec(_classifier("squeezenet1_1"), 512, _cut_squeezenet),
     "mobilenet_v2": BackboneSpec(_classifier("mobilenet_v2"), 1280, _cut_mobilenet),
