@@ -76,7 +76,9 @@ def fit(
     out: Out,
     photos: Photos,
     backbone: Annotated[str, typer.Option(help="torchvision's name, for example squeezenet1_1.")],
-    weights: Annotated[Path | None, typer.Option(help="Its weights; without them, built from the photos.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Its weights; without them, built from the photos.")
+    ] = None,
     clusters: Annotated[int, typer.Option(min=1, help="K of NetVLAD.")] = 64,
     dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0 for no whitening.")] = 512,
     size: Annotated[str, typer.Option(help="Input HxW in pixels.")] = "480x640",
@@ -99,8 +101,12 @@ def compress(
     model: Path,
     out: Out,
     recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = "auto",
-    photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH that calibrates or trains.")] = None,
-    max_drop: Annotated[float | None, typer.Option(help="Smallest file losing at most this much mAP.")] = None,
+    photos: Annotated[
+        str | None, typer.Option("--photos", help="KIND:PATH that calibrates or trains.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Smallest file losing at most this much mAP.")
+    ] = None,
     max_mb: Annotated[float | None, typer.Option(help="Most accurate file of at most this many MB.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -175,7 +181,9 @@ def index_build(
     from pocketvlad.commands import index_build_file
 
     with progress("indexing") as report:
-        result = index_build_file(program, photos, out, vectors, threads=threads, force=force, progress=report)
+        result = index_build_file(
+            program, photos, out, vectors, threads=threads, force=force, progress=report
+        )
     Output(as_json).result(result)
 
 

@@ -67,7 +67,13 @@ def import_checkpoint_file(checkpoint: Path, out: Path, *, layout: str, force: b
     holds = {"backbone": imported.backbone.name} if imported.backbone else {}
     if imported.model is not None:
         holds = imported.model.config.to_json()
-    return {"layout": imported.layout, "out": str(out), "mb": megabytes(out), "notes": imported.notes, **holds}
+    return {
+        "layout": imported.layout,
+        "out": str(out),
+        "mb": megabytes(out),
+        "notes": imported.notes,
+        **holds,
+    }
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,9 @@ def fit_file(
     return {"out": str(out), "mb": megabytes(out), "skipped": skipped, **config.to_json()}
 
 
-def make_backbone(config: ModelConfig, weights: Path | None, photos: Sequence[Path], seed: int) -> torch.nn.Module:
+def make_backbone(
+    config: ModelConfig, weights: Path | None, photos: Sequence[Path], seed: int
+) -> torch.nn.Module:
     """The backbone with the weights of a file, or built from the photos themselves."""
     from pocketvlad.importer import read_backbone_weights
 
@@ -160,7 +168,12 @@ def evaluate_file(
 ) -> Values:
     photos = open_dataset(dataset)
     result, skipped = score(file, photos, threads=threads, progress=progress)
-    values: Values = {"file": str(file), "dataset": photos.name, **result.as_values(), "skipped_photos": skipped}
+    values: Values = {
+        "file": str(file),
+        "dataset": photos.name,
+        **result.as_values(),
+        "skipped_photos": skipped,
+    }
     if baseline is not None:
         reference, _ = score(baseline, photos, threads=threads, progress=progress)
         difference = compare(reference, result)
@@ -197,7 +210,11 @@ def export_file(
     made_from = {"file": model.name, "sha256": artifact.file_sha256(model)}
     with artifact.atomic_path(out, force=force) as temporary:
         export_model(source, temporary, preprocess=preprocess, fast=fast, made_from=made_from, force=True)
-        values: Values = {"out": str(out), "mb": megabytes(temporary), "size": f"{preprocess.height}x{preprocess.width}"}
+        values: Values = {
+            "out": str(out),
+            "mb": megabytes(temporary),
+            "size": f"{preprocess.height}x{preprocess.width}",
+        }
         if photos is not None:
             paths = [photo.path for photo in open_dataset(photos).photos[:_CHECK_PHOTOS]]
             values["worst_cosine"] = check_program(temporary, source, paths, preprocess, fast=fast)
@@ -229,7 +246,9 @@ def require_program(path: Path, threads: int) -> Describer:
     """A describer for an index: only a program will do, since the phone runs that."""
     describer = open_describer(path, threads=threads)
     if describer.kind != "program":
-        raise RecipeError(f"{path} is not a program", found=describer.kind, allowed="a .pte; run `pocketvlad export`")
+        raise RecipeError(
+            f"{path} is not a program", found=describer.kind, allowed="a .pte; run `pocketvlad export`"
+        )
     return describer
 
 
@@ -246,7 +265,12 @@ def index_build_file(
     describer = require_program(program, threads)
     info = {"program": artifact.file_sha256(program), "photos": photos}
     index, skipped = build_index(
-        describer.describe, open_dataset(photos), describer.fingerprint, dtype=vectors, info=info, progress=progress
+        describer.describe,
+        open_dataset(photos),
+        describer.fingerprint,
+        dtype=vectors,
+        info=info,
+        progress=progress,
     )
     write_index(out, index, force=force)
     return {
@@ -297,7 +321,12 @@ def index_search_file(
     queries = []
     for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
         matches = [
-            {"place": index.entries[row].label, "cosine": float(score), "photo": index.entries[row].name, "row": int(row)}
+            {
+                "place": index.entries[row].label,
+                "cosine": float(score),
+                "photo": index.entries[row].name,
+                "row": int(row),
+            }
             for row, score in zip(found, scores, strict=True)
         ]
         known = index.threshold is None or scores[0] >= index.threshold
@@ -321,10 +350,10 @@ def package_file(
     force: bool,
 ) -> Values:
     """Build, sign and check the APK; photos become the app's self-test."""
+    from pocketvlad.android import selftest
     from pocketvlad.android.apk import build_apk
     from pocketvlad.android.cache import cache_root
     from pocketvlad.android.native import build_libraries
-    from pocketvlad.android import selftest
     from pocketvlad.android.signing import debug_keys, load_keys
 
     runner, places = ProgramRunner(program), open_index(index)

@@ -237,7 +237,9 @@ def _check_libraries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile
 
 def _check_manifest(path: Path, manifest: Manifest) -> None:
     if manifest.target_sdk < 24:
-        raise PackageError(f"{path} targets an SDK phones refuse", found=manifest.target_sdk, allowed="24 or more")
+        raise PackageError(
+            f"{path} targets an SDK phones refuse", found=manifest.target_sdk, allowed="24 or more"
+        )
     if manifest.launcher is None:
         raise PackageError(f"{path} has no activity to launch")
     if manifest.extract_native_libs is not False:

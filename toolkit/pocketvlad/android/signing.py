@@ -56,9 +56,17 @@ def load_keys(path: Path, password: str | None) -> Keys:
         secret = password.encode() if password else None
         key, certificate, _ = pkcs12.load_key_and_certificates(path.read_bytes(), secret)
     except (OSError, ValueError) as error:
-        raise PackageError(f"keystore {path} cannot be opened", found=str(error), do="check --password") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate is None or key.curve.name != "secp256r1":
-        raise PackageError(f"keystore {path} holds another kind of key", allowed="EC P-256 with a certificate")
+        raise PackageError(
+            f"keystore {path} cannot be opened", found=str(error), do="check --password"
+        ) from error
+    if (
+        not isinstance(key, ec.EllipticCurvePrivateKey)
+        or certificate is None
+        or key.curve.name != "secp256r1"
+    ):
+        raise PackageError(
+            f"keystore {path} holds another kind of key", allowed="EC P-256 with a certificate"
+        )
     return Keys(key, certificate)
 
 
@@ -142,7 +150,9 @@ def sign_apk(path: Path, keys: Keys) -> None:
         file.seek(directory)
         tail = file.read()
         central, trailer = tail[: end - directory], bytearray(tail[end - directory :])
-        digest = _digest([_file_chunks(file, 0, directory), _memory_chunks(central), _memory_chunks(bytes(trailer))])
+        digest = _digest(
+            [_file_chunks(file, 0, directory), _memory_chunks(central), _memory_chunks(bytes(trailer))]
+        )
         block = _signing_block(digest, keys)
         struct.pack_into("<I", trailer, 16, directory + len(block))
         file.seek(directory)
@@ -212,8 +222,12 @@ def verify_apk(path: Path) -> tuple[x509.Certificate, tuple[str, ...]]:
     schemes = {"v2": _V2, "v3": _V3}
     missing = [name for name, number in schemes.items() if number not in pairs]
     if missing:
-        raise PackageError(f"{path} lacks a signature", found=f"no {' and no '.join(missing)}", allowed="v2 and v3")
-    certificates = [_verify_signer(pairs[number], digest, v3=name == "v3") for name, number in schemes.items()]
+        raise PackageError(
+            f"{path} lacks a signature", found=f"no {' and no '.join(missing)}", allowed="v2 and v3"
+        )
+    certificates = [
+        _verify_signer(pairs[number], digest, v3=name == "v3") for name, number in schemes.items()
+    ]
     if certificates[0] != certificates[1]:
         raise PackageError(f"{path} has two signers")
     return certificates[0], tuple(schemes)
@@ -251,7 +265,9 @@ def _verify_signer(value: bytes, digest: bytes, *, v3: bool) -> x509.Certificate
     stated_algorithm, stated = digests.u32(), digests.field().data
     certificate = x509.load_der_x509_certificate(signed.field().field().data)
     if algorithm != _ALGORITHM or stated_algorithm != _ALGORITHM:
-        raise PackageError("the APK is signed with another algorithm", found=hex(algorithm), allowed=hex(_ALGORITHM))
+        raise PackageError(
+            "the APK is signed with another algorithm", found=hex(algorithm), allowed=hex(_ALGORITHM)
+        )
     if stated != digest:
         raise PackageError("the APK was changed after it was signed")
     key = load_der_public_key(public)

@@ -1,13 +1,12 @@
-"""`pocketvlad run`: all stages of a plan, each skipped when its inputs and outputs have not changed."""
+"""The stages of `pocketvlad run`, each skipped when its inputs and outputs have not changed."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,15 +25,15 @@ from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.errors import DatasetError, MissingToolError
 from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.latency import measure_latency
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
-from pocketvlad.index import build_index, open_index, search_index, write_index
+from pocketvlad.index import build_index, write_index
 from pocketvlad.model.fit import fit_model, load_photo_tensors
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.plan import Plan, load_plan
+from pocketvlad.plan import Plan
 from pocketvlad.recipe import Recipe, load_recipe
 from pocketvlad.stages import StageLog
 
@@ -70,6 +69,7 @@ class Run:
         self.dataset = merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
         self.fitting, self.testing = split_places(self.dataset, plan.photos.fit)
         self.recipes = {name: self._recipe(name) for name in plan.compress.recipes}
+        self.figures: dict[str, Values] = {}
 
     def _recipe(self, name: str) -> Recipe:
         return load_recipe(self.plan.resolve(name) if name.endswith(".toml") else name)
@@ -80,9 +80,8 @@ class Run:
         with self.stages.stage(name) as line:
             figures, line.ran = self.log.run(name, inputs, outputs, lambda: body(line))
             line.text = figures.get("line", "")
+        self.figures[name] = figures
         return figures
-
-    # -- the stages, in order ---------------------------------------------------------------------------
 
     def model(self) -> Path:
         """The uncompressed model: imported whole, or fitted on the fitting places."""
@@ -101,7 +100,7 @@ class Run:
             text = f"{model.config.backbone}, {count / 1e6:.1f}M weights, {megabytes(out):.1f} MB"
             return {"weights": count, "skipped": skipped, "line": text}
 
-        self.model_figures = self.stage("model", inputs, [out], body)
+        self.stage("model", inputs, [out], body)
         return out
 
     def _make_model(self, source: Path | None, line: StageLine) -> tuple[PlaceModel, list[str]]:
@@ -136,7 +135,7 @@ class Run:
             layers = [size.as_row() for size in layer_sizes(compressed)]
             return {"layers": layers, "line": f"{megabytes(out):.2f} MB of codes and codebooks"}
 
-        self.layers[name] = self.stage(f"compress {name}", inputs, [out], body)["layers"]
+        self.stage(f"compress {name}", inputs, [out], body)
         return out
 
     def _calibration(self, config: ModelConfig) -> torch.Tensor:
@@ -163,7 +162,7 @@ class Run:
                 cosine = check_program(temporary, model, photos, preprocess, fast=fast)
             return {"cosine": cosine, "line": f"{megabytes(out):.2f} MB, cosine to torch {cosine:.5f}"}
 
-        self.program_figures[name] = self.stage(f"program {name}", inputs, [out], body)
+        self.stage(f"program {name}", inputs, [out], body)
         return out
 
     def descriptors(self, program: Path, name: str) -> np.ndarray:
@@ -232,7 +231,7 @@ class Run:
             )
             return {**values, "line": f"{megabytes(out):.1f} MB, signed and checked"}
 
-        self.apk_figures = self.stage("package", inputs, [out], body)
+        self.stage("package", inputs, [out], body)
         return out
 
     def emulate(self, apk: Path) -> list[Values]:
@@ -259,133 +258,19 @@ class Run:
                 return results
         return results
 
-    # -- everything -------------------------------------------------------------------------------------
-
-    def all(self) -> Values:
-        self.layers: dict[str, list[Values]] = {}
-        self.program_figures: dict[str, Values] = {}
-        model = self.model()
-        sources = {BASELINE: model} | {name: self.compressed(model, name) for name in self.recipes}
-        programs = {name: self.program(source, name) for name, source in sources.items()}
-        descriptors = {name: self.descriptors(program, name) for name, program in programs.items()}
-        chosen = programs[self.plan.app_recipe]
-        shutil.copyfile(chosen, self.out / "model.pte")
-        index, visitors = self.index(chosen)
-        apk = self.package(chosen, index, visitors)
-        emulated = self.emulate(apk)
-        latency = self.latency(programs)
-        results = {name: evaluate_descriptors(self.testing, found) for name, found in descriptors.items()}
-        variants = [
-            self.variant(name, sources[name], programs[name], results, descriptors, latency)
-            for name in programs
-        ]
-        return {
-            "title": self.plan.app.title,
-            "variants": variants,
-            "app": self._app(apk, index, visitors),
-            "emulated": emulated,
-            "layers": self.layers,
-            "matches": self.matches(descriptors, results),
-            "data": self._data(),
-            "machine": machine.describe(),
-            "versions": artifact.versions(),
-            "skipped": list(self.dataset.skipped) + self.model_figures["skipped"],
-        }
-
     def latency(self, programs: dict[str, Path]) -> Values:
-        inputs = {name: artifact.file_sha256(path) for name, path in programs.items()}
+        """Milliseconds of every program on this machine, timed in turn."""
+        inputs = {"programs": {name: artifact.file_sha256(path) for name, path in programs.items()}}
 
         def body(line: StageLine) -> Values:
             times = measure_latency(programs, runs=_LATENCY_RUNS)
             fastest = min(time.median_ms for time in times.values())
             return {
-                "times": {k: asdict(v) for k, v in times.items()},
+                "times": {name: asdict(time) for name, time in times.items()},
                 "line": f"fastest {fastest:.1f} ms a photo",
             }
 
-        return self.stage("latency", {"programs": inputs, "machine": machine.describe()}, [], body)["times"]
-
-    def variant(
-        self,
-        name: str,
-        source: Path,
-        program: Path,
-        results: dict[str, RetrievalResult],
-        descriptors: dict[str, np.ndarray],
-        latency: Values,
-    ) -> Values:
-        """One row of the final table, everything measured on the program."""
-        result, difference = results[name], compare(results[BASELINE], results[name])
-        cosines = np.einsum("nd,nd->n", descriptors[BASELINE], descriptors[name])
-        codes = sum(layer["mask"] + layer["codes"] for layer in self.layers.get(name, []))
-        weights = sum(layer["weights"] for layer in self.layers.get(name, []))
-        pruned = sum(layer["weights"] * layer["pruned"] for layer in self.layers.get(name, []))
-        baseline_bytes = (self.out / f"{BASELINE}.pte").stat().st_size
-        return {
-            "name": name,
-            "program": program.name,
-            "program_bytes": program.stat().st_size,
-            "codes_bytes": codes,
-            "ratio": baseline_bytes / program.stat().st_size,
-            "pruned": pruned / weights if weights else 0.0,
-            "map": 100 * result.score,
-            "recalls": {str(n): 100 * share for n, share in result.recalls.items()},
-            "drop": asdict(difference),
-            "cosine": float(cosines.mean()),
-            "cosine_to_torch": self.program_figures[name]["cosine"],
-            **latency[name],
-        }
-
-    def _app(self, apk: Path, index: Path, visitors: Sequence[Path]) -> Values:
-        """The APK, and how many visitor's photos its index recognises."""
-        runner = ProgramRunner(self.out / "model.pte", threads=2)
-        places = open_index(index)
-        labels = {photo.path: photo.place for photo in self.testing.photos}
-        found = np.stack([runner.describe(path) for path in visitors])
-        rows, _ = search_index(places, found, 1)
-        right = [places.entries[row].label == labels[path] for row, path in zip(rows[:, 0], visitors, strict=True)]
-        return {
-            "apk": str(apk),
-            "apk_bytes": apk.stat().st_size,
-            "index_bytes": index.stat().st_size,
-            "photos": len(places),
-            "threshold": places.threshold,
-            "recipe": self.plan.app_recipe,
-            "visitors": len(right),
-            "recognised": sum(right),
-            "install": f"adb install -r {apk}",
-            **{key: self.apk_figures[key] for key in ("abis", "min_sdk", "target_sdk", "signed")},
-        }
-
-    def matches(
-        self, descriptors: dict[str, np.ndarray], results: dict[str, RetrievalResult], count: int = 6
-    ) -> list[Values]:
-        """Some queries with what the uncompressed and the app's model rank first."""
-        queries = self.testing.queries[:: max(1, len(self.testing.queries) // count)][:count]
-        rows = []
-        for query in queries:
-            row: Values = {"query": str(self.testing.photos[query.photo].path)}
-            truth = min(query.positives)
-            row["truth"] = str(self.testing.photos[truth].path)
-            row["place"] = self.testing.photos[query.photo].place
-            for key, name in (("before", BASELINE), ("after", self.plan.app_recipe)):
-                best = results[name].best[self.testing.queries.index(query)]
-                cosine = float(descriptors[name][best] @ descriptors[name][query.photo])
-                path = str(self.testing.photos[best].path)
-                row[key] = {"photo": path, "cosine": cosine, "right": best in query.positives}
-            rows.append(row)
-        return rows
-
-    def _data(self) -> Values:
-        return {
-            "datasets": list(self.plan.photos.datasets),
-            "fit_split": self.plan.photos.fit,
-            "fit_photos": len(self.fitting.photos),
-            "fit_places": len(self.fitting.places()),
-            "test_photos": len(self.testing.photos),
-            "test_places": len(self.testing.places()),
-            "queries": len(self.testing.queries),
-        }
+        return self.stage("latency", inputs | {"machine": machine.describe()}, [], body)["times"]
 
 
 def split_places(dataset: Dataset, fit: str) -> tuple[Dataset, Dataset]:
@@ -412,19 +297,3 @@ def photo_hashes(dataset: Dataset) -> str:
 def slug(name: str) -> str:
     """A recipe's name as a file name."""
     return Path(name).stem if name.endswith(".toml") else name
-
-
-def run_plan(path: Path, out: Path, stages: Stages) -> dict[str, Any]:
-    """Run every stage of a plan and write ``summary.json`` and ``report.html``.
-
-    Raises:
-        PocketvladError: the first stage that fails says why; a later run goes on from there.
-    """
-    from pocketvlad.report.html import write_report
-
-    run = Run(load_plan(path), out, stages)
-    summary = run.all()
-    summary["report"] = str(out / "report.html")
-    artifact.write_json(out / "summary.json", summary, force=True)
-    write_report(summary, out / "report.html", force=True)
-    return summary
