@@ -12,14 +12,15 @@
 #include "x86.h"
 
 #if defined(__clang__) && __clang_major__ >= 18 /* which split the register width from the instructions */
-PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,fma,avx2,popcnt,evex512")
+PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,fma,avx2,bmi2,popcnt,evex512")
 #else
-PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,fma,avx2,popcnt")
+PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,fma,avx2,bmi2,popcnt")
 #endif
 
 #include "avx512_decode.inc"
 #include "avx512_gemv.inc"
 #include "avx512_gemm.inc"
+#include "avx512_ternary.inc"
 
 static float avx512_max_abs(const float* x, size_t n) {
   __m512 largest[4];
@@ -131,6 +132,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .gemv_f32 = avx512_gemv_f32,
     .compress_i8 = avx512_compress_i8,
     .compress_f32 = avx512_compress_f32,
+    .ternary_i8 = avx512_ternary_i8,
     .gemm_i8 = avx512_gemm_i8,
     .gemm_f32 = avx512_gemm_f32,
     .finish_i32 = avx512_finish_i32,

@@ -62,6 +62,15 @@ typedef struct pv_finish {
   int32_t zero, activation;
 } pv_finish;
 
+/* One sparse row of 1-bit codes against one activation row. */
+typedef struct pv_ternary {
+  const uint8_t *bitmap, *codes;
+  size_t n, code_blocks; /* weights, a multiple of 128; blocks of codes that follow the bitmap */
+  const int8_t* levels;  /* [2] */
+  const int8_t* x;       /* [n] */
+  int32_t x_sum;
+} pv_ternary;
+
 typedef struct pv_kernels {
   const char* name;
   int (*supported)(void);
@@ -80,6 +89,8 @@ typedef struct pv_kernels {
   /* the x whose bit is 1, side by side; returns how many; n is a multiple of 128, out has room for n + 64 */
   size_t (*compress_i8)(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out);
   size_t (*compress_f32)(const float* x, const uint8_t* bitmap, size_t n, float* out);
+  /* Survivors of the row, and their sum if codes follow for all; worker [n / 64 + 4]. NULL: compress_i8 is used. */
+  size_t (*ternary_i8)(const pv_ternary* ternary, uint64_t* worker, int32_t* sum);
   void (*gemm_i8)(const pv_gemm* gemm);
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);

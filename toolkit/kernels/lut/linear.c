@@ -3,9 +3,11 @@
 
 enum { PV_CHUNK_ROWS = 32, PV_CHUNK_BATCH = 16 }; /* of one kernel call; their sums live on the stack */
 
-/* Shared scratch: the scale of each activation row (fast), then the rows, padded with zeros to whole blocks. */
+/* Shared scratch: the scale and the int8 sum of each activation row (fast), then the rows, padded with zeros to whole
+ * blocks. */
 typedef struct pv_activations {
-  float* scale; /* [batch] */
+  float* scale;  /* [batch] */
+  int32_t* sum;  /* [batch] */
   int8_t* x8;   /* [batch, stride] */
   float* x;     /* [batch, stride], the same memory */
   size_t stride;
@@ -15,7 +17,8 @@ static pv_activations view(const pv_lut* lut, int64_t batch, const void* scratch
   pv_activations a;
   uint8_t* base = pv_align(scratch);
   a.scale = (float*)base;
-  base += pv_round_up((size_t)batch * sizeof(float), PV_LINE);
+  a.sum = (int32_t*)(a.scale + batch);
+  base += pv_round_up(2 * (size_t)batch * sizeof(float), PV_LINE);
   a.x8 = (int8_t*)base;
   a.x = (float*)base;
   a.stride = pv_blocks((size_t)lut->cols) * PV_BLOCK;
@@ -24,7 +27,7 @@ static pv_activations view(const pv_lut* lut, int64_t batch, const void* scratch
 
 size_t pv_lut_linear_scratch_bytes(const pv_lut* lut, int64_t batch, int fast) {
   const size_t values = (size_t)batch * pv_blocks((size_t)lut->cols) * PV_BLOCK;
-  return 2 * PV_LINE + (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float));
+  return 2 * PV_LINE + 2 * (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float));
 }
 
 /* A sparse row's activations are compressed to its survivors: room for them all and for a kernel's last store. */
@@ -49,6 +52,8 @@ int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int 
     a.scale[n] = largest / 127.0f;
     k->quantize(x, cols, pv_activation_inverse(largest), a.x8 + (size_t)n * a.stride);
     memset(a.x8 + (size_t)n * a.stride + cols, 0, pad);
+    a.sum[n] = 0;
+    for (size_t i = 0; lut->sparse && i < cols; i++) a.sum[n] += a.x8[(size_t)n * a.stride + i];
   }
   return PV_OK;
 }
@@ -124,34 +129,59 @@ static void dense_rows(const pv_range* g, int32_t begin, int32_t end) {
   }
 }
 
-/* Instead of spreading the survivors' weights, the activations they meet are gathered by the bitmap; the codes of the
- * survivors are then an ordinary dense row, shorter. */
-static int sparse_row(const pv_range* g, int32_t row, void* worker) {
-  const pv_lut* lut = g->lut;
-  const pv_activations* a = g->activations;
+/* One row of a sparse layer. */
+typedef struct pv_sparse_row {
+  const uint8_t *bitmap, *codes;
+  size_t code_blocks;
+} pv_sparse_row;
+
+static pv_sparse_row sparse_view(const pv_lut* lut, size_t mask_bytes, int32_t row) {
   const size_t begin = (size_t)lut->row_offsets[row], bytes = (size_t)lut->row_offsets[row + 1] - begin;
-  const size_t mask = a->stride / 8, capacity = (bytes - mask) / (16 * (size_t)lut->bits) * PV_BLOCK;
   const uint8_t* bitmap = lut->packed + begin;
-  int8_t* x8 = (int8_t*)pv_align(worker);
-  float* x = (float*)x8;
+  return (pv_sparse_row){bitmap, bitmap + mask_bytes, (bytes - mask_bytes) / (16 * (size_t)lut->bits)};
+}
+
+/* Instead of spreading the survivors' weights, the activations they meet are gathered by the bitmap; the codes of the
+ * survivors are then an ordinary dense row, shorter. Returns the survivors. */
+static size_t gathered_dot(const pv_range* g, const pv_sparse_row* row, size_t at, void* worker, pv_sums* sums) {
+  const pv_activations* a = g->activations;
+  int8_t* x8 = worker;
+  float* x = worker;
   pv_dot dot = base_dot(g);
-  pv_sums sums;
-  dot.packed = bitmap + mask;
+  dot.packed = row->codes;
   dot.rows = dot.batch = 1;
   dot.x8 = x8;
   dot.x = x;
+  const size_t count = g->fast ? g->kernels->compress_i8(a->x8 + at, row->bitmap, a->stride, x8)
+                               : g->kernels->compress_f32(a->x + at, row->bitmap, a->stride, x);
+  dot.blocks = (int32_t)pv_blocks(count);
+  if ((size_t)dot.blocks > row->code_blocks) return count;
+  const size_t pad = (size_t)dot.blocks * PV_BLOCK - count;
+  if (g->fast)
+    memset(x8 + count, 0, pad);
+  else
+    memset(x + count, 0, pad * sizeof(float));
+  run_dot(g, &dot, sums);
+  return count;
+}
+
+static int sparse_row(const pv_range* g, int32_t row, void* worker) {
+  const pv_activations* a = g->activations;
+  const pv_sparse_row view = sparse_view(g->lut, a->stride / 8, row);
+  const int ternary = g->fast && g->lut->bits == 1 && g->kernels->ternary_i8;
+  pv_sums sums;
+  worker = pv_align(worker);
   for (int64_t n = 0; n < g->batch; n++) {
     const size_t at = (size_t)n * a->stride;
-    const size_t count = g->fast ? g->kernels->compress_i8(a->x8 + at, bitmap, a->stride, x8)
-                                 : g->kernels->compress_f32(a->x + at, bitmap, a->stride, x);
-    if (count > capacity) return PV_ERROR_SURVIVORS;
-    dot.blocks = (int32_t)pv_blocks(count);
-    const size_t pad = (size_t)dot.blocks * PV_BLOCK - count;
-    if (g->fast)
-      memset(x8 + count, 0, pad);
-    else
-      memset(x + count, 0, pad * sizeof(float));
-    run_dot(g, &dot, &sums);
+    size_t count;
+    if (ternary) {
+      const pv_ternary t = {view.bitmap,      view.codes, a->stride, view.code_blocks, g->levels->level,
+                            a->x8 + at, a->sum[n]};
+      count = g->kernels->ternary_i8(&t, worker, sums.i32);
+    } else {
+      count = gathered_dot(g, &view, at, worker, &sums);
+    }
+    if (count > view.code_blocks * PV_BLOCK) return PV_ERROR_SURVIVORS;
     finish(g, &sums, row, 1, n, 1);
   }
   return PV_OK;

@@ -30,9 +30,10 @@ static inline int pv_x86_has_avx2(void) {
   return (leaf[0] >> 5) & 1;
 }
 
-/* F, DQ, BW, VL; VBMI, VBMI2, VNNI. */
+/* BMI2, F, DQ, BW, VL; VBMI, VBMI2, VNNI. */
 static inline int pv_x86_has_avx512vnni(void) {
-  const uint32_t ebx = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31), ecx = (1u << 1) | (1u << 6) | (1u << 11);
+  const uint32_t ebx = (1u << 8) | (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
+  const uint32_t ecx = (1u << 1) | (1u << 6) | (1u << 11);
   uint32_t leaf[2];
   pv_x86_leaf7(0xe6, leaf);
   return (leaf[0] & ebx) == ebx && (leaf[1] & ecx) == ecx;
