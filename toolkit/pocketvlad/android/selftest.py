@@ -7,21 +7,24 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from pocketvlad.errors import PackageError
-from pocketvlad.export.runner import ProgramRunner
-from pocketvlad.index import PlaceIndex, open_index, require_fingerprint, search_index
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
+
+if TYPE_CHECKING:
+    from pocketvlad.export.runner import ProgramRunner
+    from pocketvlad.index import PlaceIndex
 
 FOLDER, MANIFEST = "assets/selftest", "manifest.json"
 FORMAT = 1
 COSINE = 0.9999  # least cosine between the phone's and the workstation's descriptor of one picture
 LONG_SIDE = 480  # pixels of a picture
 TOP = 5  # matches compared
+THUMBNAILS = 3  # pictures where no photos are given
 _ORIENTATION = 274  # EXIF tag
 
 
@@ -33,7 +36,7 @@ def build(program: Path, index: Path, photos: Sequence[Path]) -> dict[str, bytes
     Args:
         program: the ``.pte`` of the APK; it answers here.
         index: its ``.pvix``.
-        photos: any photos.
+        photos: any photos; without any, the first thumbnails of the index.
 
     Returns:
         File contents by name.
@@ -42,18 +45,27 @@ def build(program: Path, index: Path, photos: Sequence[Path]) -> dict[str, bytes
         PhotoError: a photo cannot be read.
         IndexFormatError: the index belongs to another model.
     """
+    from pocketvlad.export.runner import ProgramRunner  # torch: seconds that reading a self-test saves
+    from pocketvlad.index import open_index, require_fingerprint
+
     runner, places = ProgramRunner(program), open_index(index)
     require_fingerprint(places, runner.info.fingerprint, str(program))
     files: dict[str, bytes] = {}
     pictures = []
-    for number, photo in enumerate(photos, 1):
-        name = f"picture-{number:02}.png"
-        pixels = _shrunk(load_photo(photo))
+    sources = [(photo.name, load_photo(photo)) for photo in photos] or _thumbnails(places)
+    for number, (shown, photo) in enumerate(sources, 1):
+        name, pixels = f"picture-{number:02}.png", _shrunk(photo)
         files[name] = _png(pixels)
-        pictures.append({"file": name, "name": photo.name, **_answer(runner, places, pixels)})
+        pictures.append({"file": name, "name": shown, **_answer(runner, places, pixels)})
     manifest = {"format": FORMAT, "tolerance": {"cosine": COSINE}, "pictures": pictures}
     files[MANIFEST] = json.dumps(manifest, ensure_ascii=False).encode()
     return files
+
+
+def _thumbnails(places: PlaceIndex) -> list[tuple[str, DecodedPhoto]]:
+    chosen = [entry for entry in places.entries if entry.thumbnail][:THUMBNAILS]
+    decoded = [np.asarray(Image.open(io.BytesIO(entry.thumbnail)).convert("RGB")) for entry in chosen]
+    return [(entry.name, DecodedPhoto(pixels, 1)) for entry, pixels in zip(chosen, decoded, strict=True)]
 
 
 def _shrunk(photo: DecodedPhoto) -> np.ndarray:
@@ -72,6 +84,8 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _answer(runner: ProgramRunner, places: PlaceIndex, pixels: np.ndarray) -> dict[str, Any]:
+    from pocketvlad.index import search_index
+
     descriptor = runner.describe(DecodedPhoto(pixels, 1))
     rows, cosines = search_index(places, descriptor[None], TOP)
     top = [

@@ -14,9 +14,9 @@ from pocketvlad.android.elf import SharedLibrary
 
 Tool = Callable[[Sequence[str]], None]
 
-_NAMES = """acos asin atan atan2 cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod frexp
-hypot ldexp lgamma log log10 log1p log2 logb lrint lround llround modf nearbyint nextafter pow remainder rint
-round scalbn sin sincos sinh sqrt tan tanh tgamma trunc acosh asinh atanh"""
+_NAMES = """acos asin atan atan2 cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod
+frexp hypot ldexp lgamma log log10 log1p log2 logb lrint lround llround modf nearbyint nextafter pow
+remainder rint round scalbn sin sincos sinh sqrt tan tanh tgamma trunc acosh asinh atanh"""
 MATH = frozenset(_NAMES.split()) | {f"{name}f" for name in _NAMES.split()}
 LOADER = frozenset({"dlopen", "dlsym", "dlclose", "dlerror", "dladdr", "dl_iterate_phdr"})
 LOG = frozenset({f"__android_log_{name}" for name in ("print", "vprint", "write", "assert")})

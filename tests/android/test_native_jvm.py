@@ -1,0 +1,86 @@
+"""Every JNI function, called from a JVM with the declarations the app has."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pocketvlad.android import emulate, selftest
+from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
+from pocketvlad.index import open_index
+
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("javac") is None, reason="javac is missing: apt-get install default-jdk-headless"
+    ),
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="the x86_64 library needs an x86_64 machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def printed(package, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """What NativeRecognizer.java prints, as (word, rest) of each line."""
+    folder = tmp_path_factory.mktemp("jvm")
+    source = Path(__file__).with_name("NativeRecognizer.java")
+    subprocess.run(["javac", "-d", str(folder), str(source)], check=True)
+    preload = emulate.host_preload(package.apk, folder)
+    pixels = selftest.read_pictures(package.apk, selftest.read_manifest(package.apk))[0]
+    height, width = pixels.shape[:2]
+    (folder / "argb").write_bytes(np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]).tobytes())
+    places = [stored_entry(package.apk, name) for name in (PROGRAM, INDEX)]
+    numbers = [*(n for place in places for n in (place.offset, place.length)), width, height]
+    options = [
+        "--add-opens",
+        "java.base/java.io=ALL-UNNAMED",
+        f"-Djava.library.path={folder}",
+        "-cp",
+        str(folder),
+    ]
+    command = ["java", *options, "org.pocketvlad.demo.NativeRecognizer", str(preload), str(package.apk)]
+    result = subprocess.run(
+        [*command, *map(str, numbers), str(folder / "argb")], capture_output=True, text=True, encoding="utf-8"
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [line.partition(" ") for line in result.stdout.splitlines()]
+    return [(word, rest) for word, _, rest in lines]
+
+
+def test_answer_is_the_workstations(printed, package):
+    said = dict(printed)
+    expected = selftest.read_manifest(package.apk)["pictures"][0]
+    rows = json.loads(said["rows"])
+    assert selftest.compare(expected, json.loads(said["descriptor"]), rows[: selftest.TOP], 0.99999)["passed"]
+    assert len(rows) == json.loads(said["info"])["photos"] == 8
+    assert json.loads(said["cosines"]) == sorted(json.loads(said["cosines"]), reverse=True)
+    assert said["timed"] == "true"
+
+
+def test_text_and_thumbnail_of_a_row(printed, package):
+    said = dict(printed)
+    entry = open_index(package.index).entries[json.loads(said["rows"])[0]]
+    assert said["name"] == entry.name and "😀" in entry.name
+    assert said["label"] == entry.label
+    assert said["thumbnail"] == f"{len(entry.thumbnail)} JFIF"
+    assert said["position"] == "null"
+
+
+def test_errors_are_one_clear_line(printed):
+    refused = [rest for word, rest in printed if word == "refused"]
+    assert not [rest for word, rest in printed if word == "accepted"]
+    assert refused[0].startswith("truncated program: The model file is damaged or not a program")
+    assert refused[1].startswith("no index: The place index is damaged: rule ")
+    assert refused[2:] == [
+        "row: The index has no such row",
+        "row: The index has no such row",
+        "pixels: The photo has fewer pixels than its size says",
+        "orientation: The photo cannot be resized",
+        "descriptor: The descriptor does not fit the index",
+        "closed: The recogniser is closed",
+        "closed: The recogniser is closed",
+    ]
