@@ -8,6 +8,7 @@ cropped to their box and are not in the database. The main figure is Medium; Eas
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,7 @@ _ALLOWED = {
     "numpy": {"ndarray", "dtype"},
     "_codecs": {"encode"},
 }
-_NUMPY_INTERNALS = {"numpy.core.multiarray", "numpy._core.multiarray"}
-_NUMPY_FACTORIES = {"_reconstruct", "scalar"}
+_NUMPY_FACTORIES = {"multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer"}
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -48,8 +48,9 @@ class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = {"__builtin__": "builtins"}.get(module, module)
-        plain = name in _ALLOWED.get(module, ()) or (module in _NUMPY_INTERNALS and name in _NUMPY_FACTORIES)
-        if not plain:
+        inside = re.fullmatch(r"numpy\._?core\.(\w+)", module)
+        factory = inside is not None and f"{inside[1]}.{name}" in _NUMPY_FACTORIES
+        if not factory and name not in _ALLOWED.get(module, ()):
             raise pickle.UnpicklingError(f"{module}.{name}")
         return super().find_class(module, name)
 
@@ -70,7 +71,7 @@ def load(path: Path) -> Dataset:
     ]
     sets = {name: _queries(file, truth["gnd"], len(database), name) for name in PROTOCOLS}
     left_out = tuple(
-        f"{len(asked) - len(queries)} queries have no positive in {name}: left out"
+        f"{len(asked) - len(queries)} of {len(asked)} queries have no positive in {name}: left out"
         for name, queries in sets.items()
         if len(queries) < len(asked)
     )

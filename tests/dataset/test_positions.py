@@ -1,0 +1,150 @@
+"""UTM folders and dbStruct files: positions decide what counts."""
+
+import matfiles
+import numpy as np
+import pytest
+
+from pocketvlad.dataset import open_dataset
+from pocketvlad.errors import DatasetError
+
+WRITERS = {"v5": matfiles.write_v5, "v7.3": matfiles.write_v73}
+
+
+def name_at(east, north, rest="@33@T@59.5@18.25@pano7@@90@@@@201105@@"):
+    return f"@{east}@{north}{rest}.jpg"
+
+
+@pytest.mark.parametrize("nested", ["", "images/test"])
+def test_utm_folders(tmp_path, photo, nested):
+    for east in (0, 25, 25.5, 600):
+        photo(tmp_path / nested / "database/sub" / name_at(east, 0))
+    for east in (0, 300, 610):
+        photo(tmp_path / nested / "queries" / name_at(f"{east:07.2f}", 0.0, "@"))
+    dataset = open_dataset(f"utm:{tmp_path}")
+    assert dataset.metric == "recall" and len(dataset.database) == 4
+    found = {
+        dataset.photos[query.photo].utm[0]: sorted(dataset.photos[i].utm[0] for i in query.positives)
+        for query in dataset.queries
+    }
+    assert found == {0: [0, 25], 300: [], 610: [600]}
+    assert dataset.skipped == ("1 of 3 queries have no positive: counted as missed",)
+    first = dataset.photos[0]
+    assert (first.latitude, first.longitude, first.panorama) == (59.5, 18.25, "pano7")
+    assert dataset.photos[-1].latitude is None and dataset.photos[-1].panorama is None
+
+
+def test_one_utm_folder_queries_itself(tmp_path, photo):
+    for north in (0, 20, 90):
+        photo(tmp_path / name_at(1e5, north, "@"))
+    dataset = open_dataset(f"utm:{tmp_path}")
+    assert [sorted(query.positives) for query in dataset.queries] == [[1], [0], []]
+    assert [sorted(query.junk) for query in dataset.queries] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "@12@.jpg", "@1e9@north@.jpg", "@nan@1@.jpg", "@inf@1@.jpg"])
+def test_a_name_without_a_position_is_refused(tmp_path, photo, name):
+    photo(tmp_path / "queries" / name_at(0, 0))
+    photo(tmp_path / "database" / name)
+    with pytest.raises(DatasetError, match=r"holds no position; found .*; allowed: @UTM_east@UTM_north"):
+        open_dataset(f"utm:{tmp_path}")
+
+
+def test_an_empty_database_is_refused(tmp_path, photo):
+    photo(tmp_path / "queries" / name_at(0, 0))
+    (tmp_path / "database").mkdir()
+    with pytest.raises(DatasetError, match="database holds no photo"):
+        open_dataset(f"utm:{tmp_path}")
+
+
+def struct(**changes):
+    """Two queries, three database images; Relja's names for the fields."""
+    value = {
+        "whichSet": "test",
+        "dbImageFns": ["000/a.jpg", "000/b.jpg", "001/c.jpg"],
+        "utmDb": np.array([[0.0, 24.0, 500.0], [0.0, 0.0, 0.0]]),
+        "qImageFns": ["q/x.jpg", "q/y.jpg"],
+        "utmQ": np.array([[1.0, 300.0], [0.0, 0.0]]),
+        "numImages": np.array([[3.0]]),
+        "posDistThr": np.array([[25.0]]),
+        "nonTrivPosDistSqThr": np.array([[100.0]]),
+    }
+    return {key: item for key, item in {**value, **changes}.items() if item is not None}
+
+
+@pytest.fixture
+def pitts(tmp_path, photo):
+    """Writes the images as the downloads lay them out and the .mat in datasets/; returns the folder."""
+    for name in struct()["dbImageFns"]:
+        photo(tmp_path / name)
+    for name in struct()["qImageFns"]:
+        photo(tmp_path / "queries_real" / name)
+    (tmp_path / "datasets").mkdir()
+
+    def write(value, version="v5", name="pitts30k_test.mat"):
+        return WRITERS[version](tmp_path / "datasets" / name, {"dbStruct": value})
+
+    return write
+
+
+@pytest.mark.parametrize("version", WRITERS)
+def test_dbstruct(pitts, tmp_path, version):
+    file = pitts(struct(), version)
+    for spec in (file, tmp_path):
+        dataset = open_dataset(f"pitts:{spec}")
+        assert [sorted(query.positives) for query in dataset.queries] == [[0, 1], []]
+        assert [photo.name for photo in dataset.photos][2:4] == ["database/001/c.jpg", "queries/q/x.jpg"]
+        assert dataset.photos[3].path == tmp_path / "queries_real/q/x.jpg"
+        assert dataset.photos[1].utm == (24.0, 0.0) and dataset.photos[1].panorama is None
+        assert dataset.metric == "recall" and dataset.protocol == "Recall@N within 25 m"
+
+
+def test_other_names_of_the_fields_and_another_threshold(pitts):
+    value = struct(posDistThr=np.array([[23.5]]))
+    value["dbImage"], value["qImage"] = value.pop("dbImageFns"), value.pop("qImageFns")
+    dataset = open_dataset(f"pitts:{pitts(value)}")
+    assert dataset.queries[0].positives == {0, 1} and "23.5 m" in dataset.protocol
+
+
+def test_tokyo_has_twelve_images_a_panorama(tmp_path, photo):
+    names = [f"{i:03}.png" for i in range(25)]
+    for name in names:
+        photo(tmp_path / "images" / name)
+    photo(tmp_path / "query/q.jpg")
+    value = struct(
+        dbImageFns=names, utmDb=np.zeros((2, 25)), qImageFns=["q.jpg"], utmQ=np.zeros((2, 1)), posDistThr=None
+    )
+    matfiles.write_v5(tmp_path / "tokyo247.mat", {"dbStruct": value})
+    dataset = open_dataset(f"pitts:{tmp_path}")
+    assert [photo.panorama for photo in dataset.photos[:25]] == ["0"] * 12 + ["1"] * 12 + ["2"]
+    assert len(dataset.queries[0].positives) == 25
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"utmDb": None}, "lacks utmDb"),
+        ({"dbImageFns": None}, "lacks dbImageFns"),
+        ({"qImageFns": None}, "lacks qImageFns"),
+        ({"utmQ": np.zeros((2, 3))}, r"utmQ .* does not fit its images; found 2x3; allowed: 2x2"),
+        ({"utmDb": np.full((2, 3), np.nan)}, "does not fit its images"),
+        ({"dbImageFns": ["none.jpg", "b", "c"]}, "database images .* are not beside it; found no .*none.jpg"),
+        ({"dbImageFns": ["000/a.jpg", "b", "c"]}, "lacks 2 of its 3 photos; found no .*/b"),
+        ({"qImageFns": [np.ones(2), np.ones(2)]}, "qImageFns .* is not a list of file names"),
+    ],
+)
+def test_a_broken_dbstruct_is_one_clear_line(pitts, changes, message):
+    with pytest.raises(DatasetError, match=message) as error:
+        open_dataset(f"pitts:{pitts(struct(**changes))}")
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_dbstruct(tmp_path, pitts):
+    with pytest.raises(DatasetError, match="holds no dbStruct"):
+        open_dataset(f"pitts:{matfiles.write_v5(tmp_path / 'x.mat', {'other': np.eye(2)})}")
+    (tmp_path / "x.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    with pytest.raises(DatasetError, match=r"x.mat cannot be read; found .*is damaged"):
+        open_dataset(f"pitts:{tmp_path / 'x.mat'}")
+    pitts(struct())
+    pitts(struct(), name="pitts250k_test.mat")
+    with pytest.raises(DatasetError, match=r"found 3 .mat files; name the .mat file itself"):
+        open_dataset(f"pitts:{tmp_path}")

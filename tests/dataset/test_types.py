@@ -1,0 +1,86 @@
+"""Subsets, splits and merges keep every query's own photos."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketvlad.dataset import Dataset, Photo, Query, merge
+from pocketvlad.errors import DatasetError
+
+
+def collection(places, name="set", metric="map"):
+    """A photo per entry; each asks for the others of its place."""
+    photos = tuple(Photo(Path(f"{i}.jpg"), f"{i}.jpg", place) for i, place in enumerate(places))
+    queries = []
+    for i, place in enumerate(places):
+        others = frozenset(j for j, other in enumerate(places) if other == place and j != i)
+        if others or metric == "recall":
+            queries.append(Query(i, others, frozenset({i})))
+    variants = {"hard": tuple(queries[:1])}
+    return Dataset(name, photos, tuple(queries), tuple(range(len(photos))), metric, ("one line",), variants)
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12), st.data())
+def test_a_subset_keeps_names_and_ground_truth(places, data):
+    whole = collection(places)
+    kept = data.draw(st.sets(st.integers(0, len(places) - 1)))
+    part = whole.subset(kept)
+    assert [photo.name for photo in part.photos] == [f"{i}.jpg" for i in sorted(kept)]
+
+    def by_name(dataset):
+        name = [photo.name for photo in dataset.photos]
+        return {name[q.photo]: {name[i] for i in q.positives} for q in dataset.queries}
+
+    alive = {photo.name for photo in part.photos}
+    expected = {q: found & alive for q, found in by_name(whole).items() if q in alive and found & alive}
+    assert by_name(part) == expected
+    assert [part.photos[i].name for i in part.database] == [photo.name for photo in part.photos]
+    assert part.skipped == whole.skipped
+
+
+def test_queries_without_positives_stay_where_they_count_as_missed():
+    part = collection("aab", metric="recall").subset([0, 2])
+    assert [query.positives for query in part.queries] == [frozenset(), frozenset()]
+
+
+def test_even_and_odd_places_are_halves_without_overlap():
+    whole = collection(list("ddaabbcc"))
+    even, odd = whole.split("even"), whole.split("odd")
+    assert (even.places(), odd.places()) == (["a", "c"], ["b", "d"])
+    assert {photo.name for photo in even.photos} | {photo.name for photo in odd.photos} == {
+        photo.name for photo in whole.photos
+    }
+    assert whole.split("all") is whole
+    assert whole.subset_places(lambda rank, label: label == "c").places() == ["c"]
+    assert len(even.queries) == 4 and all(len(query.positives) == 1 for query in even.queries)
+    assert whole.subset([2, 3]).variants == {"hard": ()}
+
+
+def test_what_cannot_be_split_is_said():
+    with pytest.raises(DatasetError, match="unknown split; found 'third'; allowed: even, odd, all"):
+        collection("aab").split("third")
+    with pytest.raises(DatasetError, match="cannot be split by place"):
+        collection([None, None]).split("even")
+    with pytest.raises(DatasetError, match=r"no place .* is kept; found 1 places"):
+        collection("aa").split("odd")
+
+
+def test_a_merge_searches_everything_and_keeps_places_apart():
+    left, right = collection("aab", "/x/left"), collection("abb", "/y/right")
+    both = merge([left, right])
+    assert [photo.name for photo in both.photos][2:4] == ["left/2.jpg", "right/0.jpg"]
+    assert both.places() == ["left/a", "left/b", "right/a", "right/b"]
+    assert both.queries[-1] == Query(5, frozenset({4}), frozenset({5}))
+    assert both.database == tuple(range(6)) and both.skipped == ("one line",) * 2
+    assert len({photo.name for photo in merge([left, collection("cc", "/z/left")]).photos}) == 5
+    assert merge([left, collection("cc", "/z/left")]).places() == ["a", "b", "c"]
+    assert merge([left]) is left
+
+
+def test_protocols_do_not_mix():
+    with pytest.raises(DatasetError, match="different protocols cannot be merged; found map, recall"):
+        merge([collection("aa"), collection("aa", metric="recall")])
+    with pytest.raises(DatasetError, match="found none"):
+        merge([])
