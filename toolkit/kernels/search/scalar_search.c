@@ -42,4 +42,34 @@ static int32_t dot_i8(const int8_t* a, const int8_t* b, int32_t n) {
   return sum;
 }
 
-const pv_search_kernels pv_search_kernels_scalar = {"scalar", dot_f32, dot_f16, dot_f32_i8, dot_i8};
+static int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) {
+  int32_t bits = 0;
+  for (int32_t i = 0; i < words; i++)
+    for (uint64_t left = a[i] ^ b[i]; left; left &= left - 1) bits++;
+  return bits;
+}
+
+PV_SCAN(scan_f32, dot_f32, float, float, float)
+PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)
+PV_SCAN(scan_f32_i8, dot_f32_i8, float, int8_t, float)
+PV_SCAN(scan_i8, dot_i8, int8_t, int8_t, int32_t)
+PV_SCAN(scan_bits, distance, uint64_t, uint64_t, int32_t)
+
+static void widen_f16(const uint16_t* halves, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; i++) out[i] = pv_half_to_float(halves[i]);
+}
+
+static void tile_f32(const float* panel, const float* rows, int32_t dim, int32_t count, float* scores) {
+  for (int32_t r = 0; r < count; r++) {
+    float* sums = scores + r * PV_LANES;
+    for (int lane = 0; lane < PV_LANES; lane++) sums[lane] = 0;
+    for (int32_t i = 0; i < dim; i++) {
+      const float value = rows[(int64_t)r * dim + i];
+      for (int lane = 0; lane < PV_LANES; lane++) sums[lane] += panel[(int64_t)i * PV_LANES + lane] * value;
+    }
+  }
+}
+
+const pv_search_kernels pv_search_kernels_scalar = {
+    "scalar", scan_f32, scan_f16, scan_f32_i8, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
+};

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "scan.h"
 
 const pv_search_kernels* pv_search_active(void) {
 #define PV_KERNELS(isa) &pv_search_kernels_##isa,
@@ -18,119 +18,114 @@ const pv_search_kernels* pv_search_active(void) {
   return list[i];
 }
 
-/* The best `capacity` (score, row) pairs seen: a heap whose root is the worst of them. */
-typedef struct {
-  float* scores;
-  int32_t* rows;
-  int size, capacity;
-} Best;
-
-static int worse(float score_a, int32_t row_a, float score_b, int32_t row_b) {
-  return score_a < score_b || (score_a == score_b && row_a > row_b);
+int pv_range_fits(const pv_index* index, int k, int64_t begin, int64_t end) {
+  return k >= 1 && begin >= 0 && begin <= end && end <= index->count;
 }
 
-static void sink(Best* best, int at, float score, int32_t row) {
-  for (;;) {
-    int child = 2 * at + 1;
-    if (child >= best->size) break;
-    if (child + 1 < best->size && worse(best->scores[child + 1], best->rows[child + 1], best->scores[child],
-                                        best->rows[child])) {
-      child++;
-    }
-    if (!worse(best->scores[child], best->rows[child], score, row)) break;
-    best->scores[at] = best->scores[child];
-    best->rows[at] = best->rows[child];
-    at = child;
-  }
-  best->scores[at] = score;
-  best->rows[at] = row;
-}
-
-static void offer(Best* best, float score, int32_t row) {
-  if (best->size < best->capacity) {
-    int at = best->size++;
-    while (at > 0 && worse(score, row, best->scores[(at - 1) / 2], best->rows[(at - 1) / 2])) {
-      best->scores[at] = best->scores[(at - 1) / 2];
-      best->rows[at] = best->rows[(at - 1) / 2];
-      at = (at - 1) / 2;
-    }
-    best->scores[at] = score;
-    best->rows[at] = row;
-  } else if (worse(best->scores[0], best->rows[0], score, row)) {
-    sink(best, 0, score, row);
+void pv_fill_rest(int found, int k, int32_t* rows, float* cosines) {
+  for (int i = found; i < k; i++) {
+    rows[i] = -1;
+    cosines[i] = -INFINITY;
   }
 }
 
-/* Heap -> best first, in place. */
-static void finish(Best* best) {
-  const int found = best->size;
-  while (best->size > 1) {
-    const float score = best->scores[0];
-    const int32_t row = best->rows[0];
-    const int last = --best->size;
-    const float moved_score = best->scores[last];
-    const int32_t moved_row = best->rows[last];
-    best->scores[last] = score;
-    best->rows[last] = row;
-    sink(best, 0, moved_score, moved_row);
+/* |q . v - q8 . v * scale| <= |q - q8 * scale| |v| (Cauchy and Schwarz). A stored unit row is at most 2% longer than
+ * 1; the last term covers float32 sums of dim products. */
+float pv_quantize_query(const float* query, int32_t dim, int8_t* values, float* error) {
+  float largest = 0;
+  for (int32_t i = 0; i < dim; i++) largest = fmaxf(largest, fabsf(query[i]));
+  const float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+  double squares = 0;
+  for (int32_t i = 0; i < dim; i++) {
+    const float rounded = fminf(127, fmaxf(-127, rintf(query[i] * inverse)));
+    values[i] = (int8_t)rounded;
+    const double rest = (double)query[i] - (double)rounded * scale;
+    squares += rest * rest;
   }
-  best->size = found;
+  *error = (float)(1.02 * sqrt(squares) + dim * 0x1p-23);
+  return scale;
+}
+
+float pv_exact_cosine(const pv_index* index, const pv_search_kernels* kernels, const float* query, int64_t row) {
+  float score;
+  if (index->dtype == PV_FLOAT32) {
+    kernels->scan_f32(query, pv_rows_f32(index, row), index->dim, 1, &score);
+  } else if (index->dtype == PV_FLOAT16) {
+    kernels->scan_f16(query, pv_rows_f16(index, row), index->dim, 1, &score);
+  } else {
+    kernels->scan_f32_i8(query, pv_rows_i8(index, row), index->dim, 1, &score);
+    score *= index->scales[row];
+  }
+  return score;
+}
+
+int pv_filter_finish(pv_filter* filter, const pv_index* index, const pv_search_kernels* kernels, const float* query) {
+  pv_best* best = &filter->best;
+  best->size = 0;
+  for (int64_t i = 0; i < filter->size; i++) {
+    if (filter->scores[i] < filter->limit) continue;
+    pv_best_offer(best, pv_exact_cosine(index, kernels, query, filter->rows[i]), filter->rows[i]);
+  }
+  pv_best_finish(best);
+  return best->size;
 }
 
 static void scan_floats(const pv_index* index, const pv_search_kernels* kernels, const float* query,
-                        int64_t begin, int64_t end, Best* best) {
-  const int32_t dim = index->dim;
-  if (index->dtype == PV_FLOAT32) {
-    const float* vectors = (const float*)(const void*)index->vectors;
-    for (int64_t r = begin; r < end; r++) offer(best, kernels->dot_f32(query, vectors + r * dim, dim), (int32_t)r);
-  } else {
-    const uint16_t* vectors = (const uint16_t*)(const void*)index->vectors;
-    for (int64_t r = begin; r < end; r++) offer(best, kernels->dot_f16(query, vectors + r * dim, dim), (int32_t)r);
+                        int64_t begin, int64_t end, pv_best* best) {
+  float scores[PV_ROW_BLOCK];
+  for (int64_t row = begin; row < end; row += PV_ROW_BLOCK) {
+    const int32_t rows = (int32_t)(end - row < PV_ROW_BLOCK ? end - row : PV_ROW_BLOCK);
+    if (index->dtype == PV_FLOAT32) {
+      kernels->scan_f32(query, pv_rows_f32(index, row), index->dim, rows, scores);
+    } else {
+      kernels->scan_f16(query, pv_rows_f16(index, row), index->dim, rows, scores);
+    }
+    for (int32_t r = 0; r < rows; r++) pv_best_offer(best, scores[r], (int32_t)(row + r));
   }
 }
 
-/* Candidates by int8 products, then the float32 query against their int8 rows. */
-static int scan_int8(const pv_index* index, const pv_search_kernels* kernels, const float* query, int64_t begin,
-                     int64_t end, Best* best) {
-  const int32_t dim = index->dim;
-  const int8_t* vectors = (const int8_t*)index->vectors;
-  const int capacity = 4 * best->capacity + 32;
-  int8_t* quantized = malloc((size_t)dim);
-  float* scores = malloc((size_t)capacity * sizeof(float));
-  int32_t* rows = malloc((size_t)capacity * sizeof(int32_t));
-  const int ready = quantized && scores && rows;
-  if (ready) {
-    float largest = 0;
-    for (int32_t i = 0; i < dim; i++) largest = fmaxf(largest, fabsf(query[i]));
-    const float inverse = largest > 0 ? 127 / largest : 0;
-    for (int32_t i = 0; i < dim; i++) quantized[i] = (int8_t)lrintf(query[i] * inverse);
-    Best candidates = {scores, rows, 0, capacity};
-    for (int64_t r = begin; r < end; r++) {
-      const int32_t sum = kernels->dot_i8(quantized, vectors + r * dim, dim);
-      offer(&candidates, (float)sum * index->scales[r], (int32_t)r);
-    }
-    for (int i = 0; i < candidates.size; i++) {
-      const int64_t r = rows[i];
-      offer(best, kernels->dot_f32_i8(query, vectors + r * dim, dim) * index->scales[r], rows[i]);
+static int scan_int8(const pv_index* index, const pv_search_kernels* kernels, const int8_t* query, float scale,
+                     int64_t begin, int64_t end, pv_filter* filter) {
+  int32_t sums[PV_ROW_BLOCK];
+  for (int64_t row = begin; row < end; row += PV_ROW_BLOCK) {
+    const int32_t rows = (int32_t)(end - row < PV_ROW_BLOCK ? end - row : PV_ROW_BLOCK);
+    kernels->scan_i8(query, pv_rows_i8(index, row), index->dim, rows, sums);
+    for (int32_t r = 0; r < rows; r++) {
+      const float score = (float)sums[r] * scale * index->scales[row + r];
+      if (score >= filter->limit && pv_filter_keep(filter, score, (int32_t)(row + r))) return PV_SEARCH_MEMORY;
     }
   }
-  free(quantized);
-  free(scores);
-  free(rows);
-  return ready ? PV_SEARCH_OK : PV_SEARCH_MEMORY;
+  return PV_SEARCH_OK;
+}
+
+static int search_int8(const pv_index* index, const pv_search_kernels* kernels, const float* query, int k,
+                       int64_t begin, int64_t end, int32_t* rows, float* cosines) {
+  int8_t* values = malloc((size_t)index->dim);
+  if (!values) return PV_SEARCH_MEMORY;
+  float error;
+  const float scale = pv_quantize_query(query, index->dim, values, &error);
+  pv_filter filter;
+  pv_filter_init(&filter, k, 2 * error, cosines, rows);
+  int found = scan_int8(index, kernels, values, scale, begin, end, &filter);
+  if (found == PV_SEARCH_OK) found = pv_filter_finish(&filter, index, kernels, query);
+  pv_filter_free(&filter);
+  free(values);
+  return found;
 }
 
 int pv_search(const pv_index* index, const float* query, int k, int64_t begin, int64_t end, int32_t* rows,
               float* cosines) {
-  if (k < 1 || begin < 0 || begin > end || end > index->count) return PV_SEARCH_ARGUMENT;
+  if (!pv_range_fits(index, k, begin, end)) return PV_SEARCH_ARGUMENT;
   const pv_search_kernels* kernels = pv_search_active();
-  Best best = {cosines, rows, 0, k};
+  int found;
   if (index->dtype == PV_INT8) {
-    const int status = scan_int8(index, kernels, query, begin, end, &best);
-    if (status != PV_SEARCH_OK) return status;
+    found = search_int8(index, kernels, query, k, begin, end, rows, cosines);
   } else {
+    pv_best best = {cosines, rows, 0, k};
     scan_floats(index, kernels, query, begin, end, &best);
+    pv_best_finish(&best);
+    found = best.size;
   }
-  finish(&best);
-  return best.size;
+  if (found >= 0) pv_fill_rest(found, k, rows, cosines);
+  return found;
 }

@@ -1,9 +1,12 @@
-"""Exact cosine search over an index, by the C core the app uses too."""
+"""Cosine search over an index, by the C core the app uses too."""
 
 from __future__ import annotations
 
 import ctypes
+import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 
@@ -11,23 +14,29 @@ from pocketvlad.errors import IndexFormatError
 from pocketvlad.index.types import PlaceIndex
 from pocketvlad.lut import native
 
+Found = tuple[np.ndarray, np.ndarray]  # rows int32 [Q, k], cosines float32 [Q, k]
+_P, _I32, _I64 = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
+
 
 def search_index(
-    index: PlaceIndex, descriptors: np.ndarray, k: int, *, threads: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+    index: PlaceIndex, descriptors: np.ndarray, k: int, *, threads: int = 1, candidates: int | None = None
+) -> Found:
     """The best matches of each query.
 
     Args:
         index: n photos.
         descriptors: float32 [Q, dim], unit rows.
-        k: matches wanted; fewer come back when the index is smaller.
-        threads: queries, or parts of the index for a single query, run side by side.
+        k: matches wanted, 1 or more; fewer come back when the index is smaller.
+        threads: parts of the index searched side by side.
+        candidates: rows that a first pass over sign bits keeps for exact scoring; None scores every row.
+            Faster on large indexes, but a row whose signs mislead is missed.
 
     Returns:
         rows int32 [Q, min(k, n)] and cosines float32 of that shape, best first, lower row first among equals.
 
     Raises:
-        IndexFormatError: the descriptors have another dimension.
+        IndexFormatError: the descriptors have another dimension or are not finite, or the index's vectors are
+            damaged.
     """
     queries = np.ascontiguousarray(descriptors, np.float32)
     if queries.ndim != 2 or queries.shape[1] != index.dim:
@@ -36,39 +45,89 @@ def search_index(
             found=f"shape {queries.shape}",
             allowed=f"[queries, {index.dim}]",
         )
+    if not np.isfinite(queries).all():
+        raise IndexFormatError("a descriptor is not finite", do="check the program that made it")
+    if k < 1 or threads < 1:
+        raise IndexFormatError(
+            "nothing to search for", found=f"k {k}, threads {threads}", allowed="1 or more"
+        )
     k = min(k, len(index))
-    if threads == 1:
-        found = [_scan(index, query, k, 0, len(index)) for query in queries]
+    scan = _scan_all if candidates is None else _by_signs(max(k, candidates))
+    if candidates is not None:
+        index.sign_bits  # noqa: B018  computed once, before the threads start
+    edges = [len(index) * part // threads for part in range(threads + 1)]
+    parts = [(begin, end) for begin, end in itertools.pairwise(edges) if begin < end]
+    if len(parts) == 1:
+        rows, cosines = scan(index, queries, k, *parts[0])
     else:
         with ThreadPoolExecutor(threads) as pool:  # ctypes releases the interpreter lock
-            found = [_scan_in_parts(index, query, k, threads, pool) for query in queries]
-    return np.stack([rows for rows, _ in found]), np.stack([cosines for _, cosines in found])
+            found = list(pool.map(lambda part: scan(index, queries, k, *part), parts))
+        rows, cosines = _merge(found, k)
+    if (rows < 0).any():
+        raise IndexFormatError("the index holds vectors that are not numbers", do="build it again")
+    return rows, cosines
 
 
-def _scan(
-    index: PlaceIndex, query: np.ndarray, k: int, begin: int, end: int
-) -> tuple[np.ndarray, np.ndarray]:
-    rows, cosines = np.empty(k, np.int32), np.empty(k, np.float32)
-    count = native.core().pv_search(
-        ctypes.byref(index.c_index),
-        ctypes.c_void_p(query.ctypes.data),
-        k,
-        ctypes.c_int64(begin),
-        ctypes.c_int64(end),
-        ctypes.c_void_p(rows.ctypes.data),
-        ctypes.c_void_p(cosines.ctypes.data),
+@cache
+def _core() -> ctypes.CDLL:
+    library = native.core()
+    library.pv_search_batch.argtypes = [_P, _P, _I64, _I32, _I64, _I64, _P, _P]
+    library.pv_search_signs.argtypes = [_P, _P, _P, _I32, _I32, _I64, _I64, _P, _P]
+    return library
+
+
+def _scan_all(index: PlaceIndex, queries: np.ndarray, k: int, begin: int, end: int) -> Found:
+    rows, cosines = _outputs(queries, k)
+    _check(
+        _core().pv_search_batch(
+            ctypes.byref(index.c_index),
+            queries.ctypes.data,
+            len(queries),
+            k,
+            begin,
+            end,
+            rows.ctypes.data,
+            cosines.ctypes.data,
+        )
     )
-    if count < 0:
-        raise IndexFormatError("the search refuses its arguments", found=f"code {count}")
-    return rows[:count], cosines[:count]
+    return rows, cosines
 
 
-def _scan_in_parts(
-    index: PlaceIndex, query: np.ndarray, k: int, threads: int, pool: ThreadPoolExecutor
-) -> tuple[np.ndarray, np.ndarray]:
-    edges = np.linspace(0, len(index), threads + 1).astype(int)
-    parts = list(pool.map(lambda i: _scan(index, query, k, edges[i], edges[i + 1]), range(threads)))
-    rows = np.concatenate([part[0] for part in parts])
-    cosines = np.concatenate([part[1] for part in parts])
-    order = np.lexsort((rows, -cosines))[:k]
-    return rows[order], cosines[order]
+def _by_signs(candidates: int) -> Callable[[PlaceIndex, np.ndarray, int, int, int], Found]:
+    def scan(index: PlaceIndex, queries: np.ndarray, k: int, begin: int, end: int) -> Found:
+        signs = index.sign_bits
+        rows, cosines = _outputs(queries, k)
+        for query, row, cosine in zip(queries, rows, cosines, strict=True):
+            _check(
+                _core().pv_search_signs(
+                    ctypes.byref(index.c_index),
+                    signs.ctypes.data,
+                    query.ctypes.data,
+                    k,
+                    candidates,
+                    begin,
+                    end,
+                    row.ctypes.data,
+                    cosine.ctypes.data,
+                )
+            )
+        return rows, cosines
+
+    return scan
+
+
+def _outputs(queries: np.ndarray, k: int) -> Found:
+    return np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+
+
+def _check(status: int) -> None:
+    if status < 0:
+        raise IndexFormatError("the search failed", found="no memory" if status == -2 else f"code {status}")
+
+
+def _merge(parts: list[Found], k: int) -> Found:
+    """The best k of the parts' own best; their unfilled places, cosine -infinity, sort last."""
+    rows = np.concatenate([rows for rows, _ in parts], axis=1)
+    cosines = np.concatenate([cosines for _, cosines in parts], axis=1)
+    order = np.lexsort((rows, -cosines), axis=1)[:, :k]
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)

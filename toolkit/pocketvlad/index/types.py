@@ -14,6 +14,7 @@ import numpy as np
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES
+from pocketvlad.lut import native
 
 FINGERPRINT_BYTES = 32
 
@@ -162,6 +163,16 @@ class PlaceIndex:
             dim=self.dim,
             dtype=DTYPES.index(self.vectors.dtype.name),
         )
+
+    @cached_property
+    def sign_bits(self) -> np.ndarray:
+        """Sign bits of every row for the 1-bit first pass, uint64 [n, ceil(dim / 64)] (search.h)."""
+        signs = np.empty((len(self), -(-self.dim // 64)), np.uint64)
+        rows = ctypes.c_int64(len(self))
+        native.core().pv_signs(
+            ctypes.byref(self.c_index), ctypes.c_int64(0), rows, ctypes.c_void_p(signs.ctypes.data)
+        )
+        return signs
 
 
 def encode_vectors(descriptors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
