@@ -71,9 +71,8 @@ static void avx512_quantize4(const float* const x[4], size_t n, float inverse, u
 static size_t avx512_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out) {
   size_t count = 0;
   for (size_t i = 0; i < n; i += 64) {
-    const uint64_t mask = pv_load64(bitmap + i / 8);
-    const size_t more = (size_t)_mm_popcnt_u64(mask);
-    const __m512i kept = _mm512_maskz_compress_epi8(mask, _mm512_loadu_si512(x + i));
+    const size_t more = (size_t)_mm_popcnt_u64(pv_load64(bitmap + i / 8));
+    const __m512i kept = _mm512_maskz_compress_epi8(load_mask64(bitmap + i / 8), _mm512_loadu_si512(x + i));
     _mm_storeu_si128((__m128i*)(out + count), _mm512_castsi512_si128(kept)); /* crosses fewer cache lines */
     if (more > 16) _mm512_storeu_si512(out + count, kept);
     count += more;
