@@ -1,0 +1,239 @@
+"""One self-contained page about a run: no script, no request, light and dark, phone to paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pocketvlad.artifact import write_bytes
+from pocketvlad.report import figures, units
+from pocketvlad.report.layers import layer_section
+from pocketvlad.report.matches import match_section
+from pocketvlad.report.parts import cell, code, escape, section, table
+from pocketvlad.report.summary import ReportSummary, VariantRow
+from pocketvlad.report.theme import CSS
+
+Section = Callable[[ReportSummary], str]
+
+
+def write_report(summary: Mapping[str, Any] | ReportSummary, out: Path | str, force: bool = False) -> None:
+    """Write the report of a run as one HTML file.
+
+    Args:
+        summary: what `pocketvlad run` writes into ``summary.json``.
+        out: the page.
+        force: replace an existing page.
+
+    Raises:
+        ArtifactError: the summary lacks a key, ``out`` exists without ``force``, or cannot be written.
+    """
+    write_bytes(out, render_report(summary).encode(), force=force)
+
+
+def render_report(summary: Mapping[str, Any] | ReportSummary) -> str:
+    """The page as text."""
+    if not isinstance(summary, ReportSummary):
+        summary = ReportSummary.from_dict(summary)
+    body = "\n".join(part(summary) for part in _SECTIONS)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(summary.title)}: pocketvlad report</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _header(summary: ReportSummary) -> str:
+    data = summary.data
+    return (
+        f"<header><h1>{escape(summary.title)}</h1>"
+        f"<p>Place recognition on a phone: fitted on {data.fit_photos} photos of {data.fit_places} places, "
+        f"tested on {data.test_photos} photos of {data.test_places} "
+        f"{'other places' if data.fit_split != 'all' else 'places, the same ones'}.</p></header>"
+    )
+
+
+def _headline(summary: ReportSummary) -> str:
+    before, after = summary.before, summary.after
+    drop, speed = after.drop, before.median_ms / max(after.median_ms, 1e-9)
+    faster = f"{units.ratio(speed)} as fast" if speed >= 1 else f"{units.ratio(1 / speed)} as slow"
+    cards = [
+        _card("Program", units.size(before.program_bytes), units.size(after.program_bytes),
+              f"{units.ratio(after.ratio)} smaller, bytes of the .pte"),
+        _card("mAP", f"{before.map:.1f}", f"{after.map:.1f}",
+              f"{units.signed(drop.mean)} points (95%: {units.spread(drop.low, drop.high)})"),
+        _card("One photo, on this host", units.milliseconds(before.median_ms),
+              units.milliseconds(after.median_ms), f"{faster}, median, one thread"),
+        _card("First answer", units.milliseconds(before.first_ms), units.milliseconds(after.first_ms),
+              "loading included, host"),
+    ]  # fmt: skip
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _card(what: str, was: str, now: str, say: str) -> str:
+    return (
+        f'<div class="card"><div class="what">{what}</div><div class="was">{escape(was)} →</div>'
+        f'<div class="now">{escape(now)}</div><div class="say">{escape(say)}</div></div>'
+    )
+
+
+def _app(summary: ReportSummary) -> str:
+    app = summary.app
+    facts = [
+        f"{units.size(app.apk_bytes)} with {app.photos} photos in an index of {units.size(app.index_bytes)}"
+    ]
+    if app.abis:
+        facts.append("for " + ", ".join(app.abis))
+    if app.min_sdk:
+        facts.append(f"Android SDK {app.min_sdk} and later")
+    lines = [f"<p>{escape('; '.join(facts))}.</p>", code(app.install)]
+    if app.visitors:
+        lines.append(
+            f"<p>Of {app.visitors} photos that are not in the index, one per place, it names the right place "
+            f"for <b>{app.recognised}</b>.</p>"
+        )
+    for result in summary.emulated:
+        lines.append(f"<p>{_emulated(result)}</p>")
+    return section("The app", "\n".join(lines), f"Signed and ready to install: {app.apk}")
+
+
+def _emulated(result: Mapping[str, Any]) -> str:
+    pictures = result.get("pictures", [])
+    worst = min((picture["cosine"] for picture in pictures), default=float("nan"))
+    same = sum(bool(picture.get("same_top")) for picture in pictures)
+    verdict = "passed" if result.get("passed") else "FAILED"
+    return (
+        f"Self-test of the APK's own arm64 libraries, emulated here ({escape(result['machine'])}): "
+        f"<b>{verdict}</b>; worst cosine to the host {units.cosine(worst)}, "
+        f"same ranking for {same} of {len(pictures)} pictures."
+    )
+
+
+def _variants(summary: ReportSummary) -> str:
+    head = (
+        "model",
+        ".pte",
+        "smaller",
+        "codes only",
+        "pruned",
+        "mAP",
+        "change (95%)",
+        "cosine",
+        "a photo",
+        "load",
+    )
+    rows = [[cell(text) for text in _variant_cells(row, summary)] for row in summary.variants]
+    for row, variant in zip(rows, summary.variants, strict=True):
+        if variant is summary.after:
+            row[0] = row[0].replace("</td>", ' <span class="tag">in the app</span></td>')
+    chosen = [index for index, row in enumerate(summary.variants) if row is summary.after]
+    return section(
+        "Before and after",
+        table(head, rows, chosen),
+        "Size is the file on disk, MB = 10⁶ bytes. “Codes only” counts masks and codes, as the paper does. "
+        "mAP is measured on the .pte itself; the change is paired over the queries, with a bootstrap interval.",
+    )
+
+
+def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
+    base = row is summary.before
+    drop = row.drop
+    return [
+        row.name,
+        units.size(row.program_bytes),
+        "" if base else units.ratio(row.ratio),
+        units.size(row.codes_bytes) if row.codes_bytes else "",
+        "" if base else units.percent(row.pruned),
+        f"{row.map:.1f}",
+        "" if base else f"{units.signed(drop.mean)} ({units.spread(drop.low, drop.high)})",
+        "" if base else units.cosine(row.cosine),
+        units.milliseconds(row.median_ms),
+        units.milliseconds(row.load_ms),
+    ]
+
+
+def _plot(summary: ReportSummary) -> str:
+    svg = figures.size_accuracy_plot(summary.variants, summary.app.recipe).decode()
+    return section(
+        "Size against accuracy",
+        f'<div class="plot">{svg}</div>',
+        "Each point is a program; whiskers are the 95% interval of its change against the original model.",
+    )
+
+
+def _histograms(summary: ReportSummary) -> str:
+    if not summary.histograms:
+        return ""
+    svg = figures.weight_histograms(summary.histograms).decode()
+    return section(
+        "Weights before and after", f'<div class="plot">{svg}</div>', "Counts per bin, on a log axis."
+    )
+
+
+def _stages(summary: ReportSummary) -> str:
+    if not summary.stages:
+        return ""
+    longest = max(row.ms for row in summary.stages) or 1.0
+    rows = [
+        [
+            cell(row.stage),
+            cell(row.where, "text"),
+            cell(units.milliseconds(row.ms)),
+            f'<td class="barcell"><div class="bar" style="width:{100 * row.ms / longest:.1f}%">'
+            '<i class="after" style="width:100%"></i></div></td>',
+        ]
+        for row in summary.stages
+    ]
+    return section("Where the time goes", table(("stage", "measured on", "time", ""), rows))
+
+
+def _provenance(summary: ReportSummary) -> str:
+    data, machine = summary.data, summary.machine
+    facts = [
+        ("data", ", ".join(data.datasets)),
+        ("split", f"{data.fit_split} places fit and calibrate, the others test; {data.queries} queries"),
+        (
+            "machine",
+            f"{machine.get('cpu', '?')} · {machine.get('isa', '?')} · {machine.get('cores', '?')} cores",
+        ),
+        ("versions", ", ".join(f"{name} {version}" for name, version in summary.versions.items())),
+    ]
+    if summary.skipped:
+        facts.append(("skipped photos", "; ".join(summary.skipped)))
+    rows = [[cell(name), cell(value, "text wrap")] for name, value in facts]
+    body = table(("", ""), rows)
+    if summary.files:
+        files = [
+            [cell(f.name), cell(units.size(f.bytes)), cell(f.sha256, "text hash")] for f in summary.files
+        ]
+        body += "<h3>Files</h3>" + table(("file", "size", "SHA-256"), files)
+    body += "".join(code(command) for command in summary.commands)
+    return section("Provenance", body)
+
+
+_STANDING_NOTES = (
+    "Times and memory are those of the host named below, one thread unless a row says otherwise. They are "
+    "not a phone's: run “pocketvlad phone bench” on a connected one.",
+    "An emulated self-test runs the APK's own arm64 code and shows that a phone computes the same answers; "
+    "its timings mean nothing and are not shown.",
+)
+_SAME_PLACES = "The model was fitted on the same places it was tested on: its mAP is an upper bound."
+
+
+def _notes(summary: ReportSummary) -> str:
+    notes = [*_STANDING_NOTES, *summary.notes]
+    if summary.data.fit_split == "all":
+        notes.insert(0, _SAME_PLACES)
+    if not summary.emulated:
+        notes.append("No emulated self-test was run here (it needs qemu-user and an aarch64 compiler).")
+    return section(
+        "How to read this", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+    )
+
+
+_SECTIONS: tuple[Section, ...] = (
+    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _stages, _notes,
+    _provenance,
+)  # fmt: skip

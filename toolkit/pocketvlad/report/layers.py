@@ -1,0 +1,61 @@
+"""Where the bytes of each recipe go, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pocketvlad.report import units
+from pocketvlad.report.parts import cell, escape, section, table
+from pocketvlad.report.summary import LayerRow, ReportSummary
+
+_PARTS = ("mask", "codes", "codebook", "scales", "bias")
+_HEAD = ("layer", "bytes", "", "smaller", "weights", "bits", "layout", "pruned", "bits/weight", "entropy")
+
+
+def layer_section(summary: ReportSummary) -> str:
+    """A table per recipe, that of the app open."""
+    if not summary.layers:
+        return ""
+    legend = "".join(f'<span><i class="{part}"></i>{part}</span>' for part in _PARTS)
+    body = f'<div class="legend">{legend}</div>'
+    for recipe, rows in summary.layers.items():
+        total = units.size(sum(row.total for row in rows))
+        opened = " open" if recipe == summary.after.name else ""
+        body += f"<details{opened}><summary>{escape(recipe)}: {total}</summary>{_layer_table(rows)}</details>"
+    return section(
+        "Layer by layer",
+        body,
+        "Bytes as packed in the program. Entropy is what an ideal coder would need per weight. Bars are to "
+        "scale within a recipe.",
+    )
+
+
+def _layer_table(rows: Sequence[LayerRow]) -> str:
+    largest = max((row.total for row in rows), default=1) or 1
+    lines = [
+        [
+            cell(row.layer),
+            cell(units.size(row.total)),
+            f'<td class="barcell">{_bar(row, largest)}</td>',
+            cell(units.ratio(row.ratio)),
+            cell(f"{row.weights:,}"),
+            cell(str(row.bits) if row.bits else ""),
+            cell(row.layout),
+            cell(units.percent(row.pruned)),
+            cell(f"{row.bits_per_weight:.2f}"),
+            cell(f"{row.entropy:.2f}"),
+        ]
+        for row in rows
+    ]
+    return table(_HEAD, lines)
+
+
+def _bar(row: LayerRow, largest: int) -> str:
+    parts = "".join(
+        f'<i class="{part}" style="width:{100 * getattr(row, part) / max(row.total, 1):.2f}%"></i>'
+        for part in _PARTS
+        if getattr(row, part)
+    )
+    title = ", ".join(f"{part} {units.size(getattr(row, part))}" for part in _PARTS if getattr(row, part))
+    width = 100 * row.total / largest
+    return f'<div class="bar" title="{escape(title)}" style="width:{width:.2f}%">{parts}</div>'

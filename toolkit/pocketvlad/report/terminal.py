@@ -1,0 +1,81 @@
+"""The table a run ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pocketvlad.report import units
+from pocketvlad.report.summary import ReportSummary, VariantRow
+
+
+def terminal_summary(summary: Mapping[str, Any] | ReportSummary) -> RenderableType:
+    """Size, mAP and latency before and after, where the APK is and how to install it.
+
+    Raises:
+        ArtifactError: the summary lacks a key.
+    """
+    if not isinstance(summary, ReportSummary):
+        summary = ReportSummary.from_dict(summary)
+    return Group("", _table(summary), *(Padding(line, (0, 1)) for line in _lines(summary)), "")
+
+
+def _table(summary: ReportSummary) -> Table:
+    data = summary.data
+    caption = (
+        f"{data.queries} queries on {data.test_places} places; mAP and size of the .pte itself, "
+        "95% interval of the change, times on this host"
+    )
+    table = Table(
+        box=box.SIMPLE_HEAD, title=Text(summary.title, style="bold"), caption=caption, title_justify="left"
+    )
+    table.caption_justify = "left"
+    table.add_column("")
+    for name in ("size", "smaller", "mAP", "change", "a photo", "first answer"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in summary.variants:
+        table.add_row(*_cells(row, summary), style="bold" if row is summary.after else "")
+    return table
+
+
+def _cells(row: VariantRow, summary: ReportSummary) -> list[str]:
+    base, drop = row is summary.before, row.drop
+    mark = "[green]▸[/] " if row is summary.after else "  "
+    colour = "green" if drop.low >= -2 else "yellow" if drop.mean >= -2 else "red"
+    change = f"[{colour}]{units.signed(drop.mean)}[/] ({units.spread(drop.low, drop.high)})"
+    return [
+        mark + escape(row.name),
+        units.size(row.program_bytes),
+        "" if base else f"[green]{units.ratio(row.ratio)}[/]",
+        f"{row.map:.1f}",
+        "" if base else change,
+        units.milliseconds(row.median_ms),
+        units.milliseconds(row.first_ms),
+    ]
+
+
+def _lines(summary: ReportSummary) -> list[Text]:
+    app = summary.app
+    lines = []
+    if app.visitors:
+        known = f"{app.recognised} of {app.visitors} photos from outside its index recognised"
+        lines.append(_line("app", known))
+    for result in summary.emulated:
+        verdict = "passed" if result.get("passed") else "FAILED"
+        lines.append(_line("emulated", f"arm64 self-test {verdict} on {result['machine']}"))
+    lines.append(_line("APK", f"{app.apk} ({units.size(app.apk_bytes)})"))
+    lines.append(_line("install", app.install))
+    if summary.report:
+        lines.append(_line("report", summary.report))
+    return lines
+
+
+def _line(label: str, value: str) -> Text:
+    return Text.assemble((f"{label:>9}  ", "dim"), value)
