@@ -52,7 +52,7 @@ def manifest(rendered: Iterable[Photo]) -> str:
 
 
 def difference(photo: Photo, folder: Path) -> float:
-    """Mean absolute pixel difference to the committed file; infinite where it is missing or differs in size."""
+    """Mean absolute pixel difference to the committed file; infinite if that is missing or another size."""
     path = folder / photo.name
     if not path.is_file():
         return float("inf")
