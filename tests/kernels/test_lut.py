@@ -9,7 +9,7 @@ import pytest
 from lut_cases import LINEAR, Case, all_cases, linear_case, random_lut
 
 from pocketvlad.errors import KernelError
-from pocketvlad.lut import native, reference
+from pocketvlad.lut import native, packing, reference
 from pocketvlad.resources import resource_dir
 
 CASES = list(all_cases())
@@ -142,3 +142,14 @@ def test_row_ranges_add_up(isa):
     np.testing.assert_array_equal(y, case.expected)
     assert core.pv_lut_linear_rows(view, 3, 1, scratch.ctypes.data, None, y.ctypes.data, 0, 51) < 0
     assert case.kind == LINEAR
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_the_readme_decodes_as_the_format_does(bits):
+    text = (resource_dir("kernels") / "README.md").read_text()
+    scope: dict = {"np": np}
+    exec(re.search(r"```python\n(def codes.*?)```", text, re.S).group(1), scope)
+    block = np.random.default_rng(bits).integers(0, 256, 16 * bits, dtype=np.uint8)
+    np.testing.assert_array_equal(
+        scope["codes"](block, bits), packing.unpack_codes(block[None], bits, 128)[0]
+    )

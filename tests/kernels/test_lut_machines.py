@@ -70,7 +70,9 @@ def test_arm64(arm64_driver, cases, cpu, isa):
 
 def test_arm64_without_dot_product_chooses_plain_neon(arm64_driver, cases):
     qemu = _tool("qemu-aarch64-static", "qemu-user-static")
-    refused = subprocess.run([qemu, "-cpu", "cortex-a53", str(arm64_driver), str(cases), "neon_dotprod"], check=False)
+    refused = subprocess.run(
+        [qemu, "-cpu", "cortex-a53", str(arm64_driver), str(cases), "neon_dotprod"], check=False
+    )
     assert refused.returncode == 77
 
 
@@ -102,7 +104,13 @@ def fuzz_core(tmp_path_factory) -> tuple[str, list[str]]:
     objects = []
     for source in SOURCES:
         out = folder / (Path(source).stem + ".o")
-        flags = ["-O1", "-g", "-fsanitize=fuzzer-no-link,address,undefined", "-fno-sanitize-recover=all", "-c"]
+        flags = [
+            "-O1",
+            "-g",
+            "-fsanitize=fuzzer-no-link,address,undefined",
+            "-fno-sanitize-recover=all",
+            "-c",
+        ]
         objects.append(str(_compile(compiler, flags, [source], out)))
     return compiler, objects
 
@@ -112,6 +120,21 @@ def fuzz_core(tmp_path_factory) -> tuple[str, list[str]]:
 def test_fuzz(fuzz_core, tmp_path, target):
     """A fixed number of inputs from a fixed seed; run the same binary without -runs to search on."""
     compiler, objects = fuzz_core
-    flags = ["-O1", "-g", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", f"-DPV_FUZZ={target}"]
+    flags = [
+        "-O1",
+        "-g",
+        "-fsanitize=fuzzer,address,undefined",
+        "-fno-sanitize-recover=all",
+        f"-DPV_FUZZ={target}",
+    ]
     binary = _compile(compiler, flags, [str(HERE / "lut_fuzz.c"), *objects], tmp_path / target)
-    _run([str(binary), "-seed=1", "-runs=20000", "-max_len=700", "-max_total_time=60", f"-artifact_prefix={tmp_path}/"])
+    _run(
+        [
+            str(binary),
+            "-seed=1",
+            "-runs=20000",
+            "-max_len=700",
+            "-max_total_time=60",
+            f"-artifact_prefix={tmp_path}/",
+        ]
+    )

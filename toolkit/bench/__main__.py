@@ -1,0 +1,93 @@
+"""`make bench`: our kernels beside their peers, in one run; writes out/bench/bench.json and bench.png."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import matplotlib
+from rich.console import Console
+from rich.table import Table
+
+warnings.filterwarnings("ignore")
+logging.disable(logging.WARNING)
+matplotlib.use("Agg")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import gemv  # noqa: E402
+import models  # noqa: E402
+from machine import machine  # noqa: E402
+from rows import Row  # noqa: E402
+
+SUITES = {"gemv": gemv.run, "models": models.run}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="toolkit/bench", description=__doc__)
+    parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all of them unless named")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    found: list[Row] = []
+    for name in options.suites or SUITES:
+        for threads in options.threads:
+            found += SUITES[name](options.out / "programs", threads, options.rounds, console.log)
+    report = {
+        **machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "rounds": options.rounds,
+        "rows": [row.to_json() for row in found],
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
+    plot(found, options.out / "bench.png", f"{report['cpu']}, {report['isa']}")
+    Console(width=max(120, Console().width)).print(
+        table(found, f"{report['cpu']}, {report['isa']}, median of {options.rounds} rounds")
+    )
+
+
+def table(rows: list[Row], title: str) -> Table:
+    view = Table(title=title)
+    for column in ("", "ours ms", "peer", "peer ms", "ratio", "goal", "threads"):
+        view.add_column(column, justify="left" if column in ("", "peer") else "right")
+    for row in rows:
+        colour = "" if row.goal is None else "green" if row.ratio >= row.goal else "red"
+        ratio = f"[{colour}]{row.ratio:.2f}[/]" if colour else f"{row.ratio:.2f}"
+        goal = "" if row.goal is None else f"{row.goal:g}"
+        spread = f"{row.ours_ms:.2f} ({row.spread_ms[0]:.2f}-{row.spread_ms[1]:.2f})"
+        view.add_row(row.name, spread, row.peer, f"{row.peer_ms:.2f}", ratio, goal, str(row.threads))
+    return view
+
+
+def plot(rows: list[Row], out: Path, title: str) -> None:
+    """A bar per row: how many times faster than the peer, with the goal as a mark."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(10, 0.25 * len(rows) + 1.5))
+    places = range(len(rows))
+    axes.barh(places, [row.ratio for row in rows], color="#4878a8")
+    marked = [(place, row.goal) for place, row in zip(places, rows, strict=True) if row.goal is not None]
+    axes.plot(
+        [goal for _, goal in marked], [place for place, _ in marked], "|", color="#c03030", markersize=9
+    )
+    axes.axvline(1, color="black", linewidth=0.8)
+    labels = [f"{row.name} / {row.peer}, {row.threads} thr" for row in rows]
+    axes.set_yticks(list(places), labels, fontsize=6)
+    axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.set_xlabel("times faster than the peer (red: goal)")
+    axes.set_title(title, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The whitening layer alone: a matrix times one vector, cold (evicted from the caches) and warm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import machine
+import numpy as np
+import peers
+import torch
+from rows import Row, Timing, compare, take_turns
+
+from pocketvlad.lut.native import register_executorch_ops
+
+SHAPES = [(16384, 4096), (32768, 4096)]
+FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"
+STREAM = "streaming read of the packed bytes"
+# Name of ours, bits, share of weights kept, fast, {peer: goal}.
+OURS = [
+    ("8-bit", 8, 1.0, True, {INT8: 1.0, STREAM: 0.8}),
+    ("6-bit", 6, 1.0, True, {INT8: None, STREAM: 0.8}),
+    ("5-bit", 5, 1.0, True, {INT8: 1.2, STREAM: 0.8}),
+    ("4-bit", 4, 1.0, True, {INT4: 1.0, FP32: 12.0, STREAM: 0.8}),
+    ("3-bit", 3, 1.0, True, {INT4: 1.25, STREAM: 0.8}),
+    ("2-bit", 2, 1.0, True, {INT4: 1.7, STREAM: 0.8}),
+    ("ternary, 90% zeros", 1, 0.1, True, {INT4: 2.0, STREAM: 0.8}),
+    ("8-bit exact", 8, 1.0, False, {FP32: 1.0}),
+    ("4-bit exact", 4, 1.0, False, {FP32: 1.0}),
+]
+
+
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+    """All rows, for ``threads`` threads; programs are cached in ``folder``."""
+    register_executorch_ops()
+    torch.set_num_threads(threads)
+    peers.portable_lib._unsafe_reset_threadpool(threads)
+    found: list[Row] = []
+    for columns, rows in SHAPES:
+        say(f"{columns} -> {rows}: preparing")
+        calls, packed = _contenders(folder, rows, columns, say)
+        for state, before in (("cold", machine.evict), ("warm", None)):
+            say(f"{columns} -> {rows}: timing, {state}")
+            timings = take_turns(calls, rounds, before)
+            timings |= take_turns(packed, rounds, before) if threads == 1 else {}
+            found += _rows(f"GEMV {columns} -> {rows} {state}", timings, threads)
+    return found
+
+
+def _contenders(folder: Path, rows: int, columns: int, say: Callable[[str], None]):
+    x = torch.randn(1, columns)
+    calls: dict[str, Callable[[], object]] = {}
+    packed: dict[str, Callable[[], object]] = {}
+    for peer in (FP32, INT8, INT4):
+        say(f"  {peer}")
+        calls[peer] = _call(peers.xnnpack_linear(folder, peer, rows, columns), x)
+    linear = torch.nn.Linear(columns, rows)
+    calls["torch fp32"] = lambda: linear(x)
+    for name, bits, kept, fast, _ in OURS:
+        say(f"  {name}")
+        path = peers.lookup_linear(folder, bits, rows, columns, fast=fast, kept=kept)
+        calls[name] = _call(path, x)
+        if fast:
+            data = np.fromfile(path, np.uint8)
+            packed[f"{name} {STREAM}"] = lambda data=data: machine.read_bytes(data)
+    return calls, packed
+
+
+def _call(path: Path, x: torch.Tensor) -> Callable[[], object]:
+    run_program = peers.loaded(path)
+    return lambda: run_program(x)
+
+
+def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Row]:
+    for name, _, _, _, goals in OURS:
+        for peer, goal in goals.items():
+            key = f"{name} {STREAM}" if peer == STREAM else peer
+            if key in timings:
+                wanted = goal if "cold" in prefix and threads == 1 else None
+                yield compare(f"{prefix}, {name}", timings[name], peer, timings[key], wanted, threads)
+        yield compare(f"{prefix}, {name}", timings[name], "torch fp32", timings["torch fp32"], None, threads)
