@@ -133,7 +133,7 @@ def _variants(summary: ReportSummary) -> str:
         "Before and after",
         table(head, rows, chosen),
         "Size is the file on disk, MB = 10⁶ bytes. “Codes only” counts masks and codes, as the paper does. "
-        "mAP is measured on the .pte itself; the change is paired over the queries, with a bootstrap interval.",
+        "mAP is measured on the .pte itself; the change is paired over the queries, interval by bootstrap.",
     )
 
 
