@@ -50,9 +50,8 @@ def test_recall_counts_queries_without_positives_as_missed(tmp_path):
 
 
 def test_one_hit_per_panorama_is_reported_beside_the_plain_recall(tmp_path):
-    """The nearest six are of one wrong panorama; the right one is the second, so within the top 5 of those."""
-    photos = [Photo(tmp_path / f"{i}", str(i), panorama=str(min(i, 1) if i != 6 else 2)) for i in range(8)]
-    photos[0] = Photo(tmp_path / "0", "0", panorama="1")
+    """The nearest six are of one wrong panorama; the right one is the second panorama."""
+    photos = [Photo(tmp_path / str(i), str(i), panorama="wrong" if i < 6 else "right") for i in range(8)]
     data = Dataset("tokyo", tuple(photos), (Query(7, frozenset({6})),), tuple(range(7)), "recall")
     result = evaluate_descriptors(data, circle(1, 2, 3, 4, 5, 6, 7, 0))
     assert (result.recalls[1], result.recalls[5], result.recalls[10]) == (0, 0, 1)

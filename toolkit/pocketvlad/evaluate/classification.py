@@ -1,0 +1,154 @@
+"""Top-1 and top-5 of a plain classifier on a folder of labelled images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torchvision.models import AlexNet_Weights
+
+from pocketvlad.dataset.types import Dataset
+from pocketvlad.errors import DatasetError
+from pocketvlad.evaluate.describe import Progress, describe_photos
+from pocketvlad.evaluate.metrics import Difference, bootstrap_difference, top_k_hits
+from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, load_photo
+
+CLASSIFIER_INPUT = Preprocess(224, 224)
+CLASSES_FILE = "classes.txt"
+_CROP = 224 / 256  # torchvision resizes the shorter side to 256 and cuts 224x224 from the centre
+_IMAGENET = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationResult:
+    """Accuracy of one set of scores.
+
+    Attributes:
+        top1, top5: bool [photos], whether the right class is the best, or among the five best.
+        photos: their names.
+        skipped: one line for each photo that could not be read.
+    """
+
+    top1: np.ndarray
+    top5: np.ndarray
+    photos: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Top-1 accuracy."""
+        return float(self.top1.mean())
+
+    def as_values(self) -> dict[str, Any]:
+        """For tables and JSON."""
+        return {"top-1": self.score, "top-5": float(self.top5.mean()), "photos": len(self.photos)}
+
+
+def evaluate_classifier(
+    classify: Callable[[DecodedPhoto], np.ndarray],
+    dataset: Dataset,
+    classes: int,
+    *,
+    progress: Progress | None = None,
+) -> ClassificationResult:
+    """Classify every readable photo, cut as torchvision cuts it.
+
+    Args:
+        classify: pixels of the central square -> scores float32 [classes].
+        dataset: its places are the class labels, see :func:`class_numbers`.
+        classes: of the classifier.
+        progress: called with photos done and in all.
+
+    Raises:
+        DatasetError: labels that do not name classes.
+        PhotoError: no photo could be read.
+    """
+    numbers = class_numbers(dataset, classes)
+
+    def scores_of(photo: Path | DecodedPhoto) -> np.ndarray:
+        return classify(central_square(photo if isinstance(photo, DecodedPhoto) else load_photo(photo)))
+
+    scores, readable, skipped = describe_photos(scores_of, dataset, progress=progress)
+    labels = np.asarray([numbers[str(photo.place)] for photo in readable.photos])
+    names = tuple(photo.name for photo in readable.photos)
+    return ClassificationResult(
+        top_k_hits(scores, labels, 1), top_k_hits(scores, labels, 5), names, tuple(skipped)
+    )
+
+
+def central_square(photo: DecodedPhoto, share: float = _CROP) -> DecodedPhoto:
+    """The central square, ``share`` of the shorter side: torchvision's centre crop, before the resize."""
+    height, width = photo.pixels.shape[:2]
+    side = max(1, round(share * min(height, width)))
+    top, left = (height - side) // 2, (width - side) // 2
+    return DecodedPhoto(photo.pixels[top : top + side, left : left + side], photo.orientation)
+
+
+def class_numbers(dataset: Dataset, classes: int) -> dict[str, int]:
+    """Which output of the classifier each label is.
+
+    In this order: the lines of ``classes.txt`` beside the folders; labels that are numbers; ImageNet's
+    English names, for 1000 classes; as many folders as classes, in sorted order (torchvision's ImageFolder).
+
+    Raises:
+        DatasetError: photos without labels, or labels that name no class.
+    """
+    labels = dataset.places()
+    if not labels or any(photo.place is None for photo in dataset.photos):
+        raise DatasetError(
+            f"dataset {dataset.name} has photos without a class", allowed="a sub-folder per class"
+        )
+    for names in (_listed(dataset), _numbers(labels, classes), _imagenet(classes)):
+        if names and all(_plain(label) in names for label in labels):
+            return {label: names[_plain(label)] for label in labels}
+    if len(labels) == classes:
+        return {label: i for i, label in enumerate(labels)}
+    raise DatasetError(
+        f"the labels of dataset {dataset.name} name no classes",
+        found=f"{len(labels)} such as {labels[0]!r} for {classes} classes",
+        allowed=f"class numbers, ImageNet's names, all {classes} folders, or a {CLASSES_FILE} of labels",
+    )
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.replace("_", " ").lower().split())
+
+
+def _listed(dataset: Dataset) -> dict[str, int]:
+    file = Path(dataset.name) / CLASSES_FILE
+    if not file.is_file():
+        return {}
+    return _by_name(file.read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def _numbers(labels: Sequence[str], classes: int) -> dict[str, int]:
+    if not all(label.isdecimal() and int(label) < classes for label in labels):
+        return {}
+    return {label: int(label) for label in labels}
+
+
+def _imagenet(classes: int) -> dict[str, int]:
+    return _by_name(AlexNet_Weights.IMAGENET1K_V1.meta["categories"]) if classes == _IMAGENET else {}
+
+
+def _by_name(names: Sequence[str]) -> dict[str, int]:
+    """Numbers by name; names that two classes share (ImageNet's two cardigans) name neither."""
+    plain = [_plain(name) for name in names]
+    counts = Counter(plain)
+    return {name: i for i, name in enumerate(plain) if counts[name] == 1}
+
+
+def compare_classifiers(before: ClassificationResult, after: ClassificationResult) -> Difference:
+    """Change of top-1 with its paired bootstrap interval, in points of 100.
+
+    Raises:
+        DatasetError: the results are of different photos.
+    """
+    if before.photos != after.photos:
+        raise DatasetError("two results on different photos cannot be compared")
+    change = bootstrap_difference(before.top1, after.top1)
+    return Difference(100 * change.mean, 100 * change.low, 100 * change.high)
