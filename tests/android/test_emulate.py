@@ -54,6 +54,17 @@ def test_x86_64_answers_like_the_workstation(package):
 
 
 @needs_x86
+@pytest.mark.parametrize("isa", ["avx2", "scalar"])
+def test_other_kernels_than_the_best(package, isa):
+    try:
+        result = emulate.run_selftest(package.apk, abi="x86_64", isa=isa)
+    except PhoneError as error:
+        assert "this CPU has no kernels for" in str(error)
+        pytest.skip(f"this CPU has no {isa}")
+    assert result["passed"] and result["native"]["isa"] == isa
+
+
+@needs_x86
 def test_packed_weights_stay_in_the_file(tmp_path):
     """33.6 MB of codes: resident while they are read, but never copied to the heap."""
     write_photos(tmp_path / "photos")

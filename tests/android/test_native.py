@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pocketvlad.android import cache, native, runtime, zig
 from pocketvlad.android.elf import read_library
@@ -122,6 +125,17 @@ def test_truncated_library_is_refused_or_read(libraries, cut):
     data = libraries["arm64-v8a"][0].read_bytes()
     with pytest.raises(PackageError):
         read_library(data[:cut])
+
+
+@settings(max_examples=300, deadline=None)
+@given(at=st.integers(0, 5000), value=st.integers(0, 2**64 - 1))
+def test_a_damaged_library_is_read_or_refused(libraries, at, value):
+    """Whatever eight bytes of it say: no other error, and an end."""
+    data = bytearray(libraries["arm64-v8a"][2].read_bytes())
+    at %= len(data) - 8
+    data[at : at + 8] = value.to_bytes(8, "little")
+    with contextlib.suppress(PackageError):
+        assert read_library(bytes(data)).abi in runtime.ABIS
 
 
 def test_another_package_than_the_tested_one_is_refused(monkeypatch, tmp_path):

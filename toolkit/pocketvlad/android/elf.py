@@ -55,7 +55,7 @@ def read_library(source: Path | bytes) -> SharedLibrary:
     name = str(source) if isinstance(source, Path) else "a library"
     try:
         return _parse(data)
-    except (struct.error, IndexError, KeyError, ValueError) as error:
+    except (struct.error, IndexError, KeyError, ValueError, OverflowError, StopIteration) as error:
         raise PackageError(f"{name} is not an Android library", found=str(error)) from error
 
 
@@ -138,5 +138,9 @@ def _version_names(data: bytes, headers: list[tuple]) -> dict[int, str]:
             _, _, index, name, step = struct.unpack_from("<IHHII", data, entry)
             names[index] = _text(data, strings + name)
             entry += step
+            if not step:
+                break
+        if not following:
+            break
         at += following
     return names

@@ -35,7 +35,7 @@ _TIMEOUT = 900  # seconds; qemu is about 20 times slower than the machine under 
 
 
 def run_selftest(
-    apk: Path, *, cpu: str | None = None, abi: str = "arm64-v8a", runs: int = 1
+    apk: Path, *, cpu: str | None = None, abi: str = "arm64-v8a", isa: str = "best", runs: int = 1
 ) -> dict[str, Any]:
     """Run the APK's self-test with its own libraries and compare with the workstation's answers.
 
@@ -43,6 +43,7 @@ def run_selftest(
         apk: a packaged APK.
         cpu: qemu's name of a CPU (``cortex-a53`` has no dot product, ``cortex-a76`` has); None: all it can.
         abi: ``arm64-v8a`` or ``x86_64``.
+        isa: kernels to use (``scalar``, ``neon``, ``avx2``, …) instead of the best the CPU has.
         runs: descriptions of each picture; the best time is kept.
 
     Returns:
@@ -62,8 +63,8 @@ def run_selftest(
         folder = Path(temporary)
         libraries = extract_libraries(apk, abi, folder)
         _add_shim(abi, libraries, folder)
-        arguments = [str(folder / LIBRARY), str(apk), *_mapped(apk, PROGRAM), *_mapped(apk, INDEX), str(runs)]
-        arguments += _pictures(apk, manifest, folder)
+        arguments = [str(folder / LIBRARY), str(apk), *_mapped(apk, PROGRAM), *_mapped(apk, INDEX)]
+        arguments += [isa, str(runs), *_pictures(apk, manifest, folder)]
         info, *answers, memory = (json.loads(line) for line in _run(machine, folder, arguments))
     least = manifest["tolerance"]["cosine"]
     pictures = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from pocketvlad.android.cache import cache_root
 from pocketvlad.errors import MissingToolError, PackageError
 
 
@@ -30,7 +32,10 @@ class Zig:
         Raises:
             PackageError: with the tool's first error.
         """
-        result = subprocess.run([str(self.folder / "zig"), *arguments], capture_output=True, text=True)
+        cache = str(cache_root() / "zig")
+        environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+        command = [str(self.folder / "zig"), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment)
         if result.returncode:
             lines = result.stderr.strip().splitlines() or [f"exit {result.returncode}"]
             errors = [line for line in lines if "error" in line] or lines

@@ -1,9 +1,10 @@
 /* Runs the app's library as the app does: maps program and index inside the APK, describes pictures, searches.
  *
- *   runner LIBRARY APK PROGRAM_OFFSET PROGRAM_BYTES INDEX_OFFSET INDEX_BYTES RUNS [WIDTH HEIGHT K RGBX_FILE]...
+ *   runner LIBRARY APK PROGRAM_OFFSET PROGRAM_BYTES INDEX_OFFSET INDEX_BYTES ISA RUNS [WIDTH HEIGHT K RGBX_FILE]...
  *   runner LIBRARY names
  *
  * Prints one JSON object a line: the info, a result per picture (the best time of RUNS), then memory in kB.
+ * ISA: kernels to use, or `best`.
  * `names` prints the operators the runtime knows, an empty line, and its backends. Exit status 1: the library
  * refused something and said why on standard error; 3: the runner itself could not go on. */
 #include <dlfcn.h>
@@ -32,6 +33,7 @@ static int (*recognize)(const void*, const float*, int, int32_t*, float*, int64_
 static size_t (*info_json)(const void*, char*, size_t);
 static size_t (*operator_names)(char*, size_t);
 static size_t (*backend_names)(char*, size_t);
+static int (*select_isa)(const char*);
 
 static void give_up(const char* text, const char* detail) {
   fprintf(stderr, "runner: %s %s\n", text, detail);
@@ -47,7 +49,8 @@ static void load_library(const char* path) {
   } face[] = {{"pv_open", (void**)&open_recognizer},         {"pv_close", (void**)&close_recognizer},
               {"pv_dim", (void**)&dimension},                {"pv_describe", (void**)&describe},
               {"pv_recognize", (void**)&recognize},          {"pv_info_json", (void**)&info_json},
-              {"pv_operator_names", (void**)&operator_names}, {"pv_backend_names", (void**)&backend_names}};
+              {"pv_operator_names", (void**)&operator_names}, {"pv_backend_names", (void**)&backend_names},
+              {"pv_select_isa", (void**)&select_isa}};
   for (size_t i = 0; i < sizeof face / sizeof *face; i++) {
     *face[i].function = dlsym(library, face[i].name);
     if (!*face[i].function) give_up("the library lacks", face[i].name);
@@ -131,7 +134,8 @@ int main(int count, char** args) {
     print_names();
     return 0;
   }
-  if (count < 8 || (count - 8) % 4) give_up("wrong", "arguments");
+  if (count < 9 || (count - 9) % 4) give_up("wrong", "arguments");
+  if (strcmp(args[7], "best") && select_isa(args[7])) give_up("this CPU has no kernels for", args[7]);
   const int apk = open(args[2], O_RDONLY);
   if (apk < 0) give_up("cannot open", args[2]);
   const pv_file program = {apk, atoll(args[3]), atoll(args[4])}, index = {apk, atoll(args[5]), atoll(args[6])};
@@ -145,8 +149,8 @@ int main(int count, char** args) {
   close(apk);
   info_json(recognizer, info, sizeof info);
   puts(info);
-  for (int i = 8; i < count; i += 4)
-    if (answer(recognizer, atoi(args[7]), args + i)) return 1;
+  for (int i = 9; i < count; i += 4)
+    if (answer(recognizer, atoi(args[8]), args + i)) return 1;
   printf("{\"before_kb\":%ld,\"peak_kb\":%ld,\"before_anonymous_kb\":%ld,\"anonymous_kb\":%ld,\"file_kb\":%ld}\n",
          before, status_kb("VmHWM:"), before_anonymous, status_kb("RssAnon:"), status_kb("RssFile:"));
   close_recognizer(recognizer);

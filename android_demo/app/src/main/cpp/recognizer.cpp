@@ -2,6 +2,7 @@
 
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <cstdio>
@@ -43,7 +44,11 @@ class Mapping {
   bool open(const pv_file& file) {
     const int64_t page = static_cast<int64_t>(getauxval(AT_PAGESZ));
     const int64_t start = file.offset / page * page;
-    if (file.offset < 0 || file.length <= 0) return false;
+    struct stat status;
+    if (fstat(file.fd, &status) || file.offset < 0 || file.length <= 0 || file.offset > status.st_size ||
+        file.length > status.st_size - file.offset) {
+      return false;  // reading past the end of a file kills the process
+    }
     bytes_ = static_cast<size_t>(file.offset - start + file.length);
     void* base = mmap(nullptr, bytes_, PROT_READ, MAP_PRIVATE, file.fd, static_cast<off_t>(start));
     if (base == MAP_FAILED) return false;
@@ -82,12 +87,18 @@ struct pv_recognizer {
   std::vector<float> input;
 };
 
-static bool fail(char* error, const char* what, int code = 0) {
+// Writes the line that says why; `code` is ExecuTorch's, if it has one. -1, for the functions of the C face.
+static int refuse(char* error, const char* what, int code = 0) {
   if (code) {
     snprintf(error, PV_ERROR_TEXT, "%s (ExecuTorch error 0x%x)", what, static_cast<unsigned>(code));
   } else {
     snprintf(error, PV_ERROR_TEXT, "%s", what);
   }
+  return -1;
+}
+
+static bool fail(char* error, const char* what, int code = 0) {
+  refuse(error, what, code);
   return false;
 }
 
@@ -172,7 +183,7 @@ int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, 
       pv_preprocess(pixels, width, height, static_cast<size_t>(width) * 4, 4, orientation,
                     static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1]), r->mean, r->deviation,
                     r->input.data());
-  if (status != PV_PREPROCESS_OK) return fail(error, "The photo cannot be resized") - 1;
+  if (status != PV_PREPROCESS_OK) return refuse(error, "The photo cannot be resized");
   const int64_t ready = now_nanos();
   TensorImpl::SizesType sizes[4] = {1, 3, static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1])};
   TensorImpl::DimOrderType order[4] = {0, 1, 2, 3};
@@ -180,10 +191,10 @@ int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, 
   auto& method = r->forward->method();
   Error code = method.set_input(EValue(Tensor(&image)), 0);
   if (code == Error::Ok) code = method.execute();
-  if (code != Error::Ok) return fail(error, "The model failed on this photo", static_cast<int>(code)) - 1;
+  if (code != Error::Ok) return refuse(error, "The model failed on this photo", static_cast<int>(code));
   const Tensor& result = method.get_output(0).toTensor();
   if (result.scalar_type() != ScalarType::Float || result.numel() != r->dim) {
-    return fail(error, "The model returned something that is no descriptor") - 1;
+    return refuse(error, "The model returned something that is no descriptor");
   }
   std::memcpy(descriptor, result.const_data_ptr<float>(), sizeof(float) * static_cast<size_t>(r->dim));
   nanos[0] = ready - start;
@@ -244,3 +255,5 @@ size_t pv_backend_names(char* out, size_t size) {
   }
   return length;
 }
+
+int pv_select_isa(const char* name) { return pv_force_isa(name); }

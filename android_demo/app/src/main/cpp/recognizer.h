@@ -49,6 +49,9 @@ PV_API size_t pv_info_json(const pv_recognizer* recognizer, char* out, size_t si
 PV_API size_t pv_operator_names(char* out, size_t size);
 PV_API size_t pv_backend_names(char* out, size_t size);
 
+// Use one set of kernels by name, for tests; 0, or -1 if this processor lacks it.
+PV_API int pv_select_isa(const char* name);
+
 #ifdef __cplusplus
 }
 #endif
