@@ -1,0 +1,5 @@
+"""``python -m pocketvlad``."""
+
+from pocketvlad.cli import main
+
+main()
