@@ -1,5 +1,8 @@
 """From descriptors to accuracy, and descriptors to and from hloc's files."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -186,6 +189,29 @@ def test_half_precision_hloc_files_are_read(tmp_path):
 def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(ValueError):
         write_descriptors(tmp_path / "d.h5", ["a", "b"], np.zeros((1, 4)))
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from pocketvlad.errors import ArtifactError
+from pocketvlad.evaluate.describe import write_descriptors
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    write_descriptors(sys.argv[1], [str(i) for i in range(100)], np.zeros((100, 512), np.float32))
+except ArtifactError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_clear_line(tmp_path):
+    """In a process of its own, with files limited to 50 kB: the descriptors are four times that."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "d.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"cannot write {tmp_path / 'd.h5'}: File too large")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pocketvlad.artifact import atomic_path
+from pocketvlad.artifact import write_bytes
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
@@ -78,10 +78,19 @@ def load_region(photo: Photo) -> DecodedPhoto:
 def write_descriptors(
     out: Path | str, names: Sequence[str], descriptors: np.ndarray, *, force: bool = False
 ) -> None:
-    """One HDF5 group per photo with a dataset ``global_descriptor`` float32 [dim], as hloc writes them."""
-    with atomic_path(out, force=force) as temporary, h5py.File(temporary, "w") as file:
+    """One HDF5 group per photo with a dataset ``global_descriptor`` float32 [dim], as hloc writes them.
+
+    The file is made in memory, twice its size, and then written: HDF5 itself crashes on a full disk.
+
+    Raises:
+        ArtifactError: ``out`` exists or cannot be written.
+    """
+    with h5py.File("descriptors", "w", driver="core", backing_store=False) as file:
         for name, descriptor in zip(names, descriptors, strict=True):
             file.create_group(name).create_dataset(DATASET, data=np.asarray(descriptor, np.float32))
+        file.flush()
+        image = file.id.get_file_image()
+    write_bytes(out, image, force=force)
 
 
 def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
