@@ -56,6 +56,7 @@ def test_all_three_are_scored_from_one_set_of_descriptors(revisited):
     angles = np.deg2rad([10, 20, 30, 5, 0, 4])
     descriptors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     values = evaluate_descriptors(dataset, descriptors).as_values()
+    assert values["protocol"] == "revisited Medium, query cropped to its box"
     assert values["mAP"] == pytest.approx(1) and values["easy mAP"] == pytest.approx(1)
     assert values["mP@10"] == values["hard mP@1"] == 1 and values["easy queries"] == 1
 

@@ -111,7 +111,7 @@ def fit_file(
 
 def make_backbone(
     config: ModelConfig, weights: Path | None, photos: Sequence[Path], seed: int
-) -> torch.nn.Module:
+) -> torch.nn.Sequential:
     """The backbone with the weights of a file, or built from the photos themselves."""
     from pocketvlad.importer import read_backbone_weights
 
@@ -158,9 +158,7 @@ def describe_dataset(
     file: Path, dataset: Dataset, *, threads: int, progress: Progress | None = None
 ) -> tuple[np.ndarray, Dataset, list[str]]:
     """Descriptors float32 [n, dim] of a dataset's readable photos, that dataset, and the photos skipped."""
-    describer = open_describer(file, threads=threads)
-    descriptors, skipped = describe_photos(describer.describe, dataset.photos, progress=progress)
-    return descriptors, dataset, skipped
+    return describe_photos(open_describer(file, threads=threads).describe, dataset, progress=progress)
 
 
 def evaluate_file(

@@ -53,7 +53,8 @@ class RetrievalResult:
 
     def as_values(self) -> dict[str, Any]:
         """For tables and JSON."""
-        values: dict[str, Any] = {"mAP": self.score} if self.metric == "map" else {}
+        values: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
+        values |= {"mAP": self.score} if self.metric == "map" else {}
         values["queries"] = len(self.per_query)
         values |= {f"recall@{n}": share for n, share in self.recalls.items()}
         values |= {f"mP@{k}": share for k, share in self.precisions.items()}
