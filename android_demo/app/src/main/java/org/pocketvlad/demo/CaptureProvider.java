@@ -2,15 +2,22 @@ package org.pocketvlad.demo;
 
 import android.content.ContentProvider;
 import android.content.ContentValues;
+import android.content.Context;
 import android.database.Cursor;
+import android.database.MatrixCursor;
 import android.net.Uri;
 import android.os.ParcelFileDescriptor;
+import android.provider.OpenableColumns;
 import java.io.File;
 import java.io.FileNotFoundException;
 
-/** One file the camera app may write a photo into, without a storage permission. */
+/** One file the camera app may write a photo into, without a storage or camera permission. */
 public final class CaptureProvider extends ContentProvider {
     static final Uri PHOTO = Uri.parse("content://org.pocketvlad.demo.capture/photo.jpg");
+
+    static File file(Context context) {
+        return new File(context.getCacheDir(), PHOTO.getLastPathSegment());
+    }
 
     @Override
     public boolean onCreate() {
@@ -20,8 +27,7 @@ public final class CaptureProvider extends ContentProvider {
     @Override
     public ParcelFileDescriptor openFile(Uri uri, String mode) throws FileNotFoundException {
         if (!PHOTO.equals(uri)) throw new FileNotFoundException("No such file: " + uri);
-        File photo = new File(getContext().getCacheDir(), "photo.jpg");
-        return ParcelFileDescriptor.open(photo, ParcelFileDescriptor.parseMode(mode));
+        return ParcelFileDescriptor.open(file(getContext()), ParcelFileDescriptor.parseMode(mode));
     }
 
     @Override
@@ -29,9 +35,12 @@ public final class CaptureProvider extends ContentProvider {
         return "image/jpeg";
     }
 
+    /** Name and size, which some camera apps look up. */
     @Override
     public Cursor query(Uri uri, String[] columns, String where, String[] values, String order) {
-        return null;
+        MatrixCursor rows = new MatrixCursor(new String[] {OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE});
+        if (PHOTO.equals(uri)) rows.addRow(new Object[] {PHOTO.getLastPathSegment(), file(getContext()).length()});
+        return rows;
     }
 
     @Override

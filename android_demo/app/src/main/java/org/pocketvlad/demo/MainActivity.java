@@ -2,154 +2,87 @@ package org.pocketvlad.demo;
 
 import android.app.Activity;
 import android.content.ActivityNotFoundException;
+import android.content.ClipData;
 import android.content.Intent;
-import android.graphics.Bitmap;
 import android.net.Uri;
-import android.os.Build;
 import android.os.Bundle;
 import android.provider.MediaStore;
-import android.view.View;
-import android.widget.ImageView;
-import android.widget.ListView;
-import android.widget.TextView;
-import java.io.IOException;
-import java.util.Collections;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 
-/** Pick or take a photo, see the places it resembles. The recogniser lives on one worker thread. */
+/** Pick or take a photo, see the places it resembles. */
 public final class MainActivity extends Activity {
     static final int PICK = 1;
     static final int TAKE = 2;
-    private static final int MATCHES = 5;
-    private static final String SHOWN = "shown";
+    private static final String PHOTO = "photo";
 
-    final ExecutorService worker = Executors.newSingleThreadExecutor();
-    private Recognizer recognizer;
-    private AppConfig config;
-    private MatchAdapter adapter;
-    private View header;
-    private Uri shown;
+    Session session;
+    private Uri photo;
 
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
         setContentView(R.layout.main);
-        ListView list = findViewById(R.id.matches);
-        header = getLayoutInflater().inflate(R.layout.header, list, false);
-        list.addHeaderView(header, null, false);
-        adapter = new MatchAdapter(this);
-        list.setAdapter(adapter);
         findViewById(R.id.pick).setOnClickListener(view -> pick());
         findViewById(R.id.take).setOnClickListener(view -> take());
-        worker.execute(this::open);
-        shown = saved == null ? null : saved.getParcelable(SHOWN);
-        if (shown != null) recognize(shown);
+        photo = saved == null ? null : saved.getParcelable(PHOTO);
+        session = (Session) getLastNonConfigurationInstance();
+        boolean restarted = session == null;
+        if (restarted) session = new Session(this);
+        session.attach(new AnswerScreen(this, findViewById(R.id.matches), session));
+        if (restarted && photo != null) recognize(photo);
+    }
+
+    @Override
+    public Object onRetainNonConfigurationInstance() {
+        return session;
     }
 
     @Override
     protected void onSaveInstanceState(Bundle state) {
         super.onSaveInstanceState(state);
-        state.putParcelable(SHOWN, shown);
+        state.putParcelable(PHOTO, photo);
     }
 
     @Override
     protected void onDestroy() {
-        worker.execute(() -> {
-            if (recognizer != null) recognizer.close();
-        });
-        worker.shutdown();
-        super.onDestroy();
-    }
-
-    private void open() {
-        try {
-            config = AppConfig.read(this);
-            recognizer = AppConfig.openRecognizer(this);
-            runOnUiThread(() -> {
-                ((TextView) findViewById(R.id.title)).setText(config.title);
-                if (shown == null) say(getString(R.string.ready, recognizer.size()), "", R.color.text);
-            });
-        } catch (IOException | IllegalStateException e) {
-            report(e.getMessage());
-        } catch (UnsatisfiedLinkError e) {
-            report(getString(R.string.error_library, Build.SUPPORTED_ABIS[0]));
+        if (isChangingConfigurations()) {
+            session.detach();
+        } else {
+            session.close();
         }
+        super.onDestroy();
     }
 
     private void pick() {
         Intent intent = new Intent(Intent.ACTION_GET_CONTENT).setType("image/*");
-        startActivityForResult(intent.addCategory(Intent.CATEGORY_OPENABLE), PICK);
+        start(intent.addCategory(Intent.CATEGORY_OPENABLE), PICK, R.string.no_gallery);
     }
 
     private void take() {
-        Intent intent = new Intent(MediaStore.ACTION_IMAGE_CAPTURE)
-                .putExtra(MediaStore.EXTRA_OUTPUT, CaptureProvider.PHOTO)
-                .addFlags(Intent.FLAG_GRANT_WRITE_URI_PERMISSION | Intent.FLAG_GRANT_READ_URI_PERMISSION);
+        CaptureProvider.file(this).delete(); // an old photo must not pass for the new one
+        Intent intent = new Intent(MediaStore.ACTION_IMAGE_CAPTURE);
+        intent.putExtra(MediaStore.EXTRA_OUTPUT, CaptureProvider.PHOTO);
+        intent.setClipData(ClipData.newRawUri("", CaptureProvider.PHOTO)); // what the permission flags are about
+        intent.addFlags(Intent.FLAG_GRANT_WRITE_URI_PERMISSION | Intent.FLAG_GRANT_READ_URI_PERMISSION);
+        start(intent, TAKE, R.string.no_camera);
+    }
+
+    private void start(Intent intent, int request, int refusal) {
         try {
-            startActivityForResult(intent, TAKE);
+            startActivityForResult(intent, request);
         } catch (ActivityNotFoundException e) {
-            say(getString(R.string.no_camera), "", R.color.unknown);
+            session.problem(refusal, getString(R.string.other_way));
         }
     }
 
     @Override
     protected void onActivityResult(int request, int result, Intent data) {
         if (result != RESULT_OK) return;
-        Uri photo = request == TAKE ? CaptureProvider.PHOTO : data == null ? null : data.getData();
-        if (photo != null) recognize(photo);
+        Uri chosen = request == TAKE ? CaptureProvider.PHOTO : data == null ? null : data.getData();
+        if (chosen != null) recognize(chosen);
     }
 
-    private void recognize(Uri photo) {
-        shown = photo;
-        say(getString(R.string.recognising), "", R.color.text);
-        worker.execute(() -> {
-            if (recognizer == null) return; // opening failed and said why
-            try {
-                long start = System.nanoTime();
-                PhotoReader read = PhotoReader.read(getContentResolver(), photo);
-                long decode = System.nanoTime() - start;
-                Recognizer.Recognition answer = recognizer.recognize(read.picture, MATCHES);
-                Bitmap upright = read.upright();
-                runOnUiThread(() -> show(upright, answer, decode));
-            } catch (IOException e) {
-                report(getString(R.string.error_photo, e.getMessage()));
-            } catch (IllegalStateException e) {
-                report(e.getMessage());
-            }
-        });
-    }
-
-    private void show(Bitmap photo, Recognizer.Recognition answer, long decodeNanos) {
-        ImageView query = header.findViewById(R.id.query);
-        query.setImageBitmap(photo);
-        query.setVisibility(View.VISIBLE);
-        Recognizer.Match best = answer.matches.get(0);
-        if (answer.isKnown(config.threshold)) {
-            String place = best.label.isEmpty() ? best.name : best.label;
-            say(getString(R.string.known, place), getString(R.string.known_detail, best.cosine), R.color.known);
-        } else {
-            String detail = getString(R.string.unknown_detail, best.cosine, config.threshold);
-            say(getString(R.string.unknown_place), detail, R.color.unknown);
-        }
-        ((TextView) header.findViewById(R.id.times)).setText(getString(R.string.times, decodeNanos / 1e6,
-                answer.preprocessNanos / 1e6, answer.inferenceNanos / 1e6, answer.searchNanos / 1e6));
-        adapter.show(answer.matches);
-    }
-
-    private void report(String problem) {
-        runOnUiThread(() -> {
-            adapter.show(Collections.emptyList());
-            ((TextView) header.findViewById(R.id.times)).setText("");
-            header.findViewById(R.id.query).setVisibility(View.GONE);
-            say(problem, "", R.color.unknown);
-        });
-    }
-
-    private void say(String verdict, String detail, int color) {
-        TextView view = header.findViewById(R.id.verdict);
-        view.setText(verdict);
-        view.setTextColor(getColor(color));
-        ((TextView) header.findViewById(R.id.detail)).setText(detail);
+    private void recognize(Uri chosen) {
+        photo = chosen;
+        session.recognize(chosen);
     }
 }

@@ -1,6 +1,7 @@
 package org.pocketvlad.demo;
 
 import android.content.Context;
+import android.content.pm.PackageManager;
 import android.content.res.AssetFileDescriptor;
 import android.os.ParcelFileDescriptor;
 import java.io.Closeable;
@@ -21,14 +22,11 @@ final class MappableFile implements Closeable {
         this.length = length;
     }
 
-    /** Opens an asset in place; where the system cannot (some containers), a copy in the cache folder. */
+    /** Opens an asset in place; where the system cannot do that, a copy made once for each installed version. */
     static MappableFile asset(Context context, String name) throws IOException {
-        try {
-            AssetFileDescriptor asset = context.getAssets().openFd(name);
-            return new MappableFile(asset.getParcelFileDescriptor(), asset.getStartOffset(), asset.getLength());
-        } catch (IOException | UnsupportedOperationException e) {
-            return copy(context, name);
-        }
+        AssetFileDescriptor asset = openInPlace(context, name);
+        if (asset == null) return copied(context, name);
+        return new MappableFile(asset.getParcelFileDescriptor(), asset.getStartOffset(), asset.getLength());
     }
 
     int descriptor() {
@@ -40,21 +38,49 @@ final class MappableFile implements Closeable {
         file.close();
     }
 
-    private static MappableFile copy(Context context, String name) throws IOException {
-        File target = new File(context.getCacheDir(), name.replace('/', '_'));
-        File partial = File.createTempFile("asset", ".part", context.getCacheDir());
+    /** Null where the asset is compressed or not in a file of its own. */
+    private static AssetFileDescriptor openInPlace(Context context, String name) {
+        try {
+            return context.getAssets().openFd(name);
+        } catch (IOException | UnsupportedOperationException e) {
+            return null;
+        }
+    }
+
+    private static MappableFile copied(Context context, String name) throws IOException {
+        File copy = new File(context.getNoBackupFilesDir(), installed(context) + "-" + name);
+        if (!copy.isFile()) copy(context, name, copy);
+        return file(copy);
+    }
+
+    /** A whole file. */
+    static MappableFile file(File whole) throws IOException {
+        ParcelFileDescriptor file = ParcelFileDescriptor.open(whole, ParcelFileDescriptor.MODE_READ_ONLY);
+        return new MappableFile(file, 0, whole.length());
+    }
+
+    /** When this version was installed, in milliseconds. */
+    private static long installed(Context context) throws IOException {
+        try {
+            return context.getPackageManager().getPackageInfo(context.getPackageName(), 0).lastUpdateTime;
+        } catch (PackageManager.NameNotFoundException e) {
+            throw new IOException("The system does not know this app", e);
+        }
+    }
+
+    /** Writes all of it or nothing, and drops the copies of earlier versions. */
+    private static void copy(Context context, String name, File copy) throws IOException {
+        File[] earlier = copy.getParentFile().listFiles((folder, file) -> file.endsWith("-" + name));
+        if (earlier != null) for (File file : earlier) file.delete();
+        File partial = File.createTempFile("asset", ".part", copy.getParentFile());
         try (InputStream in = context.getAssets().open(name);
                 FileOutputStream out = new FileOutputStream(partial)) {
             byte[] buffer = new byte[1 << 16];
             for (int n; (n = in.read(buffer)) > 0; ) out.write(buffer, 0, n);
+            out.getFD().sync();
+            if (!partial.renameTo(copy)) throw new IOException("Cannot keep a copy of " + name);
+        } finally {
+            partial.delete(); // nothing to delete once it is renamed
         }
-        if (!partial.renameTo(target)) throw new IOException("Cannot keep a copy of " + name);
-        return file(target);
-    }
-
-    /** A whole file. */
-    static MappableFile file(File target) throws IOException {
-        ParcelFileDescriptor file = ParcelFileDescriptor.open(target, ParcelFileDescriptor.MODE_READ_ONLY);
-        return new MappableFile(file, 0, target.length());
     }
 }

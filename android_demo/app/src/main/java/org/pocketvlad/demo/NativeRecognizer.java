@@ -6,7 +6,7 @@ import java.util.List;
 /** The recogniser of libpocketvlad.so: program and index stay mapped, nothing is copied. */
 final class NativeRecognizer implements Recognizer {
     private long handle;
-    private final int size;
+    private final ProgramInfo info;
 
     /**
      * Opens a program and the index that belongs to it. The files may be closed afterwards.
@@ -18,7 +18,7 @@ final class NativeRecognizer implements Recognizer {
         System.loadLibrary("pocketvlad");
         handle = nativeOpen(program.descriptor(), program.offset, program.length,
                 index.descriptor(), index.offset, index.length);
-        size = Json.integer(nativeInfo(handle), "photos");
+        info = ProgramInfo.parse(nativeInfo(handle));
     }
 
     @Override
@@ -38,13 +38,8 @@ final class NativeRecognizer implements Recognizer {
     }
 
     @Override
-    public int size() {
-        return size;
-    }
-
-    @Override
-    public String info() {
-        return nativeInfo(handle);
+    public ProgramInfo info() {
+        return info;
     }
 
     @Override

@@ -11,7 +11,7 @@ import java.io.InputStream;
 
 /** Photos of any size as pixels; large ones are decoded at a half, a quarter, … of their size. */
 final class PhotoReader {
-    /** Longer side after decoding, at most; well above what any model takes. */
+    /** Pixels of the longer side after decoding, at most; well above what any model takes. */
     static final int MAX_SIDE = 2048;
 
     final Recognizer.Picture picture;
@@ -22,18 +22,28 @@ final class PhotoReader {
         this.bitmap = bitmap;
     }
 
-    /** @throws IOException the photo cannot be opened or decoded */
-    static PhotoReader read(ContentResolver resolver, Uri uri) throws IOException {
-        BitmapFactory.Options options = new BitmapFactory.Options();
-        options.inJustDecodeBounds = true;
-        decode(resolver, uri, options);
-        if (options.outWidth < 1 || options.outHeight < 1) throw new IOException("no known image format");
-        options.inJustDecodeBounds = false;
-        options.inPreferredConfig = Bitmap.Config.ARGB_8888;
-        options.inSampleSize = sampleSize(options.outWidth, options.outHeight);
-        Bitmap bitmap = decode(resolver, uri, options);
-        if (bitmap == null) throw new IOException("damaged or cut short");
-        return new PhotoReader(picture(bitmap, orientation(resolver, uri)), bitmap);
+    /** @throws PhotoException with the reason it cannot be opened or decoded */
+    static PhotoReader read(ContentResolver resolver, Uri uri) throws PhotoException {
+        try {
+            BitmapFactory.Options options = new BitmapFactory.Options();
+            options.inJustDecodeBounds = true;
+            decode(resolver, uri, options);
+            if (options.outWidth < 1 || options.outHeight < 1) {
+                throw new PhotoException(R.string.photo_format, null);
+            }
+            options.inJustDecodeBounds = false;
+            options.inPreferredConfig = Bitmap.Config.ARGB_8888;
+            options.inSampleSize = sampleSize(options.outWidth, options.outHeight);
+            Bitmap bitmap = decode(resolver, uri, options);
+            if (bitmap == null) throw new PhotoException(R.string.photo_damaged, null);
+            return new PhotoReader(picture(bitmap, orientation(resolver, uri)), bitmap);
+        } catch (IOException e) {
+            throw new PhotoException(R.string.photo_gone, e);
+        } catch (SecurityException e) {
+            throw new PhotoException(R.string.photo_forbidden, e);
+        } catch (OutOfMemoryError e) {
+            throw new PhotoException(R.string.photo_large, e);
+        }
     }
 
     /** The least power of two that brings the longer side to MAX_SIDE or less. */
@@ -53,20 +63,11 @@ final class PhotoReader {
 
     /** The photo as a person sees it. */
     Bitmap upright() {
-        Matrix matrix = matrix(picture.orientation);
-        if (matrix.isIdentity()) return bitmap;
-        return Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), matrix, true);
-    }
-
-    /** What makes pixels of an EXIF orientation upright. */
-    static Matrix matrix(int orientation) {
+        if (picture.orientation == Orientation.UPRIGHT) return bitmap;
         Matrix matrix = new Matrix();
-        boolean mirrored = orientation == 2 || orientation == 4 || orientation == 5 || orientation == 7;
-        if (mirrored) matrix.postScale(-1, 1);
-        if (orientation == 3 || orientation == 4) matrix.postRotate(180);
-        if (orientation == 6 || orientation == 7) matrix.postRotate(90);
-        if (orientation == 5 || orientation == 8) matrix.postRotate(270);
-        return matrix;
+        if (Orientation.mirrored(picture.orientation)) matrix.postScale(-1, 1);
+        matrix.postRotate(Orientation.degrees(picture.orientation));
+        return Bitmap.createBitmap(bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), matrix, true);
     }
 
     private static Bitmap decode(ContentResolver resolver, Uri uri, BitmapFactory.Options options)
@@ -78,20 +79,15 @@ final class PhotoReader {
 
     private static int orientation(ContentResolver resolver, Uri uri) throws IOException {
         try (InputStream in = open(resolver, uri)) {
-            int tag = new ExifInterface(in).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1);
-            return tag >= 1 && tag <= 8 ? tag : 1;
+            return Orientation.checked(new ExifInterface(in).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1));
         } catch (RuntimeException e) {
-            return 1; // some formats make the reader of EXIF fail; they have no orientation
+            return Orientation.UPRIGHT; // the reader of EXIF fails on some formats, which have no orientation
         }
     }
 
     private static InputStream open(ContentResolver resolver, Uri uri) throws IOException {
-        try {
-            InputStream in = resolver.openInputStream(uri);
-            if (in == null) throw new IOException("it cannot be opened");
-            return in;
-        } catch (SecurityException e) {
-            throw new IOException("access to it has ended; pick it again", e);
-        }
+        InputStream in = resolver.openInputStream(uri);
+        if (in == null) throw new IOException("No stream for " + uri);
+        return in;
     }
 }

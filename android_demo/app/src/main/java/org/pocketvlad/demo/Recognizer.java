@@ -2,16 +2,17 @@ package org.pocketvlad.demo;
 
 import java.util.List;
 
-/** Recognises places. Calls may take long and must come from one thread. */
+/** Recognises places. Calls may take long and must come from one thread at a time. */
 interface Recognizer extends AutoCloseable {
-    /** The best {@code k} matches for a picture, best first. */
+    /**
+     * The best {@code k} matches for a picture, or as many as the index has.
+     *
+     * @throws IllegalStateException closed, or the model fails
+     */
     Recognition recognize(Picture picture, int k);
 
-    /** Photos in the index. */
-    int size();
-
-    /** JSON about program, index and processor. */
-    String info();
+    /** What was opened. */
+    ProgramInfo info();
 
     @Override
     void close();
@@ -31,14 +32,16 @@ interface Recognizer extends AutoCloseable {
         }
     }
 
-    /** One row of the index that resembles the picture. */
+    /** One photo of the index that resembles the picture. */
     final class Match {
         final int row;
         final float cosine;
         final String name;
         final String label;
-        final byte[] thumbnail; // JPEG, or null
-        final double[] position; // latitude and longitude, or null
+        /** JPEG, or null. */
+        final byte[] thumbnail;
+        /** Latitude and longitude in degrees, or null. */
+        final double[] position;
 
         Match(int row, float cosine, String name, String label, byte[] thumbnail, double[] position) {
             this.row = row;
@@ -48,9 +51,19 @@ interface Recognizer extends AutoCloseable {
             this.thumbnail = thumbnail;
             this.position = position;
         }
+
+        /** The place, or the photo's file name where the index names no place. */
+        String place() {
+            return label.isEmpty() ? name : label;
+        }
+
+        /** The photo's file name without its folders. */
+        String file() {
+            return name.substring(name.lastIndexOf('/') + 1);
+        }
     }
 
-    /** The answer for one picture, with the nanoseconds of each stage. */
+    /** The answer for one picture: a unit descriptor, matches best first, nanoseconds of each stage. */
     final class Recognition {
         final float[] descriptor;
         final List<Match> matches;
@@ -64,11 +77,6 @@ interface Recognizer extends AutoCloseable {
             this.preprocessNanos = preprocess;
             this.inferenceNanos = inference;
             this.searchNanos = search;
-        }
-
-        /** Whether the best match is at least as near as {@code threshold}. */
-        boolean isKnown(double threshold) {
-            return !matches.isEmpty() && matches.get(0).cosine >= threshold;
         }
     }
 }

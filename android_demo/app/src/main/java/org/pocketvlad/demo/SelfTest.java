@@ -5,6 +5,8 @@ import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
 import android.os.Build;
 import android.os.Debug;
+import java.io.BufferedReader;
+import java.io.FileReader;
 import java.io.IOException;
 import org.json.JSONArray;
 import org.json.JSONException;
@@ -12,75 +14,94 @@ import org.json.JSONObject;
 
 /** Describes the pictures of assets/selftest and compares with what the workstation got for them. */
 final class SelfTest {
+    private static final String FOLDER = "selftest/";
+    private static final int FORMAT = 1;
     private static final int RUNS = 5;
 
     private SelfTest() {}
 
-    /** The result as JSON; {@code passed} is false with reasons when anything differs. */
+    /** The result as JSON, described in the project's README. */
     static JSONObject run(Context context) throws JSONException, IOException {
-        JSONObject manifest = new JSONObject(new String(AppConfig.bytes(context, "selftest/manifest.json"), "UTF-8"));
+        JSONObject manifest = new JSONObject(Assets.text(context, FOLDER + "manifest.json"));
+        if (manifest.getInt("format") != FORMAT) throw new JSONException("a self-test of another version");
         double least = manifest.getJSONObject("tolerance").getDouble("cosine");
         JSONArray pictures = manifest.getJSONArray("pictures");
         JSONArray results = new JSONArray();
-        boolean passed = true;
+        JSONArray reasons = new JSONArray();
         JSONObject info;
-        try (Recognizer recognizer = AppConfig.openRecognizer(context)) {
-            info = new JSONObject(recognizer.info());
+        try (Recognizer recognizer = Assets.openRecognizer(context)) {
+            info = recognizer.info().json;
             for (int i = 0; i < pictures.length(); i++) {
-                JSONObject result = check(context, recognizer, pictures.getJSONObject(i), least);
-                passed &= result.getBoolean("passed");
-                results.put(result);
+                results.put(check(context, recognizer, pictures.getJSONObject(i), least, reasons));
             }
         }
-        return new JSONObject().put("format", 1).put("passed", passed).put("device", device())
-                .put("native", info).put("pictures", results).put("pss_kb", Debug.getPss());
+        return new JSONObject().put("format", FORMAT).put("passed", reasons.length() == 0).put("reasons", reasons)
+                .put("device", device()).put("native", info).put("runs", RUNS).put("pictures", results)
+                .put("pss_kb", Debug.getPss()).put("peak_kb", peakKilobytes());
     }
 
-    private static JSONObject check(Context context, Recognizer recognizer, JSONObject expected, double least)
-            throws JSONException, IOException {
-        byte[] png = AppConfig.bytes(context, "selftest/" + expected.getString("file"));
-        Bitmap bitmap = BitmapFactory.decodeByteArray(png, 0, png.length);
-        Recognizer.Picture picture = PhotoReader.picture(bitmap, 1);
-        JSONArray top = expected.getJSONArray("top");
-        double[] inference = new double[RUNS];
+    private static JSONObject check(Context context, Recognizer recognizer, JSONObject expected, double least,
+            JSONArray reasons) throws JSONException, IOException {
+        String name = expected.getString("name");
+        Recognizer.Picture picture = picture(context, expected.getString("file"));
+        int[] expectedRows = rows(expected.getJSONArray("top"));
         double[] preprocess = new double[RUNS];
+        double[] inference = new double[RUNS];
+        double[] search = new double[RUNS];
         Recognizer.Recognition answer = null;
         for (int run = 0; run < RUNS; run++) {
-            answer = recognizer.recognize(picture, top.length());
-            inference[run] = answer.inferenceNanos / 1e6;
+            answer = recognizer.recognize(picture, expectedRows.length);
             preprocess[run] = answer.preprocessNanos / 1e6;
+            inference[run] = answer.inferenceNanos / 1e6;
+            search[run] = answer.searchNanos / 1e6;
         }
-        double cosine = cosine(answer.descriptor, expected.getJSONArray("descriptor"));
-        boolean same = sameRows(answer, top);
-        return new JSONObject().put("name", expected.getString("name")).put("cosine", cosine)
-                .put("same_top", same).put("passed", same && cosine >= least)
-                .put("preprocess_ms", median(preprocess)).put("inference_ms", median(inference))
-                .put("search_ms", answer.searchNanos / 1e6);
+        Comparison comparison = Comparison.of(answer.descriptor, floats(expected.getJSONArray("descriptor")),
+                rows(answer), expectedRows, least);
+        for (String reason : comparison.reasons) reasons.put(name + ": " + reason);
+        return new JSONObject().put("name", name).put("cosine", comparison.cosine)
+                .put("max_difference", comparison.maxDifference).put("same_top", comparison.sameTop)
+                .put("passed", comparison.reasons.isEmpty())
+                .put("preprocess_ms", Comparison.median(preprocess)).put("inference_ms", Comparison.median(inference))
+                .put("search_ms", Comparison.median(search));
     }
 
-    static double cosine(float[] found, JSONArray expected) throws JSONException {
-        if (found.length != expected.length()) return 0;
-        double sum = 0;
-        for (int i = 0; i < found.length; i++) sum += found[i] * expected.getDouble(i);
-        return sum;
+    private static Recognizer.Picture picture(Context context, String file) throws IOException {
+        byte[] png = Assets.bytes(context, FOLDER + file);
+        Bitmap bitmap = BitmapFactory.decodeByteArray(png, 0, png.length);
+        if (bitmap == null) throw new IOException("The self-test's picture " + file + " is damaged");
+        return PhotoReader.picture(bitmap, Orientation.UPRIGHT);
     }
 
-    private static boolean sameRows(Recognizer.Recognition answer, JSONArray top) throws JSONException {
-        if (answer.matches.size() != top.length()) return false;
-        for (int i = 0; i < top.length(); i++) {
-            if (answer.matches.get(i).row != top.getJSONObject(i).getInt("row")) return false;
-        }
-        return true;
+    private static int[] rows(JSONArray top) throws JSONException {
+        int[] rows = new int[top.length()];
+        for (int i = 0; i < rows.length; i++) rows[i] = top.getJSONObject(i).getInt("row");
+        return rows;
     }
 
-    static double median(double[] values) {
-        double[] sorted = values.clone();
-        java.util.Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
+    private static int[] rows(Recognizer.Recognition answer) {
+        int[] rows = new int[answer.matches.size()];
+        for (int i = 0; i < rows.length; i++) rows[i] = answer.matches.get(i).row;
+        return rows;
+    }
+
+    private static float[] floats(JSONArray values) throws JSONException {
+        float[] floats = new float[values.length()];
+        for (int i = 0; i < floats.length; i++) floats[i] = (float) values.getDouble(i);
+        return floats;
     }
 
     private static JSONObject device() throws JSONException {
         return new JSONObject().put("model", Build.MANUFACTURER + " " + Build.MODEL).put("sdk", Build.VERSION.SDK_INT)
                 .put("abi", Build.SUPPORTED_ABIS.length > 0 ? Build.SUPPORTED_ABIS[0] : "");
+    }
+
+    /** The most memory this process ever held, in kB, or JSON's null where the kernel does not say. */
+    private static Object peakKilobytes() throws IOException {
+        try (BufferedReader status = new BufferedReader(new FileReader("/proc/self/status"))) {
+            for (String line; (line = status.readLine()) != null; ) {
+                if (line.startsWith("VmHWM:")) return Long.parseLong(line.replaceAll("\\D", ""));
+            }
+        }
+        return JSONObject.NULL;
     }
 }

@@ -3,7 +3,6 @@ package org.pocketvlad.demo;
 import android.app.Activity;
 import android.os.Bundle;
 import android.util.Log;
-import android.widget.TextView;
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -12,52 +11,61 @@ import org.json.JSONException;
 import org.json.JSONObject;
 
 /**
- * Runs the self-test, for `pocketvlad phone test`: writes selftest.json to the app's external files folder and
+ * Runs the self-test for `pocketvlad phone test`: writes selftest.json to the app's external files folder and
  * to the log (tag pocketvlad, in numbered parts), then closes.
  */
 public final class SelfTestActivity extends Activity {
     static final String FILE = "selftest.json";
-    static final String TAG = "pocketvlad";
-    private static final int PART = 3000; // characters; a log line holds about 4000
+    /** Intent extra that comes back in the result, to tell it from an older one. */
+    static final String TOKEN = "token";
+    private static final String TAG = "pocketvlad";
+    private static final int PART = 3000; // characters; a log line holds about 4000 bytes
 
     Thread worker;
 
     @Override
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
-        TextView text = new TextView(this);
-        text.setText(R.string.selftest_running);
-        setContentView(text);
+        setContentView(R.layout.selftest);
         worker = new Thread(this::test, "selftest");
         worker.start();
     }
 
     private void test() {
-        String token = getIntent().getStringExtra("token");
-        String result = result(token == null ? "" : token);
+        String token = getIntent().getStringExtra(TOKEN);
+        JSONObject result = result();
         try {
-            write(result);
-        } catch (IOException e) {
-            Log.e(TAG, "cannot write " + FILE, e);
-        }
-        int parts = (result.length() + PART - 1) / PART;
-        for (int i = 0; i < parts; i++) {
-            String part = result.substring(i * PART, Math.min(result.length(), (i + 1) * PART));
-            Log.i(TAG, "selftest " + token + " " + (i + 1) + "/" + parts + " " + part);
+            publish(token == null ? "" : token, result);
+        } catch (JSONException e) {
+            throw new IllegalStateException(e); // a string is always a JSON value
         }
         runOnUiThread(this::finish);
     }
 
-    private String result(String token) {
+    private JSONObject result() {
         try {
+            return SelfTest.run(this);
+        } catch (IOException | JSONException | IllegalStateException | LinkageError e) {
+            JSONObject failure = new JSONObject();
             try {
-                return SelfTest.run(this).put("token", token).toString();
-            } catch (IOException | JSONException | IllegalStateException | UnsatisfiedLinkError e) {
-                return new JSONObject().put("token", token).put("passed", false)
-                        .put("error", String.valueOf(e.getMessage())).toString();
+                return failure.put("passed", false).put("error", String.valueOf(e.getMessage()));
+            } catch (JSONException impossible) {
+                throw new IllegalStateException(impossible);
             }
-        } catch (JSONException e) {
-            throw new IllegalStateException(e);
+        }
+    }
+
+    private void publish(String token, JSONObject result) throws JSONException {
+        String text = result.put(TOKEN, token).toString();
+        try {
+            write(text);
+        } catch (IOException e) {
+            Log.e(TAG, "cannot write " + FILE, e);
+        }
+        int parts = (text.length() + PART - 1) / PART;
+        for (int i = 0; i < parts; i++) {
+            String part = text.substring(i * PART, Math.min(text.length(), (i + 1) * PART));
+            Log.i(TAG, "selftest " + token + " " + (i + 1) + "/" + parts + " " + part);
         }
     }
 

@@ -3,37 +3,38 @@ package org.pocketvlad.demo;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNotNull;
+import static org.junit.Assert.assertNotSame;
+import static org.junit.Assert.assertNull;
+import static org.junit.Assert.assertSame;
 import static org.junit.Assert.assertTrue;
-import static org.junit.Assert.fail;
+import static org.junit.Assume.assumeTrue;
 
 import android.app.Activity;
 import android.content.Intent;
+import android.content.res.Configuration;
+import android.graphics.drawable.BitmapDrawable;
 import android.net.Uri;
 import android.os.Bundle;
 import android.provider.MediaStore;
-import android.view.View;
-import android.widget.ListView;
-import android.widget.TextView;
-import java.io.File;
+import android.widget.ImageView;
+import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.json.JSONObject;
 import org.junit.Before;
 import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.Robolectric;
 import org.robolectric.RobolectricTestRunner;
+import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.android.controller.ActivityController;
 import org.robolectric.annotation.Config;
-import org.robolectric.annotation.GraphicsMode;
 import org.robolectric.shadows.ShadowActivity;
 
 /** The whole app with its real native library, on the finished APK's resources and assets. */
 @RunWith(RobolectricTestRunner.class)
-@GraphicsMode(GraphicsMode.Mode.NATIVE)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h720dp-xhdpi")
+@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
 public class AppTest {
     @Before
     public void load() {
@@ -42,152 +43,259 @@ public class AppTest {
 
     private static MainActivity start() throws Exception {
         MainActivity activity = Robolectric.buildActivity(MainActivity.class).setup().get();
-        Fixture.finish(activity.worker);
+        Fixture.settle(activity);
         return activity;
     }
 
-    private static String text(Activity activity, int id) {
-        return ((TextView) activity.findViewById(id)).getText().toString();
+    private static Intent press(Activity activity, int button) {
+        activity.findViewById(button).performClick();
+        ShadowActivity.IntentForResult asked = Shadows.shadowOf(activity).getNextStartedActivityForResult();
+        return asked == null ? null : asked.intent;
     }
 
-    private static ShadowActivity.IntentForResult press(Activity activity, int button) {
-        activity.findViewById(button).performClick();
-        return Shadows.shadowOf(activity).getNextStartedActivityForResult();
+    private static void answer(MainActivity activity, Intent asked, int result, Uri photo) throws Exception {
+        Intent data = photo == null ? null : new Intent().setData(photo);
+        Shadows.shadowOf(activity).receiveResult(asked, result, data);
+        Fixture.settle(activity);
     }
 
     private static void pick(MainActivity activity, byte[] content) throws Exception {
-        Intent asked = press(activity, R.id.pick).intent;
+        Intent asked = press(activity, R.id.pick);
         assertEquals(Intent.ACTION_GET_CONTENT, asked.getAction());
-        Intent answer = new Intent().setData(Fixture.publish(content));
-        Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, answer);
-        Fixture.finish(activity.worker);
+        answer(activity, asked, Activity.RESULT_OK, Fixture.publish(content));
     }
 
-    private static ListView matches(Activity activity) {
-        return activity.findViewById(R.id.matches);
+    private static String verdict(Activity activity) {
+        return Fixture.text(activity, R.id.verdict);
+    }
+
+    @Test
+    public void itSaysWhatItKnows() throws Exception {
+        MainActivity activity = start();
+        assertEquals("Street scenes", Fixture.text(activity, R.id.title));
+        assertEquals("Where are you?", verdict(activity));
+        String detail = Fixture.text(activity, R.id.detail);
+        assertTrue(detail, detail.matches("(?s)Take or pick a photo.*one of \\d+ photos.*Model \\d+\\.\\d MB.*"));
+        assertFalse(Fixture.visible(activity, R.id.progress));
+        assertFalse(Fixture.visible(activity, R.id.times));
+        Fixture.screenshot(activity, "start");
     }
 
     @Test
     public void aKnownPlaceIsRecognised() throws Exception {
         MainActivity activity = start();
-        assertTrue(text(activity, R.id.verdict), text(activity, R.id.verdict).contains("known places"));
-        Fixture.screenshot(activity, "start");
         pick(activity, Fixture.photo("known.jpg"));
-        String place = new String(Fixture.photo("known.txt"), "UTF-8").trim();
-        assertEquals(place, text(activity, R.id.verdict));
-        assertEquals(5, matches(activity).getAdapter().getCount() - 1);
-        Recognizer.Match best = (Recognizer.Match) matches(activity).getAdapter().getItem(1);
-        assertEquals(place, best.label);
+        assertEquals(Fixture.place("known.jpg"), verdict(activity));
+        assertEquals(5, Fixture.matches(activity));
+        Recognizer.Match best = Fixture.match(activity, 0);
+        assertEquals(Fixture.place("known.jpg"), best.label);
         assertNotNull(best.thumbnail);
-        assertTrue(text(activity, R.id.times), text(activity, R.id.times).contains("model"));
-        assertEquals(View.VISIBLE, activity.findViewById(R.id.query).getVisibility());
+        assertTrue(best.cosine >= Fixture.match(activity, 4).cosine);
+        assertTrue(Fixture.text(activity, R.id.time_inference).endsWith("ms\nmodel"));
+        assertTrue(Fixture.visible(activity, R.id.times) && Fixture.visible(activity, R.id.query));
         Fixture.screenshot(activity, "known");
+    }
+
+    @Test
+    public void aPhotoOfARealCameraIsRecognised() throws Exception {
+        assumeTrue("no real photos on this machine", Fixture.file("photos/real.jpg").exists());
+        MainActivity activity = start();
+        pick(activity, Fixture.photo("real.jpg"));
+        assertEquals(Fixture.place("real.jpg"), verdict(activity));
+        Fixture.screenshot(activity, "real");
     }
 
     @Test
     public void aPlaceUnlikeAllOthersIsUnknown() throws Exception {
         MainActivity activity = start();
         pick(activity, Fixture.photo("unknown.jpg"));
-        assertEquals("Unknown place", text(activity, R.id.verdict));
+        assertEquals("Unknown place", verdict(activity));
+        assertTrue(Fixture.text(activity, R.id.detail).contains("a known place has"));
+        assertEquals(5, Fixture.matches(activity));
         Fixture.screenshot(activity, "unknown");
     }
 
     @Test
-    public void aPhotoTurnedByItsExifIsRecognisedTheSame() throws Exception {
+    public void aPhotoTurnedByItsExifIsSeenUpright() throws Exception {
         MainActivity activity = start();
         pick(activity, Fixture.photo("known.png"));
-        Recognizer.Match upright = (Recognizer.Match) matches(activity).getAdapter().getItem(1);
-        pick(activity, Fixture.photo("turned.jpg"));
-        Recognizer.Match turned = (Recognizer.Match) matches(activity).getAdapter().getItem(1);
-        assertEquals(upright.row, turned.row);
-        assertEquals(upright.cosine, turned.cosine, 0.02);
+        Recognizer.Match upright = Fixture.match(activity, 0);
+        for (int orientation = 2; orientation <= 8; orientation++) {
+            pick(activity, Fixture.photo("turned" + orientation + ".jpg"));
+            Recognizer.Match turned = Fixture.match(activity, 0);
+            assertEquals("orientation " + orientation, upright.row, turned.row);
+            assertEquals("orientation " + orientation, upright.cosine, turned.cosine, 0.03);
+            ImageView query = activity.findViewById(R.id.query);
+            BitmapDrawable shown = (BitmapDrawable) query.getDrawable();
+            assertTrue("landscape again", shown.getBitmap().getWidth() > shown.getBitmap().getHeight());
+        }
+        Fixture.screenshot(activity, "turned");
     }
 
     @Test
     public void aDamagedPhotoIsOneClearSentence() throws Exception {
         MainActivity activity = start();
-        pick(activity, "this is no photo".getBytes("UTF-8"));
-        assertTrue(text(activity, R.id.verdict).startsWith("This photo cannot be read"));
+        byte[] jpeg = Fixture.photo("known.jpg");
+        byte[][] damaged = {"this is no photo".getBytes(StandardCharsets.UTF_8), {}, Arrays.copyOf(jpeg, 100)};
+        for (byte[] content : damaged) {
+            pick(activity, content);
+            assertEquals("This photo cannot be read", verdict(activity));
+            assertFalse(Fixture.text(activity, R.id.detail).isEmpty());
+            assertEquals(0, Fixture.matches(activity));
+        }
         Fixture.screenshot(activity, "damaged");
-        pick(activity, Fixture.photo("known.jpg"));
-        assertEquals(5, matches(activity).getAdapter().getCount() - 1);
+        pick(activity, jpeg);
+        assertEquals(Fixture.place("known.jpg"), verdict(activity));
+    }
+
+    @Test
+    public void aPhotoThatIsGoneOrForbiddenSaysSo() throws Exception {
+        MainActivity activity = start();
+        Uri gone = Fixture.publish(() -> new java.io.InputStream() {
+            @Override
+            public int read() throws IOException {
+                throw new IOException("gone");
+            }
+        });
+        answer(activity, press(activity, R.id.pick), Activity.RESULT_OK, gone);
+        assertEquals("This photo cannot be read", verdict(activity));
+        Uri forbidden = Fixture.publish(() -> {
+            throw new SecurityException("no permission");
+        });
+        answer(activity, press(activity, R.id.pick), Activity.RESULT_OK, forbidden);
+        assertEquals("This app may no longer see it. Pick it again.", Fixture.text(activity, R.id.detail));
+    }
+
+    @Test
+    public void aLargePhotoIsDecodedSmaller() throws Exception {
+        MainActivity activity = start();
+        pick(activity, Fixture.photo("large.jpg"));
+        assertEquals(Fixture.place("known.jpg"), verdict(activity));
+        ImageView query = activity.findViewById(R.id.query);
+        assertEquals(1500, ((BitmapDrawable) query.getDrawable()).getBitmap().getWidth());
     }
 
     @Test
     public void aPhotoFromTheCameraIsRecognised() throws Exception {
         MainActivity activity = start();
-        Robolectric.setupContentProvider(CaptureProvider.class, "org.pocketvlad.demo.capture");
-        Intent asked = press(activity, R.id.take).intent;
+        Robolectric.setupContentProvider(CaptureProvider.class, CaptureProvider.PHOTO.getAuthority());
+        Intent asked = press(activity, R.id.take);
         assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, asked.getAction());
+        assertTrue((asked.getFlags() & Intent.FLAG_GRANT_WRITE_URI_PERMISSION) != 0);
         Uri target = asked.getParcelableExtra(MediaStore.EXTRA_OUTPUT);
         try (OutputStream out = activity.getContentResolver().openOutputStream(target, "rwt")) {
             out.write(Fixture.photo("known.jpg"));
         }
-        Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, null);
-        Fixture.finish(activity.worker);
-        assertEquals(new String(Fixture.photo("known.txt"), "UTF-8").trim(), text(activity, R.id.verdict));
+        answer(activity, asked, Activity.RESULT_OK, null);
+        assertEquals(Fixture.place("known.jpg"), verdict(activity));
+
+        Intent again = press(activity, R.id.take);
+        answer(activity, again, Activity.RESULT_OK, null); // a camera app that saved nothing
+        assertEquals("This photo cannot be read", verdict(activity));
+    }
+
+    @Test
+    public void withoutACameraAppItPointsToTheOtherButton() throws Exception {
+        MainActivity activity = start();
+        Shadows.shadowOf(RuntimeEnvironment.getApplication()).checkActivities(true);
+        assertNull(press(activity, R.id.take));
+        assertEquals("No camera app answers", verdict(activity));
+        assertNull(press(activity, R.id.pick));
+        assertEquals("No gallery app answers", verdict(activity));
     }
 
     @Test
     public void aCancelledPickChangesNothing() throws Exception {
         MainActivity activity = start();
-        String before = text(activity, R.id.verdict);
-        Intent asked = press(activity, R.id.pick).intent;
-        Shadows.shadowOf(activity).receiveResult(asked, Activity.RESULT_CANCELED, null);
-        Fixture.finish(activity.worker);
-        assertEquals(before, text(activity, R.id.verdict));
+        String before = verdict(activity);
+        answer(activity, press(activity, R.id.pick), Activity.RESULT_CANCELED, null);
+        answer(activity, press(activity, R.id.pick), Activity.RESULT_OK, null);
+        assertEquals(before, verdict(activity));
     }
 
     @Test
-    public void theAnswerSurvivesARotation() throws Exception {
+    public void theAnswerAndTheOpenModelSurviveARotation() throws Exception {
         ActivityController<MainActivity> controller = Robolectric.buildActivity(MainActivity.class).setup();
-        Fixture.finish(controller.get().worker);
+        MainActivity first = controller.get();
+        Fixture.settle(first);
+        pick(first, Fixture.photo("known.jpg"));
+        MainActivity turned = turn(controller);
+        assertNotSame(first, turned);
+        assertSame("neither opened nor recognised again", first.session, turned.session);
+        assertEquals(Fixture.place("known.jpg"), verdict(turned));
+        assertEquals(5, Fixture.matches(turned));
+        Fixture.screenshot(turned, "landscape");
+    }
+
+    @Test
+    public void anAnswerThatComesAfterARotationIsShown() throws Exception {
+        ActivityController<MainActivity> controller = Robolectric.buildActivity(MainActivity.class).setup();
+        Intent asked = press(controller.get(), R.id.pick);
+        Intent photo = new Intent().setData(Fixture.publish(Fixture.photo("known.jpg")));
+        Shadows.shadowOf(controller.get()).receiveResult(asked, Activity.RESULT_OK, photo);
+        MainActivity turned = turn(controller);
+        Fixture.settle(turned);
+        assertEquals(Fixture.place("known.jpg"), verdict(turned));
+    }
+
+    /** Lays the phone on its side, which makes a new activity. */
+    private static MainActivity turn(ActivityController<MainActivity> controller) {
+        Configuration upright = controller.get().getResources().getConfiguration();
+        Configuration turned = new Configuration(upright);
+        turned.orientation = Configuration.ORIENTATION_LANDSCAPE;
+        turned.screenWidthDp = upright.screenHeightDp;
+        turned.screenHeightDp = upright.screenWidthDp;
+        controller.configurationChange(turned);
+        return controller.get();
+    }
+
+    @Test
+    public void aProcessTheSystemEndedShowsThePhotoAgain() throws Exception {
+        ActivityController<MainActivity> controller = Robolectric.buildActivity(MainActivity.class).setup();
+        Fixture.settle(controller.get());
         pick(controller.get(), Fixture.photo("known.jpg"));
-        Bundle state = new Bundle();
-        controller.saveInstanceState(state).pause().stop().destroy();
-        MainActivity again = Robolectric.buildActivity(MainActivity.class).setup(state).get();
-        Fixture.finish(again.worker);
-        assertEquals(new String(Fixture.photo("known.txt"), "UTF-8").trim(), text(again, R.id.verdict));
+        Bundle saved = new Bundle();
+        controller.saveInstanceState(saved).pause().stop().destroy();
+        MainActivity again = Robolectric.buildActivity(MainActivity.class).setup(saved).get();
+        assertNotSame(controller.get().session, again.session);
+        Fixture.settle(again);
+        assertEquals(Fixture.place("known.jpg"), verdict(again));
     }
 
     @Test
-    public void theSelfTestPassesAndWritesItsResult() throws Exception {
-        Intent intent = new Intent().putExtra("token", "t1");
-        SelfTestActivity activity = Robolectric.buildActivity(SelfTestActivity.class, intent).setup().get();
-        activity.worker.join(60_000);
-        File file = new File(activity.getExternalFilesDir(null), SelfTestActivity.FILE);
-        JSONObject result = new JSONObject(new String(Files.readAllBytes(file.toPath()), "UTF-8"));
-        assertTrue(result.toString(), result.getBoolean("passed"));
-        assertEquals("t1", result.getString("token"));
-        assertTrue(result.getJSONArray("pictures").length() > 0);
-        File copy = new File(Fixture.WORK, "screenshots/selftest-sdk" + android.os.Build.VERSION.SDK_INT + ".json");
-        copy.getParentFile().mkdirs();
-        Files.write(copy.toPath(), result.toString(1).getBytes("UTF-8"));
-    }
-
-    @Test
-    public void anIndexOfAnotherModelAndDamagedFilesAreRefusedInWords() throws Exception {
-        assertRefused("model.pte", "foreign.pvix", "another model");
-        assertRefused("model.pte", "damaged.pvix", "index is damaged: rule");
-        assertRefused("damaged.pte", "places.pvix", "model file is damaged");
-    }
-
-    private static void assertRefused(String program, String index, String reason) throws Exception {
-        File folder = new File(Fixture.WORK, "files");
-        try (MappableFile p = MappableFile.file(new File(folder, program));
-                MappableFile i = MappableFile.file(new File(folder, index))) {
-            new NativeRecognizer(p, i).close();
-            fail(program + " with " + index + " was accepted");
-        } catch (IllegalStateException e) {
-            assertTrue(e.getMessage(), e.getMessage().contains(reason));
-            assertFalse(e.getMessage(), e.getMessage().contains("\n"));
+    @Config(qualifiers = "+night")
+    public void itIsReadableAtNight() throws Exception {
+        MainActivity activity = start();
+        pick(activity, Fixture.photo("known.jpg"));
+        int background = activity.getColor(R.color.surface);
+        for (int color : new int[] {R.color.text, R.color.muted, R.color.known, R.color.unknown}) {
+            assertTrue(contrast(activity.getColor(color), background) >= 4.5); // WCAG 2.1 AA for text
         }
+        Fixture.screenshot(activity, "night");
     }
 
     @Test
-    public void largePhotosAreDecodedSmaller() {
-        assertEquals(Arrays.asList(1, 1, 2, 4, 8), Arrays.asList(PhotoReader.sampleSize(640, 480),
-                PhotoReader.sampleSize(2048, 1000), PhotoReader.sampleSize(2049, 100),
-                PhotoReader.sampleSize(8000, 6000), PhotoReader.sampleSize(16000, 12500)));
+    public void itIsReadableByDay() throws Exception {
+        MainActivity activity = start();
+        int background = activity.getColor(R.color.surface);
+        for (int color : new int[] {R.color.text, R.color.muted, R.color.known, R.color.unknown}) {
+            assertTrue(contrast(activity.getColor(color), background) >= 4.5);
+        }
+        assertTrue(contrast(activity.getColor(R.color.on_brand), activity.getColor(R.color.brand)) >= 4.5);
+    }
+
+    private static double contrast(int a, int b) {
+        double x = android.graphics.Color.luminance(a);
+        double y = android.graphics.Color.luminance(b);
+        return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
+    }
+
+    @Test
+    public void largeTypeFits() throws Exception {
+        RuntimeEnvironment.setFontScale(1.5f);
+        MainActivity activity = start();
+        pick(activity, Fixture.photo("known.jpg"));
+        Fixture.screenshot(activity, "large-type");
+        assertEquals(Fixture.place("known.jpg"), verdict(activity));
     }
 }
