@@ -72,7 +72,9 @@ def weights(tmp_path_factory):
 def chain(photos, weights, tmp_path_factory):
     """model, compressed, program and index files made by the commands themselves."""
     folder = tmp_path_factory.mktemp("chain")
-    files = {name: folder / name for name in ("model.safetensors", "small.safetensors", "model.pte", "p.pvix")}
+    files = {
+        name: folder / name for name in ("model.safetensors", "small.safetensors", "model.pte", "p.pvix")
+    }
     model, small, program, index = files.values()
     fit = ["fit", "--backbone", "squeezenet1_1", "--weights", weights, "--photos", photos, "--clusters", 4]
     commands = [
@@ -97,7 +99,9 @@ def test_the_steps_make_files_that_answer(chain, photos, run):
     assert code == 0 and best["place"] == "place-2" and best["cosine"] > 0.99
     code, out, _ = run("index", "info", index, "--json")
     assert json.loads(out)["photos"] == 9  # the corrupt one was skipped
-    code, out, _ = run("evaluate", program, "--dataset", photos, "--json", "--baseline", chain["model.safetensors"])
+    code, out, _ = run(
+        "evaluate", program, "--dataset", photos, "--json", "--baseline", chain["model.safetensors"]
+    )
     values = json.loads(out)
     assert values["queries"] == 9 and 0 < values["mAP"] <= 1
     assert any("broken.jpg" in line for line in values["skipped_photos"])
@@ -107,7 +111,9 @@ def test_the_steps_make_files_that_answer(chain, photos, run):
 def test_descriptors_are_hlocs(chain, photos, run, tmp_path):
     import h5py
 
-    code, out, _ = run("describe", chain["model.pte"], "--photos", photos, "--out", tmp_path / "d.h5", "--json")
+    code, out, _ = run(
+        "describe", chain["model.pte"], "--photos", photos, "--out", tmp_path / "d.h5", "--json"
+    )
     assert code == 0 and json.loads(out)["photos"] == 9
     with h5py.File(tmp_path / "d.h5") as file:
         descriptor = file["place-1/0.jpg"]["global_descriptor"][()]
@@ -141,7 +147,9 @@ def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
     assert run("export", chain["small.safetensors"], "--exact", "--out", other)[0] == 0
     search = ("index", "search", chain["p.pvix"], photos / "place-0/0.jpg", "--program", other)
     refused(run(*search), "another model")
-    refused(run("package", "--program", other, "--index", chain["p.pvix"], "--out", tmp_path / "a.apk"), "another")
+    refused(
+        run("package", "--program", other, "--index", chain["p.pvix"], "--out", tmp_path / "a.apk"), "another"
+    )
     assert not (tmp_path / "a.apk").exists()
 
 
@@ -164,7 +172,9 @@ def _checkpoints(folder: Path, weights: Path) -> dict[str, Path]:
     return {name: folder / name for name in [*content, "layout.pth", "missing.pth"]}
 
 
-@pytest.mark.parametrize("name", ["truncated.pth", "code.pth", "page.pth", "empty.pth", "layout.pth", "missing.pth"])
+@pytest.mark.parametrize(
+    "name", ["truncated.pth", "code.pth", "page.pth", "empty.pth", "layout.pth", "missing.pth"]
+)
 def test_bad_checkpoints(run, tmp_path, weights, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = _checkpoints(tmp_path, weights)[name]
@@ -192,7 +202,9 @@ def test_bad_recipes_and_options(run, chain, tmp_path):
     recipe.write_text('version = 1\nname = "r"\n[layer]\nbits = 9\n')
     refused(run("compress", model, "--recipe", recipe, "--out", out), "bits", "1 to 8")
     refused(run("compress", model, "--recipe", "nonsense", "--out", out), "unknown recipe", "paper-8bit")
-    refused(run("export", chain["small.safetensors"], "--size", "big", "--out", tmp_path / "x.pte"), "480x640")
+    refused(
+        run("export", chain["small.safetensors"], "--size", "big", "--out", tmp_path / "x.pte"), "480x640"
+    )
     refused(run("evaluate", tmp_path / "no.pte", "--dataset", tmp_path), "does not exist")
     assert run("compress")[0] == 2 and run("no-such-command")[0] == 2
 

@@ -34,7 +34,8 @@ def test_apksigner_accepts_it(package):
 
 
 @pytest.mark.parametrize(
-    ("name", "alignment"), [(apks.PROGRAM, 4096), (apks.INDEX, 4096), ("lib/arm64-v8a/libpocketvlad.so", 16384)]
+    ("name", "alignment"),
+    [(apks.PROGRAM, 4096), (apks.INDEX, 4096), ("lib/arm64-v8a/libpocketvlad.so", 16384)],
 )
 def test_files_lie_in_the_apk_as_they_are_mapped(package, name, alignment):
     entry = apks.stored_entry(package.apk, name, alignment)

@@ -28,7 +28,9 @@ def test_linear_ops_equal_torch(bits, sparse):
     x = np.random.default_rng(3).standard_normal((4, 130)).astype(np.float32)
     bias = np.linspace(-1, 1, 37, dtype=np.float32)
     layer = LutLinear(lut, bias, fast=False, activation=reference.RELU)
-    expected = torch.relu(functional.linear(torch.from_numpy(x), torch.from_numpy(lut.dequantize()), torch.from_numpy(bias)))
+    expected = torch.relu(
+        functional.linear(torch.from_numpy(x), torch.from_numpy(lut.dequantize()), torch.from_numpy(bias))
+    )
     torch.testing.assert_close(layer(torch.from_numpy(x)), expected, rtol=1e-5, atol=1e-4)
 
 
@@ -84,7 +86,10 @@ def test_the_int8_grid_changes_nothing_in_fast_mode():
     levels, _ = reference.quantize_codebook(grid.codebook)
     np.testing.assert_array_equal(levels, np.broadcast_to(np.maximum(np.arange(256) - 128, -127), (3, 256)))
     np.testing.assert_allclose(
-        reference.lut_linear(x, grid, fast=True), reference.lut_linear(x, lut, fast=True), rtol=1e-5, atol=1e-5
+        reference.lut_linear(x, grid, fast=True),
+        reference.lut_linear(x, lut, fast=True),
+        rtol=1e-5,
+        atol=1e-5,
     )
 
 

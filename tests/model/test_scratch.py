@@ -7,7 +7,11 @@ from pocketvlad.model.scratch import init_backbone_from_photos
 
 
 def _photos() -> torch.Tensor:
-    return torch.randn(6, 3, 8, 12, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    return (
+        torch.randn(6, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+        .repeat_interleave(8, 2)
+        .repeat_interleave(8, 3)
+    )
 
 
 def test_every_convolution_has_unit_output_variance():
@@ -15,7 +19,9 @@ def test_every_convolution_has_unit_output_variance():
     init_backbone_from_photos(backbone, _photos(), 0)
     for module in backbone.modules():
         if isinstance(module, torch.nn.Conv2d):
-            module.register_forward_hook(lambda _m, _i, out: deviations.append(out.square().mean().sqrt().item()))
+            module.register_forward_hook(
+                lambda _m, _i, out: deviations.append(out.square().mean().sqrt().item())
+            )
     with torch.no_grad():
         backbone(_photos())
     assert len(deviations) == 25 and all(0.5 < deviation < 2 for deviation in deviations)

@@ -330,7 +330,7 @@ def index_search_file(
         known = index.threshold is None or scores[0] >= index.threshold
         queries.append({"photo": photo.name, "known": bool(known), "matches": matches})
     if draw is not None:
-        from pocketvlad.report.matches import draw_matches
+        from pocketvlad.report.drawing import draw_matches
 
         draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
     return {"index": str(path), "threshold": index.threshold, "queries": queries, "skipped": skipped}

@@ -72,7 +72,9 @@ _TOOLS = (
 def diagnose() -> list[Finding]:
     """Every outside program some part of pocketvlad uses, found or not."""
     findings = [
-        Finding("python", sys.version_info >= (3, 11), platform.python_version(), "everything", "Python 3.11+")
+        Finding(
+            "python", sys.version_info >= (3, 11), platform.python_version(), "everything", "Python 3.11+"
+        )
     ]
     for names, needed_for, install in _TOOLS:
         path = next((found for name in names if (found := shutil.which(name))), None)

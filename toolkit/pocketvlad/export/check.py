@@ -40,7 +40,10 @@ def check_operators(operators: Sequence[str]) -> None:
 
 
 def program_cosines(
-    describe: Callable[[np.ndarray], np.ndarray], model: nn.Module, photos: Sequence[Path], preprocess: Preprocess
+    describe: Callable[[np.ndarray], np.ndarray],
+    model: nn.Module,
+    photos: Sequence[Path],
+    preprocess: Preprocess,
 ) -> np.ndarray:
     """Cosine between the program's descriptor and the torch model's, float32 [photos].
 

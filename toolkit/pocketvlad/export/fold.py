@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 
-import torch
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.compressed import CompressedModel
@@ -95,5 +94,3 @@ def _fuse_activation(graph: fx.GraphModule, node: fx.Node, modules: dict[str, nn
 def _replace_module(graph: fx.GraphModule, target: str, module: nn.Module) -> None:
     parent, _, name = target.rpartition(".")
     setattr(operator.attrgetter(parent)(graph) if parent else graph, name, module)
-
-

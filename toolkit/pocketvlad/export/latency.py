@@ -29,9 +29,7 @@ class Latency:
     runs: int
 
 
-def measure_latency(
-    programs: Mapping[str, Path], *, runs: int = 10, threads: int = 1
-) -> dict[str, Latency]:
+def measure_latency(programs: Mapping[str, Path], *, runs: int = 10, threads: int = 1) -> dict[str, Latency]:
     """Time the programs in turn (A B A B …), so that a drifting clock meets all of them alike."""
     runners: dict[str, ProgramRunner] = {}
     loads: dict[str, tuple[float, float]] = {}

@@ -91,9 +91,7 @@ def _lower(module: nn.Module, preprocess: Preprocess, constants: dict[str, torch
                 constant_methods=constants,
                 compile_config=EdgeCompileConfig(_check_ir_validity=False),
             )
-            return edge.to_executorch(
-                ExecutorchBackendConfig(constant_tensor_alignment=_CONSTANT_ALIGNMENT)
-            )
+            return edge.to_executorch(ExecutorchBackendConfig(constant_tensor_alignment=_CONSTANT_ALIGNMENT))
     except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
         raise ExportError("the model cannot be exported", found=str(error).splitlines()[0]) from error
 
@@ -106,5 +104,3 @@ def _operators(program) -> list[str]:
         for op in plan.operators
     }
     return sorted(found)
-
-

@@ -60,10 +60,15 @@ class ProgramRunner:
     @cached_property
     def info(self) -> ProgramInfo:
         height, width = (int(v) for v in self._constant("pv_image_size"))
-        mean = tuple(float(v) for v in self._constant("pv_mean"))
-        std = tuple(float(v) for v in self._constant("pv_std"))
         return ProgramInfo(
-            Preprocess(height, width, mean, std),
+            Preprocess.from_json(
+                {
+                    "height": height,
+                    "width": width,
+                    "mean": self._constant("pv_mean").tolist(),
+                    "std": self._constant("pv_std").tolist(),
+                }
+            ),
             int(self._constant("pv_dim")[0]),
             self._constant("pv_fingerprint").tobytes(),
             json.loads(self._constant("pv_info").tobytes()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torchvision
@@ -32,7 +33,7 @@ class BackboneSpec:
 
     build: Callable[[], nn.Module]
     channels: int
-    cut: Callable[[nn.Module], nn.Sequential]
+    cut: Callable[[Any], nn.Sequential]
     prefix: str = "features."
 
 
@@ -40,18 +41,18 @@ def _classifier(name: str) -> Callable[[], nn.Module]:
     return lambda: getattr(torchvision.models, name)(weights=None)
 
 
-def _features(end: int) -> Callable[[nn.Module], nn.Sequential]:
+def _features(end: int) -> Callable[[Any], nn.Sequential]:
     return lambda model: nn.Sequential(OrderedDict(list(model.features.named_children())[:end]))
 
 
-def _cut_squeezenet(model: nn.Module) -> nn.Sequential:
+def _cut_squeezenet(model: Any) -> nn.Sequential:
     features = model.features
     features[-1].expand1x1_activation = nn.Identity()
     features[-1].expand3x3_activation = nn.Identity()
     return features
 
 
-def _cut_mobilenet(model: nn.Module) -> nn.Sequential:
+def _cut_mobilenet(model: Any) -> nn.Sequential:
     features = model.features
     features[-1] = nn.Sequential(OrderedDict(list(features[-1].named_children())[:-1]))
     return features
@@ -60,7 +61,7 @@ def _cut_mobilenet(model: nn.Module) -> nn.Sequential:
 class _LinearBasicBlock(nn.Module):
     """ResNet's last basic block without the ReLU after the sum."""
 
-    def __init__(self, block: nn.Module):
+    def __init__(self, block: Any):
         super().__init__()
         self.conv1, self.bn1, self.relu = block.conv1, block.bn1, block.relu
         self.conv2, self.bn2 = block.conv2, block.bn2
@@ -69,7 +70,7 @@ class _LinearBasicBlock(nn.Module):
         return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + x
 
 
-def _cut_resnet(model: nn.Module) -> nn.Sequential:
+def _cut_resnet(model: Any) -> nn.Sequential:
     model.layer4[-1] = _LinearBasicBlock(model.layer4[-1])
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
     return nn.Sequential(OrderedDict((name, getattr(model, name)) for name in names))

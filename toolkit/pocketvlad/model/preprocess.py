@@ -25,8 +25,8 @@ MIN_SIDE = 2  # a photo of one pixel, or one pixel wide, shows no place
 MAX_INPUT_SIDE = 16384  # of the C function
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"})
 _ORIENTATION_TAG = 274
-# What Pillow's decoders raise on damaged bytes, besides OSError.
-_DAMAGED = (
+# What Pillow raises on damaged bytes, besides OSError.
+DAMAGED = (
     SyntaxError,
     ValueError,
     TypeError,
@@ -116,7 +116,7 @@ def load_photo(path: Path | str) -> DecodedPhoto:
     """
     path = Path(path)
     try:
-        with _open(path) as image:
+        with open_image(path) as image:
             _check_size(path, image)
             return DecodedPhoto(np.asarray(_to_rgb(image)), _orientation(image))
     except FileNotFoundError as error:
@@ -125,13 +125,13 @@ def load_photo(path: Path | str) -> DecodedPhoto:
         raise PhotoError(f"photo {path} cannot be decoded", found="no known image format") from error
     except OSError as error:
         raise PhotoError(f"photo {path} cannot be decoded", found=error.strerror or error) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise PhotoError(
             f"photo {path} cannot be decoded", found=str(error) or type(error).__name__
         ) from error
 
 
-def _open(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     """Read a photo's header, Pillow's own size guard off: it refuses what _check_size can reduce."""
     with _open_lock:
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -145,7 +145,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8; 1 where the photo has none, or damaged EXIF, which does not spoil its pixels."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except (OSError, *_DAMAGED):
+    except (OSError, *DAMAGED):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -51,10 +51,11 @@ def _sample_patches(module: nn.Conv2d, x: Tensor, generator: torch.Generator) ->
     """Random input patches of a convolution, float32 [P, C * kh * kw], the same number from each photo."""
     each = max(1, _PATCHES // len(x))
     samples = []
+    padding = tuple(int(side) for side in module.padding)
     for image in x:
-        columns = functional.unfold(
-            image[None], module.kernel_size, module.dilation, module.padding, module.stride
-        )[0]
+        columns = functional.unfold(image[None], module.kernel_size, module.dilation, padding, module.stride)[
+            0
+        ]
         picks = torch.randperm(columns.shape[1], generator=generator)[:each]
         samples.append(columns[:, picks].T)
     return torch.cat(samples)
