@@ -68,9 +68,9 @@ def float32_sum_budget(terms: int, absolute: np.ndarray) -> np.ndarray:
 def unit_vector_budget(locations: int, dims: int, mass: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Error of an intra-normalised residual sum of ``mass`` = sum of weights * (feature + centre norms).
 
-    The residual of a cluster can be far shorter than what was summed; dividing by its length magnifies the error of
-    the sum by mass / residual. The soft assignment adds the error of ``dims`` products, of a logit around 10
-    and of exp.
+    The residual of a cluster can be far shorter than what was summed; dividing by its length magnifies the
+    error of the sum by mass / residual. The soft assignment adds the error of ``dims`` products, of a logit
+    around 10 and of exp.
     """
     terms = 8 * np.sqrt(locations) + 16 * np.sqrt(dims) + 64
     return np.minimum(terms * UNIT * mass / np.maximum(residual, 1e-12), 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_row_ranges_add_up(isa):
     y = np.zeros_like(case.expected)
     native.check(core.pv_lut_linear_prepare(view, case.x.ctypes.data, 3, 1, scratch.ctypes.data))
     edges = [0, 1, 13, 14, 37, 50]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         native.check(
             core.pv_lut_linear_rows(view, 3, 1, scratch.ctypes.data, None, y.ctypes.data, begin, end)
         )

@@ -61,7 +61,7 @@ def _contenders(folder: Path, rows: int, columns: int, say: Callable[[str], None
         path = peers.lookup_linear(folder, bits, rows, columns, fast=fast, kept=kept)
         calls[name] = _call(path, x)
         if fast:
-            data = np.fromfile(path, np.uint8)
+            data = np.memmap(path, np.uint8, "r")  # as the runtime maps it
             packed[f"{name} {STREAM}"] = lambda data=data: machine.read_bytes(data)
     return calls, packed
 

@@ -23,7 +23,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
-from pocketvlad.export.fold import fold
+from pocketvlad.export.fold import FAST, fold
 from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
@@ -112,4 +112,4 @@ def _packed(plain: Callable[[], PlaceModel], bits: int) -> nn.Module:
         if layer.bias is not None:
             biases[name] = layer.bias.detach().numpy()
     centroids, scale = quantize_centroids(model.pool.centroids.detach().numpy())
-    return fold(CompressedModel(model.config, layers, biases, centroids, scale), fast=True)
+    return fold(CompressedModel(model.config, layers, biases, centroids, scale), FAST)

@@ -1,7 +1,7 @@
 """Compiles the kernels on demand: the C core and its ExecuTorch and ATen adapters.
 
-A library is compiled once per content: its name holds the hash of its sources, of the command and of the compiler's
-version, so a change of any of them compiles anew and two processes never disturb each other.
+A library is compiled once per content: its name holds the hash of its sources, of the command and of the
+compiler's version, so a change of any of them compiles anew and two processes never disturb each other.
 """
 
 from __future__ import annotations

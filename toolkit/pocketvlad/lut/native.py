@@ -159,7 +159,7 @@ def _pointer(array: np.ndarray | None) -> int | None:
 def c_lut(
     lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0, *, flat: bool | None = None
 ) -> CLut:
-    """The C view of a layer; it owns copies of what is not contiguous, the packed bytes stay where they are."""
+    """The C view of a layer; it keeps alive what it points to, and copies what is not contiguous."""
     packed = np.ascontiguousarray(lut.packed.packed)
     codebook = np.ascontiguousarray(lut.codebook)
     offsets = lut.packed.row_offsets
