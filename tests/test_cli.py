@@ -144,7 +144,7 @@ def test_an_output_is_never_overwritten_unasked(chain, run, tmp_path):
 
 def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
     other = tmp_path / "other.pte"
-    assert run("export", chain["small.safetensors"], "--exact", "--out", other)[0] == 0
+    assert run("export", chain["small.safetensors"], "--semantics", "exact", "--out", other)[0] == 0
     search = ("index", "search", chain["p.pvix"], photos / "place-0/0.jpg", "--program", other)
     refused(run(*search), "another model")
     refused(

@@ -66,7 +66,7 @@ def small_model(clusters: int = 4, dim: int = 24) -> PlaceModel:
 def make_package(folder: Path, model: PlaceModel, layer: LayerRecipe) -> Package:
     """Compress, export, index the photos of ``folder / "photos"`` and package."""
     program, index, apk = folder / "model.pte", folder / "places.pvix", folder / "demo.apk"
-    export_model(compress_weights(model, Recipe(1, "small", layer=layer)), program, fast=True)
+    export_model(compress_weights(model, Recipe(1, "small", layer=layer)), program, semantics="fast")
     runner = ProgramRunner(program)
     dataset = open_dataset(str(folder / "photos"))
     places, skipped = build_index(runner.describe, dataset, runner.info.fingerprint)

@@ -156,7 +156,9 @@ def export(
     model: Path,
     out: Out,
     size: Annotated[str | None, typer.Option(help="Input HxW in pixels; the model's own if absent.")] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="float32 kernels instead of int8.")] = False,
+    semantics: Annotated[
+        str, typer.Option(help="mixed (int8 whitening, the rest float32), exact or fast (all int8).")
+    ] = "mixed",
     photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -164,7 +166,9 @@ def export(
     """Write the ExecuTorch program, checked against the torch model."""
     from pocketvlad.commands import export_file
 
-    Output(as_json).result(export_file(model, out, size=size, fast=not exact, photos=photos, force=force))
+    Output(as_json).result(
+        export_file(model, out, size=size, semantics=semantics, photos=photos, force=force)
+    )
 
 
 @index_app.command("build")

@@ -65,13 +65,13 @@ class AppPlan:
 
     Attributes:
         title: shown by the app.
-        semantics: ``fast`` (int8) or ``exact`` (float32) kernels.
+        semantics: of the kernels: ``mixed`` (whitening int8, the rest float32), ``exact`` or ``fast``.
         vectors: ``float32``, ``float16`` or ``int8`` in the index.
         emulate: run the APK's arm64 library on this machine at the end, where qemu is installed.
     """
 
     title: str = "Pocketvlad"
-    semantics: str = "fast"
+    semantics: str = "mixed"
     vectors: str = "float16"
     emulate: bool = True
 
@@ -117,11 +117,10 @@ def load_plan(path: Path | str) -> Plan:
 def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "version", plan.version, (VERSION,))
     one_of(str(path), "photos.fit", plan.photos.fit, _SPLITS)
-    one_of(str(path), "app.semantics", plan.app.semantics, ("fast", "exact"))
+    one_of(str(path), "app.semantics", plan.app.semantics, ("mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
     one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
     if not plan.photos.datasets:
         raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')
     if (plan.model.checkpoint is None) == (plan.model.backbone is None):
         raise RecipeError(f"{path}: [model] needs exactly one of checkpoint and backbone")
-

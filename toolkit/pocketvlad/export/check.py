@@ -15,7 +15,6 @@ from torch import nn
 from pocketvlad.errors import ExportError
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
-EXACT_COSINE = 0.9999
 _CUSTOM_OPS = ("pocketvlad::lut_linear.out", "pocketvlad::lut_conv2d.out", "pocketvlad::vlad_pool.out")
 
 

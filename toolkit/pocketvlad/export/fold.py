@@ -7,12 +7,15 @@ import operator
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.netvlad import unit_length
 
+EXACT, FAST, MIXED = "exact", "fast", "mixed"
+SEMANTICS = (MIXED, EXACT, FAST)
 _ACTIVATIONS = {nn.ReLU: reference.RELU, nn.ReLU6: reference.RELU6}
 
 
@@ -28,12 +31,23 @@ class FoldedModel(nn.Module):
         return vlad if self.whitening is None else unit_length(self.whitening(vlad))
 
 
-def fold(compressed: CompressedModel, *, fast: bool) -> FoldedModel:
+def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
     """Every layer of ``compressed`` as a packed module, activations fused into their convolutions.
 
-    In fast mode 8-bit layers are re-coded onto the int8 grid (the results do not change).
+    Fast 8-bit layers are re-coded onto the int8 grid (the results do not change).
+
+    Args:
+        compressed: of any recipe.
+        semantics: ``exact``, ``fast``, or ``mixed``: the whitening fast, everything else exact. The whitening
+            is the bulk of the bytes and bound by memory, where int8 pays and costs little accuracy; the
+            convolutions of a per-tensor codebook lose much more to int8 than they gain.
     """
-    layers = {name: _for_kernels(lut, fast) for name, lut in compressed.layers.items()}
+    require_semantics(semantics)
+    fast, fast_whitening = semantics == FAST, semantics in (FAST, MIXED)
+    layers = {
+        name: _for_kernels(lut, fast_whitening if name == "whitening" else fast)
+        for name, lut in compressed.layers.items()
+    }
     backbone = _fold_backbone(compressed, layers, fast)
     pool = LutVladPool(
         layers["pool.assignment"],
@@ -44,8 +58,14 @@ def fold(compressed: CompressedModel, *, fast: bool) -> FoldedModel:
     )
     whitening = None
     if "whitening" in layers:
-        whitening = LutLinear(layers["whitening"], compressed.biases.get("whitening"), fast=fast)
+        whitening = LutLinear(layers["whitening"], compressed.biases.get("whitening"), fast=fast_whitening)
     return FoldedModel(backbone, pool, whitening).eval()
+
+
+def require_semantics(semantics: str) -> None:
+    """Raises ExportError for a name that is not one of SEMANTICS."""
+    if semantics not in SEMANTICS:
+        raise ExportError("unknown semantics", found=repr(semantics), allowed=", ".join(SEMANTICS))
 
 
 def _for_kernels(lut: LutTensor, fast: bool) -> LutTensor:

@@ -14,7 +14,7 @@ from pocketvlad import artifact
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.errors import ExportError
 from pocketvlad.export.check import check_operators
-from pocketvlad.export.fold import fold
+from pocketvlad.export.fold import MIXED, fold
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
@@ -26,7 +26,7 @@ def export_model(
     out: Path | str,
     *,
     preprocess: Preprocess | None = None,
-    fast: bool = True,
+    semantics: str = MIXED,
     made_from: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> int:
@@ -36,7 +36,7 @@ def export_model(
         model: a compressed model becomes packed layers and lookup ops; a plain one XNNPACK float32.
         out: the ``.pte``.
         preprocess: another input size than the model's own.
-        fast: int8 activations and centroids (see :mod:`pocketvlad.lut.reference`), else exact float32.
+        semantics: of a compressed model's kernels, see :func:`pocketvlad.export.fold.fold`.
         made_from: provenance, stored for people.
         force: overwrite ``out``.
 
@@ -47,8 +47,8 @@ def export_model(
         ExportError: torch or ExecuTorch refuse the model, or the phone runtime lacks one of its ops.
     """
     preprocess = preprocess or model.config.preprocess
-    module = fold(model, fast=fast) if isinstance(model, CompressedModel) else model
-    semantics = ("fast" if fast else "exact") if isinstance(model, CompressedModel) else "float32"
+    module = fold(model, semantics) if isinstance(model, CompressedModel) else model
+    semantics = semantics if isinstance(model, CompressedModel) else "float32"
     config = ModelConfig(**{**vars(model.config), "preprocess": preprocess})
     constants = _constant_methods(module, config, semantics, made_from or {})
     program = _lower(module, preprocess, constants)

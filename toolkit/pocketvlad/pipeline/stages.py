@@ -146,8 +146,8 @@ class Run:
     def program(self, source: Path, name: str) -> Path:
         """The ``.pte`` of a model, checked against torch on photos."""
         out = self.out / f"{slug(name)}.pte"
-        fast = self.plan.app.semantics == "fast"
-        inputs = {"source": artifact.file_sha256(source), "fast": fast}
+        semantics = self.plan.app.semantics
+        inputs = {"source": artifact.file_sha256(source), "semantics": semantics}
 
         def body(line: StageLine) -> Values:
             kind = artifact.load_info(source)["kind"]
@@ -158,8 +158,8 @@ class Run:
             photos = [photo.path for photo in self.fitting.photos[:_CHECK_PHOTOS]]
             preprocess = model.config.preprocess
             with artifact.atomic_path(out, force=True) as temporary:
-                export_model(model, temporary, fast=fast, made_from=made_from, force=True)
-                cosine = check_program(temporary, model, photos, preprocess, fast=fast)
+                export_model(model, temporary, semantics=semantics, made_from=made_from, force=True)
+                cosine = check_program(temporary, model, photos, preprocess, semantics)
             return {"cosine": cosine, "line": f"{megabytes(out):.2f} MB, cosine to torch {cosine:.5f}"}
 
         self.stage(f"program {name}", inputs, [out], body)
