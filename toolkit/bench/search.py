@@ -38,7 +38,7 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
         for batch in BATCHES:
             say(f"search {PHOTOS} x {DIM}: timing, {batch} at a time")
             asked = queries[:batch]
-            calls = {name: (lambda call=call: call(asked)) for name, call in peers.items()}
+            calls = {name: (lambda call=call, asked=asked: call(asked)) for name, call in peers.items()}
             calls |= {name: ours(indexes, name, asked, threads) for name in OURS}
             timings = take_turns(calls, rounds)
             for name, (_, _, goal) in OURS.items():

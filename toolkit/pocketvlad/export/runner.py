@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +18,21 @@ import torch
 from pocketvlad.errors import ArtifactError
 from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
+
+
+@contextlib.contextmanager
+def _quiet_runtime() -> Iterator[None]:
+    """The runtime logs its start and every change of threads to file descriptor 2; a user needs neither."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silence)
 
 
 @dataclass(frozen=True)
@@ -42,14 +61,16 @@ class ProgramRunner:
         Raises:
             ArtifactError: not a program, damaged, or not one of ours.
         """
-        from executorch.extension.pybindings import portable_lib
+        with _quiet_runtime():
+            from executorch.extension.pybindings import portable_lib
 
         self.path = Path(path)
         if not self.path.is_file():
             raise ArtifactError(f"{path} does not exist")
-        register_executorch_ops()
-        if threads is not None:
-            portable_lib._unsafe_reset_threadpool(threads)
+        with _quiet_runtime():
+            register_executorch_ops()
+            if threads is not None:
+                portable_lib._unsafe_reset_threadpool(threads)
         try:
             self._module = portable_lib._load_for_executorch(str(self.path))
         except RuntimeError as error:
