@@ -192,3 +192,24 @@ def test_selftest_of_another_model_is_refused(package, tmp_path):
     other = foreign_index(package, tmp_path)
     with pytest.raises(IndexFormatError, match="another model"):
         selftest.build(other.program, other.index, package.photos[:1])
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "rows", "cosine", "same", "passed"),
+    [
+        ([0.6, 0.8], [4, 2], 1, True, True),
+        ([1.2, 1.6], [4, 2], 1, True, True),  # twice as long: the same direction
+        ([0.6, 0.8], [2, 4], 1, False, False),
+        ([0.6, 0.8], [4], 1, False, False),
+        ([0.8, 0.6], [4, 2], 0.96, True, False),
+        ([0.0, 0.0], [4, 2], 0, True, False),
+        ([float("nan"), 0.8], [4, 2], 0, True, False),
+        ([float("inf"), 0.8], [4, 2], 0, True, False),
+    ],
+)
+def test_comparison_by_hand(descriptor, rows, cosine, same, passed):
+    expected = {"name": "a", "descriptor": [0.6, 0.8], "top": [{"row": 4}, {"row": 2}]}
+    result = selftest.compare(expected, descriptor, rows, 0.9999)
+    assert result["cosine"] == pytest.approx(cosine, abs=1e-12)
+    assert (result["same_top"], result["passed"]) == (same, passed)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result

@@ -1,7 +1,7 @@
 """An APK in pure Python: the committed template, the libraries, the model and the index, signed.
 
 Libraries are stored at multiples of 16 KB and the model and index at multiples of 4 KB, so that the phone
-maps them from the APK; everything is checked again by :func:`check_apk`.
+maps them from the APK; :func:`check_apk` checks everything again.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import re
 import shutil
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pocketvlad.android.axml import Manifest, read_manifest
+from pocketvlad.android.dex import read_dex
 from pocketvlad.android.elf import read_library
-from pocketvlad.android.signing import Keys, sign_apk, verify_apk
+from pocketvlad.android.signing import Keys, sign_apk
+from pocketvlad.android.verify import SCHEMES, verify_apk
 from pocketvlad.artifact import atomic_path
 from pocketvlad.errors import PackageError
 
@@ -27,6 +30,9 @@ SELFTEST = "assets/selftest"
 _LIBRARY_PAGE, _ASSET_PAGE, _WORD = 16_384, 4_096, 4
 _STORED = frozenset({".so", ".pte", ".pvix", ".png", ".jpg", ".arsc"})
 _ALIGNMENT_FIELD = 0xD935  # zip extra field of Android's own tools
+_LARGEST = 2_000_000_000  # bytes: the ZIP format of APKs has 32-bit offsets, some readers signed ones
+_LEAST_TARGET = 24  # current phones refuse to install apps for older systems
+_DEX_OF_API_26 = 38
 _DATE = (1981, 1, 1, 1, 1, 2)  # the same for every entry: packages of equal content are equal
 
 
@@ -54,7 +60,12 @@ def build_apk(
 
     Returns:
         What :func:`check_apk` says of the finished file.
+
+    Raises:
+        PackageError: a file cannot be read, or a phone would not take the result.
+        ArtifactError: ``out`` exists or cannot be written.
     """
+    _check_inputs([program, index, *(path for paths in libraries.values() for path in paths)])
     with atomic_path(out, force=force) as temporary:
         with zipfile.ZipFile(TEMPLATE) as template, zipfile.ZipFile(temporary, "w") as apk:
             for entry in template.infolist():
@@ -67,9 +78,19 @@ def build_apk(
             for abi in sorted(libraries):
                 for library in libraries[abi]:
                     _add_file(apk, f"lib/{abi}/{library.name}", library)
-            _pad_to_page(apk)
         sign_apk(temporary, keys)
         return check_apk(temporary)
+
+
+def _check_inputs(paths: Sequence[Path]) -> None:
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        raise PackageError(f"{missing} is no file; it cannot be packaged")
+    total = sum(path.stat().st_size for path in paths)
+    if total > _LARGEST:
+        raise PackageError(
+            "the APK would be too large", found=f"{total / 1e6:.0f} MB", allowed=f"{_LARGEST / 1e6:.0f} MB"
+        )
 
 
 def _alignment(name: str) -> int:
@@ -113,13 +134,6 @@ def _add_file(apk: zipfile.ZipFile, name: str, path: Path) -> None:
         shutil.copyfileobj(source, target, 1 << 20)
 
 
-def _pad_to_page(apk: zipfile.ZipFile) -> None:
-    """Zeros after the last entry, so that the signing block starts at a multiple of 4096."""
-    if apk.fp is not None:
-        apk.fp.write(b"\0" * (-apk.fp.tell() % _ASSET_PAGE))
-        apk.start_dir = apk.fp.tell()
-
-
 @dataclass(frozen=True)
 class ApkReport:
     """What an accepted APK is: identity, ABIs, sizes in bytes, signature schemes and signer."""
@@ -155,12 +169,21 @@ def check_apk(path: Path) -> ApkReport:
             entries = apk.infolist()
             _check_entries(path, apk, entries)
             manifest = read_manifest(apk.read("AndroidManifest.xml"))
+            _check_code(path, manifest, apk.read("classes.dex"))
             abis = _check_libraries(path, apk, entries)
             sizes = {entry.filename: entry.file_size for entry in entries}
-    except (OSError, zipfile.BadZipFile, KeyError, struct.error) as error:
-        raise PackageError(f"{path} is not a readable APK", found=str(error)) from error
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        KeyError,
+        ValueError,
+        struct.error,
+        zlib.error,
+    ) as e:
+        raise PackageError(f"{path} is not a readable APK", found=str(e)) from e
     _check_manifest(path, manifest)
-    certificate, schemes = verify_apk(path)
+    certificate = verify_apk(path)
     return ApkReport(
         manifest.package,
         manifest.min_sdk,
@@ -170,7 +193,7 @@ def check_apk(path: Path) -> ApkReport:
         path.stat().st_size,
         sizes[PROGRAM],
         sizes[INDEX],
-        schemes,
+        SCHEMES,
         certificate.subject.rfc4514_string(),
     )
 
@@ -182,6 +205,9 @@ def _check_entries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile.Z
     for wanted in ("AndroidManifest.xml", "resources.arsc", "classes.dex", PROGRAM, INDEX, CONFIG):
         if wanted not in names:
             raise PackageError(f"{path} lacks {wanted}")
+    locked = next((entry.filename for entry in entries if entry.flag_bits & 1), None)
+    if locked is not None:
+        raise PackageError(f"{path} has an encrypted entry", found=locked)
     broken = apk.testzip()
     if broken is not None:
         raise PackageError(f"{path} is damaged", found=f"a wrong checksum of {broken}")
@@ -236,11 +262,26 @@ def _check_libraries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile
 
 
 def _check_manifest(path: Path, manifest: Manifest) -> None:
-    if manifest.target_sdk < 24:
+    if manifest.target_sdk < _LEAST_TARGET:
         raise PackageError(
-            f"{path} targets an SDK phones refuse", found=manifest.target_sdk, allowed="24 or more"
+            f"{path} targets an SDK phones refuse",
+            found=manifest.target_sdk,
+            allowed=f"{_LEAST_TARGET} or more",
         )
     if manifest.launcher is None:
         raise PackageError(f"{path} has no activity to launch")
     if manifest.extract_native_libs is not False:
         raise PackageError(f"{path} asks the phone to extract its libraries")
+    silent = next((component.name for component in manifest.components if component.exported is None), None)
+    if silent is not None:
+        raise PackageError(f"{path}: {silent} does not say whether it is exported")
+
+
+def _check_code(path: Path, manifest: Manifest, data: bytes) -> None:
+    code = read_dex(data)
+    if code.version > _DEX_OF_API_26 or code.has_call_sites:
+        found = "calls resolved at run time" if code.has_call_sites else f"version {code.version}"
+        raise PackageError(f"{path} has byte code that API {manifest.min_sdk} cannot run", found=found)
+    missing = sorted({component.name for component in manifest.components} - code.classes)
+    if missing:
+        raise PackageError(f"{path} lacks a class its manifest names", found=missing[0])

@@ -18,6 +18,18 @@ _NONE = 0xFFFFFFFF
 Value = str | int | bool
 
 
+_COMPONENTS = frozenset({"activity", "service", "receiver", "provider"})
+
+
+@dataclass(frozen=True)
+class Component:
+    """An activity, service, receiver or provider: its class, and whether it says who may start it."""
+
+    kind: str
+    name: str
+    exported: bool | None
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What installation depends on.
@@ -25,15 +37,15 @@ class Manifest:
     Attributes:
         package: application id.
         min_sdk, target_sdk: API levels.
-        activities: class names.
-        launcher: the activity with the LAUNCHER category, or None.
+        components: classes the system makes instances of, with full names.
+        launcher: the class of the activity with the LAUNCHER category, or None.
         extract_native_libs: of the application, or None when it does not say.
     """
 
     package: str
     min_sdk: int
     target_sdk: int
-    activities: tuple[str, ...]
+    components: tuple[Component, ...]
     launcher: str | None
     extract_native_libs: bool | None
 
@@ -41,25 +53,36 @@ class Manifest:
 def read_manifest(data: bytes) -> Manifest:
     """Parse ``AndroidManifest.xml``; PackageError when it is damaged."""
     try:
-        elements = list(_elements(data))
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        return _manifest(list(_elements(data)))
+    except (struct.error, IndexError, ValueError) as error:
         raise PackageError("the APK's manifest is damaged", found=str(error)) from error
+
+
+def _manifest(elements: list[tuple[str, dict[str, Value]]]) -> Manifest:
     first = {name: values for name, values in reversed(elements)}
-    activities, launcher = [], None
+    package = str(first.get("manifest", {}).get("package", ""))
+    components: list[Component] = []
+    launcher = None
     for name, values in elements:
-        if name == "activity":
-            activities.append(str(values.get("name")))
-        if name == "category" and values.get("name") == "android.intent.category.LAUNCHER" and activities:
-            launcher = activities[-1]
+        if name in _COMPONENTS:
+            components.append(_component(package, name, values))
+        if name == "category" and values.get("name") == "android.intent.category.LAUNCHER" and components:
+            launcher = components[-1].name
     sdk, extract = first.get("uses-sdk", {}), first.get("application", {}).get("extractNativeLibs")
     return Manifest(
-        str(first.get("manifest", {}).get("package", "")),
+        package,
         int(sdk.get("minSdkVersion", 1)),
         int(sdk.get("targetSdkVersion", sdk.get("minSdkVersion", 1))),
-        tuple(activities),
+        tuple(components),
         launcher,
         None if extract is None else bool(extract),
     )
+
+
+def _component(package: str, kind: str, values: dict[str, Value]) -> Component:
+    name, exported = str(values.get("name", "")), values.get("exported")
+    full = f"{package}{name}" if name.startswith(".") else name
+    return Component(kind, full, None if exported is None else bool(exported))
 
 
 def _elements(data: bytes) -> Iterator[tuple[str, dict[str, Value]]]:

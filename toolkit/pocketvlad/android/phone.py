@@ -126,9 +126,7 @@ def run_selftest(device: Device, timeout: float = _WAIT) -> dict[str, Any]:
     if "Error" in said or started.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         line = next((line for line in lines if line.startswith("Error:")), (lines or ["no message"])[-1])
-        raise PhoneError(
-            "the app does not start", found=line, do="pocketvlad phone install --apk A.apk"
-        )
+        raise PhoneError("the app does not start", found=line, do="pocketvlad phone install --apk A.apk")
     result = _wait(device, token, timeout)
     if "error" in result:
         raise PhoneError(f"the app on {device.model} reports", found=result["error"])

@@ -25,6 +25,7 @@ COSINE = 0.9999  # least cosine between the phone's and the workstation's descri
 LONG_SIDE = 480  # pixels of a picture
 TOP = 5  # matches compared
 THUMBNAILS = 3  # pictures where no photos are given
+_LARGEST = float(np.finfo(np.float64).max)  # JSON knows no infinity
 _ORIENTATION = 274  # EXIF tag
 
 
@@ -150,12 +151,12 @@ def compare(
             "the self-test is of another model", found=f"{len(theirs)} values", allowed=len(ours)
         )
     norm = np.linalg.norm(ours) * np.linalg.norm(theirs)
-    cosine = float(ours @ theirs / norm) if norm else 0.0
+    cosine = float(ours @ theirs / norm) if 0 < norm < np.inf else 0.0
     same = list(rows) == [match["row"] for match in expected["top"]]
     return {
         "name": expected["name"],
         "cosine": cosine,
-        "max_difference": float(np.abs(ours - theirs).max()),
+        "max_difference": float(np.nan_to_num(np.abs(ours - theirs), nan=_LARGEST, posinf=_LARGEST).max()),
         "same_top": same,
         "passed": same and cosine >= least,
     }

@@ -163,7 +163,8 @@ def _compile_java(work: Path) -> Path:
     main = ["-cp", str(d8), "com.android.tools.r8.D8", "--release", "--min-api", str(read_version().min_sdk)]
     home = Path(javac).resolve().parent.parent
     libraries = ["--lib", str(android), "--lib", str(home), "--output", str(dex)]
-    run_tool([java, *main, *libraries, *map(str, sorted(classes.rglob("*.class")))])
+    compiled = [path for path in sorted(classes.rglob("*.class")) if not re.match(r"R[.$]", path.name)]
+    run_tool([java, *main, *libraries, *map(str, compiled)])  # R's constants are already in the code
     return dex / "classes.dex"
 
 

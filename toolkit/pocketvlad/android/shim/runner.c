@@ -91,6 +91,21 @@ static long status_kb(const char* key) {
   return value;
 }
 
+/* JSON as Python reads it, which knows NaN and Infinity by these names. */
+static void print_numbers(const char* key, const float* values, int count) {
+  printf("\"%s\":[", key);
+  for (int i = 0; i < count; i++) {
+    const float v = values[i];
+    if (i) putchar(',');
+    if (v - v == 0) {
+      printf("%.9g", v);
+    } else {
+      fputs(v != v ? "NaN" : v > 0 ? "Infinity" : "-Infinity", stdout);
+    }
+  }
+  putchar(']');
+}
+
 /* picture: width, height, k, file of width * height * 4 bytes. */
 static int answer(void* recognizer, int runs, char** picture) {
   const int width = atoi(picture[0]), height = atoi(picture[1]), k = atoi(picture[2]);
@@ -110,13 +125,13 @@ static int answer(void* recognizer, int runs, char** picture) {
     found = recognize(recognizer, descriptor, k, rows, cosines, nanos + 2);
     for (int i = 0; i < 3; i++) best[i] = nanos[i] < best[i] ? nanos[i] : best[i];
   }
-  printf("{\"descriptor\":[");
-  for (int32_t i = 0; i < dim; i++) printf("%s%.9g", i ? "," : "", descriptor[i]);
-  printf("],\"rows\":[");
+  putchar('{');
+  print_numbers("descriptor", descriptor, dim);
+  printf(",\"rows\":[");
   for (int i = 0; i < found; i++) printf("%s%d", i ? "," : "", rows[i]);
-  printf("],\"cosines\":[");
-  for (int i = 0; i < found; i++) printf("%s%.9g", i ? "," : "", cosines[i]);
-  printf("],\"preprocess_ms\":%.3f,\"inference_ms\":%.3f,\"search_ms\":%.3f}\n", best[0] / 1e6, best[1] / 1e6,
+  fputs("],", stdout);
+  print_numbers("cosines", cosines, found);
+  printf(",\"preprocess_ms\":%.3f,\"inference_ms\":%.3f,\"search_ms\":%.3f}\n", best[0] / 1e6, best[1] / 1e6,
          best[2] / 1e6);
   free(pixels);
   free(descriptor);

@@ -15,6 +15,7 @@ public final class MainActivity extends Activity {
     private static final String PHOTO = "photo";
 
     Session session;
+    private Session.Screen screen;
     private Uri photo;
 
     @Override
@@ -27,7 +28,8 @@ public final class MainActivity extends Activity {
         session = (Session) getLastNonConfigurationInstance();
         boolean restarted = session == null;
         if (restarted) session = new Session(this);
-        session.attach(new AnswerScreen(this, findViewById(R.id.matches), session));
+        screen = new AnswerScreen(this, findViewById(R.id.matches), session);
+        session.attach(screen);
         if (restarted && photo != null) recognize(photo);
     }
 
@@ -45,7 +47,7 @@ public final class MainActivity extends Activity {
     @Override
     protected void onDestroy() {
         if (isChangingConfigurations()) {
-            session.detach();
+            session.detach(screen);
         } else {
             session.close();
         }

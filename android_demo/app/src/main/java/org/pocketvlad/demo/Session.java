@@ -37,8 +37,9 @@ final class Session {
         screen.show(state);
     }
 
-    void detach() {
-        screen = null;
+    /** Forgets a screen, unless another one was attached since. */
+    void detach(Screen gone) {
+        if (screen == gone) screen = null;
     }
 
     /** The app's title, or null while it opens. */
@@ -57,7 +58,7 @@ final class Session {
     }
 
     void close() {
-        detach();
+        screen = null;
         worker.execute(() -> {
             if (recognizer != null) recognizer.close();
         });

@@ -1,0 +1,68 @@
+"""The committed template is what the app's sources make, byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+
+import pytest
+
+from pocketvlad.android import template
+from pocketvlad.android.apk import TEMPLATE
+from pocketvlad.android.axml import read_manifest
+from pocketvlad.android.dex import read_dex
+from pocketvlad.errors import MissingToolError, PackageError
+
+needs_java = pytest.mark.skipif(
+    not (shutil.which("mvn") and shutil.which("javac")),
+    reason="no JDK and Maven: apt-get install default-jdk-headless maven",
+)
+
+
+@needs_java
+def test_rebuilt_from_source_it_is_the_same(tmp_path):
+    rebuilt = tmp_path / "template.apk"
+    template.build_template(rebuilt)
+    with zipfile.ZipFile(rebuilt) as new, zipfile.ZipFile(TEMPLATE) as old:
+        assert new.namelist() == old.namelist()
+        for name in old.namelist():
+            assert new.read(name) == old.read(name), f"{name}: build_template() again"
+    assert rebuilt.read_bytes() == TEMPLATE.read_bytes()
+
+
+@needs_java
+def test_what_does_not_compile_is_one_line(tmp_path, monkeypatch):
+    sources = tmp_path / "android_demo"
+    shutil.copytree(template.resource_dir("android_demo"), sources)
+    (sources / "app/src/main/java/org/pocketvlad/demo/Broken.java").write_text("class Broken {")
+    monkeypatch.setattr(template, "resource_dir", lambda name: sources)
+    with pytest.raises(PackageError, match="java fails on the app's sources; found .*ERROR") as caught:
+        template.build_template(tmp_path / "template.apk")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "template.apk").exists()
+
+
+def test_it_is_small_and_of_the_version_gradle_builds():
+    assert TEMPLATE.stat().st_size < 30_000
+    with zipfile.ZipFile(TEMPLATE) as archive:
+        manifest = read_manifest(archive.read("AndroidManifest.xml"))
+        code = read_dex(archive.read("classes.dex"))
+    version = template.read_version()
+    assert (manifest.package, manifest.min_sdk, manifest.target_sdk) == (
+        version.package,
+        version.min_sdk,
+        version.target_sdk,
+    )
+    assert manifest.launcher == "org.pocketvlad.demo.MainActivity"
+    assert {component.name for component in manifest.components} <= code.classes
+
+
+def test_the_app_asks_for_no_permission():
+    assert "uses-permission" not in template.full_manifest()
+
+
+def test_without_maven_the_message_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(MissingToolError, match="mvn is missing; it rebuilds the app; apt-get install maven"):
+        template.maven_file(template.R8)
