@@ -27,11 +27,13 @@ class LayerRecipe:
     Attributes:
         bits: of a code, 1 to 8.
         codebook: ``kmeans`` (non-uniform) or ``uniform``.
-        threshold: weights with ``|w| < threshold`` are pruned, as in the paper; 0 prunes nothing.
+        threshold: weights with ``|w| < threshold`` are pruned, as in the paper; 0 prunes nothing. With row
+            scales it is in units of the row's scale.
         sparsity: instead of a threshold, the fraction of the layer's smallest weights to prune.
         layout: ``dense``, ``sparse`` (mask and survivors) or ``auto`` (the smaller).
-        row_scale: rows divided by their root mean square (``rms``) or largest weight (``max``) before the
-            codebook, or ``none``.
+        row_scale: rows divided by their root mean square (``rms``), its 0.7th power (``soft``) or their
+            largest weight (``max``) before pruning and the codebook, or ``none``. With calibration the
+            scales are fitted again to the real outputs.
         rows_per_codebook: output rows that share a codebook; 0: the whole tensor has one, as in the paper.
         pin_zero: one centroid is exactly 0 even where nothing is pruned.
         calibrate: ``none``; ``moments`` (weight the centroids by the inputs' second moments and correct the
@@ -121,7 +123,10 @@ class TrainRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe: defaults for every layer, rules that override them, fine-tuning."""
+    """A whole recipe: defaults for every layer, rules that override them, fine-tuning.
+
+    ``without_photos`` names the recipe that takes its place where there are no calibration photos.
+    """
 
     version: int
     name: str
@@ -129,6 +134,7 @@ class Recipe:
     layer: LayerRecipe = field(default_factory=LayerRecipe)
     rule: tuple[LayerRule, ...] = ()
     train: TrainRecipe | None = None
+    without_photos: str | None = None
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -197,7 +203,7 @@ def check_recipe(recipe: Recipe, where: str) -> None:
         )
         one_of(where, "codebook", layer.codebook, ("kmeans", "uniform"))
         one_of(where, "layout", layer.layout, ("auto", "dense", "sparse"))
-        one_of(where, "row_scale", layer.row_scale, ("none", "rms", "max"))
+        one_of(where, "row_scale", layer.row_scale, ("none", "rms", "soft", "max"))
         one_of(where, "calibrate", layer.calibrate, ("none", "moments", "gptq"))
 
     if recipe.train is not None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.compensate import Curvature, compensate_grid
+from pocketvlad.compress.compensate import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.emulate import fast_weight, quantize_inputs_of
 from pocketvlad.compress.moments import LOCATIONS, Moments, MomentSum
@@ -23,6 +23,7 @@ from pocketvlad.compress.quantize import assign_nearest, make_grid
 from pocketvlad.compress.views import views_per_photo, vlad_pairs
 from pocketvlad.compress.walk import photo_limit, walk_backbone
 from pocketvlad.compress.wide import fit_whitening_codes
+from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import NetVlad, PlaceModel, unit_length
 from pocketvlad.recipe import LayerRecipe, Recipe
@@ -43,6 +44,8 @@ def compress_calibrated(
     model: PlaceModel, recipe: Recipe, photos: Tensor, *, progress: Progress | None = None
 ) -> CompressedModel:
     """Compress every layer by the recipe, in the order they run; arguments as ``compress_model``."""
+    if len(photos) == 0:
+        raise RecipeError(f"recipe {recipe.name} calibrates on photos", found="none")
     steps = _Steps(progress, _work(model, photos))
     fitted: dict[str, Fitted] = {}
 
@@ -55,7 +58,7 @@ def compress_calibrated(
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
         compressed = nn.Module()
         compressed.backbone = walk_backbone(model.backbone, chosen, replace)
-        moments = _feature_moments(model.backbone, compressed.backbone, chosen)
+        moments = _feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
         fitted["pool.assignment"] = fit_conv(
             model.pool.assignment, recipe.for_layer("pool.assignment"), moments
         )
@@ -100,10 +103,11 @@ def fit_conv(conv: nn.Conv2d, recipe: LayerRecipe, moments: Moments) -> Fitted:
     target = _least_squares(weight, moments, curvature)
     importance = _rows(moments.importance, weight.shape[0])
     grid = make_grid(target.numpy(), recipe, importance.numpy()).snapped()
+    curvatures = [Curvature(each[None]) for each in curvature]
     if recipe.calibrate == "gptq":
-        lut = compensate_grid(target, grid, recipe, [Curvature(each[None]) for each in curvature])
+        lut = compensate_grid(target, grid, recipe, curvatures)
     else:
-        lut = assign_nearest(target.numpy(), grid)
+        lut = refit_scales(target, assign_nearest(target.numpy(), grid), curvatures)
     return Fitted(lut, None if bias is None else _corrected_bias(bias, weight, lut, moments))
 
 
@@ -164,17 +168,14 @@ def _fast_pool(pool: NetVlad, fitted: Fitted, centroids: np.ndarray, scale: np.n
     return found
 
 
-def _feature_moments(reference: nn.Module, compressed: nn.Module, photos: Tensor) -> Moments:
+def _feature_moments(reference: nn.Module, compressed: nn.Module, photos: Tensor, channels: int) -> Moments:
     """Moments of the unit local features, the soft assignment's inputs."""
-    total: MomentSum | None = None
+    total = MomentSum(1, channels)
     generator = torch.Generator().manual_seed(0)
     for photo in photos:
         features = [unit_length(backbone(photo[None])) for backbone in (reference, compressed)]
-        if total is None:
-            total = MomentSum(1, features[0].shape[1])
         count = features[0].shape[2] * features[0].shape[3]
         chosen = torch.randperm(count, generator=generator)[: -(-LOCATIONS // len(photos))]
         z, x = (f.flatten(2)[:, :, chosen].transpose(1, 2) for f in features)
         total.add(x, z)
-    assert total is not None
     return total.moments()

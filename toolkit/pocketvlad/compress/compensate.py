@@ -8,6 +8,7 @@ And levels are those of any codebook, a pruned weight being one of them.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,13 @@ class Curvature:
     blocks: Tensor
     factor: Tensor | None = None
 
+    def times(self, rows: Tensor) -> Tensor:
+        """Each row of float32 [O, I] times the curvature."""
+        blocks, size, _ = self.blocks.shape
+        parts = rows.reshape(len(rows), blocks, size).transpose(0, 1)
+        product = torch.bmm(parts, self.blocks).transpose(0, 1).reshape(rows.shape)
+        return product if self.factor is None else product + (rows @ self.factor.T) @ self.factor
+
 
 @dataclass(frozen=True, eq=False)
 class Levels:
@@ -43,7 +51,7 @@ class Levels:
         values: float32 [G, L], sorted.
         group: int64 [O], the codebook of each row.
         scale: float32 [O] or None.
-        threshold: weights below it in magnitude (scale included) are pruned; 0: none are.
+        threshold: weights below it in magnitude, in units of their scale, are pruned; 0: none are.
     """
 
     values: Tensor
@@ -73,7 +81,7 @@ class Levels:
             values = levels.gather(1, codes[:, None])[:, 0]
         values = values if self.scale is None else values * self.scale
         if threshold:
-            pruned = weight.abs() < threshold
+            pruned = scaled.abs() < threshold
             return codes.masked_fill(pruned, -1), values.masked_fill(pruned, 0)
         return codes, values
 
@@ -149,7 +157,8 @@ def compensate_grid(
     matrix = weight.reshape(weight.shape[0], -1)
     threshold = recipe.threshold
     if recipe.sparsity:
-        threshold = sparsity_threshold(matrix.numpy(), recipe.sparsity)
+        scaled = matrix if grid.scale is None else matrix / torch.from_numpy(grid.scale)[:, None]
+        threshold = sparsity_threshold(scaled.numpy(), recipe.sparsity)
     density = 1 - recipe.sparsity if recipe.sparsity else None
     parts = []
     rows = len(matrix) // len(curvatures)
@@ -163,7 +172,22 @@ def compensate_grid(
         zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
         group = np.arange(len(codes)) // -(-len(codes) // len(zeros))
         codes = np.where(keep, codes, zeros[group][:, None])
-    return grid.lut(tuple(weight.shape), codes, keep)
+    return refit_scales(weight, grid.lut(tuple(weight.shape), codes, keep), curvatures)
+
+
+def refit_scales(weight: Tensor, lut: LutTensor, curvatures: list[Curvature]) -> LutTensor:
+    """Row scales that cost least for these codes: ``s * (w^T H q) / (q^T H q)`` (no scales: unchanged)."""
+    if lut.row_scale is None:
+        return lut
+    matrix, used = weight.reshape(lut.rows, -1), torch.from_numpy(lut.dequantize()).reshape(lut.rows, -1)
+    rows, factors = lut.rows // len(curvatures), []
+    for group, curvature in enumerate(curvatures):
+        q, w = used[group * rows : (group + 1) * rows], matrix[group * rows : (group + 1) * rows]
+        pulled = curvature.times(q)
+        square, shared = (q * pulled).sum(dim=1), (w * pulled).sum(dim=1)
+        factors.append(torch.where(square > 0, shared / square.clamp_min(1e-30), 1))
+    scale = lut.row_scale * torch.cat(factors).numpy()
+    return dataclasses.replace(lut, row_scale=scale.astype(np.float32))
 
 
 class _Rest:
@@ -195,8 +219,8 @@ class _Rest:
             return self._blocks[block], None
         part = self._factor[:, block]
         self._inner -= self._spread(block)
-        cholesky = torch.linalg.cholesky((self._inner + self._inner.T) / 2)
-        weighted = torch.cholesky_solve(part.double(), cholesky).float()
+        cholesky = torch.linalg.cholesky(((self._inner + self._inner.T) / 2).float())
+        weighted = torch.cholesky_solve(part, cholesky)
         hessian = self._blocks[block] + part.T @ weighted
         hessian = (hessian + hessian.T) / 2
         return hessian, torch.linalg.solve(hessian, weighted.T @ self._residual).T

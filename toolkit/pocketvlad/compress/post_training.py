@@ -13,7 +13,7 @@ from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import PlaceModel
-from pocketvlad.recipe import Recipe
+from pocketvlad.recipe import Recipe, load_recipe
 
 Progress = Callable[[int, int], None]
 
@@ -30,22 +30,28 @@ def compress_model(
     calibration: Tensor | None = None,
     progress: Progress | None = None,
 ) -> CompressedModel:
-    """Compress every layer by the recipe.
+    """Compress every layer by the recipe, its ``train`` table apart.
 
     Args:
         model: the uncompressed model; left as it is.
         recipe: options per layer.
         calibration: float32 [N, 3, H, W], preprocessed photos, for recipes that look at the layers' inputs.
-        progress: called with weights done and weights in all.
+        progress: called with steps done and steps in all.
+
+    Returns:
+        The compressed model; its ``recipe`` is the one used, which without photos may be the recipe's
+        ``without_photos``.
 
     Raises:
         RecipeError: the recipe needs photos and there are none.
     """
-    if recipe.needs_photos and calibration is None:
-        raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
-    if recipe.needs_photos and calibration is not None:
+    if not recipe.needs_photos:
+        return compress_weights(model, recipe, progress=progress)
+    if calibration is not None:
         return compress_calibrated(model, recipe, calibration, progress=progress)
-    return compress_weights(model, recipe, progress=progress)
+    if recipe.without_photos is not None:
+        return compress_model(model, load_recipe(recipe.without_photos), progress=progress)
+    raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
 
 
 def compress_weights(

@@ -14,6 +14,8 @@ from pocketvlad.lut import packing
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.recipe import LayerRecipe
 
+SOFTNESS = 0.3  # of "soft" row scales: rows with larger weights keep more and finer levels
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -73,11 +75,13 @@ def make_grid(
     matrix = weight.reshape(weight.shape[0], -1)
     if not np.isfinite(matrix.min()) or not np.isfinite(matrix.max()):
         raise RecipeError(f"layer {name} cannot be compressed", found="weights that are not finite")
-    keep = survivors(matrix, recipe.threshold, recipe.sparsity)
+    scale = row_scale(matrix, recipe.row_scale)
+    scaled = matrix if scale is None or not (recipe.threshold or recipe.sparsity) else matrix / scale[:, None]
+    keep = survivors(scaled, recipe.threshold, recipe.sparsity)
+    del scaled
     sparse = keep is not None and _choose_sparse(keep, recipe, flat=weight.ndim != 2)
     if recipe.layout == "sparse" and keep is None:
         keep, sparse = np.ones(matrix.shape, bool), True
-    scale = _row_scale(matrix, keep, recipe.row_scale)
     zero = not sparse and (recipe.pin_zero or keep is not None)
     rows = recipe.rows_per_codebook or matrix.shape[0]
     groups = -(-matrix.shape[0] // rows)
@@ -101,21 +105,21 @@ def _choose_sparse(keep: np.ndarray, recipe: LayerRecipe, *, flat: bool) -> bool
     return sparse < rows.shape[0] * packing.row_bytes(rows.shape[1], recipe.bits)
 
 
-def _row_scale(matrix: np.ndarray, keep: np.ndarray | None, kind: str) -> np.ndarray | None:
-    """Root mean square (``rms``) or largest magnitude (``max``) of each row's survivors, float32 [O].
+def row_scale(matrix: np.ndarray, kind: str) -> np.ndarray | None:
+    """What each row of float32 [O, I] is divided by, float32 [O], or None; see ``LayerRecipe.row_scale``.
 
     A row of zeros has scale 1.
     """
     if kind == "none":
         return None
-    scale = np.ones(matrix.shape[0], np.float32)
-    for row in range(matrix.shape[0]):
-        values = matrix[row] if keep is None else matrix[row][keep[row]]
-        if values.size:
-            square = float(np.dot(values, values)) / values.size
-            size = float(np.abs(values).max()) if kind == "max" else np.sqrt(square)
-            scale[row] = size or 1
-    return scale
+    if kind == "max":
+        scale = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+    else:
+        scale = np.sqrt(np.einsum("oi,oi->o", matrix, matrix) / matrix.shape[1])
+    scale = np.where(scale > 0, scale, 1)
+    if kind == "soft":
+        scale = scale ** (1 - SOFTNESS) * np.exp(SOFTNESS * np.log(scale).mean())
+    return scale.astype(np.float32)
 
 
 def _codebook(

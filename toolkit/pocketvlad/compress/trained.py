@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from pocketvlad.compress import parallel
-from pocketvlad.compress.clustered import ClusteredLayer
-from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
+from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.prune import cubic_schedule
+from pocketvlad.compress.training_model import TrainingModel
 from pocketvlad.compress.training_state import load_state, save_state
 from pocketvlad.compress.triplets import Tuple, epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.metrics import average_precision
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import Recipe, TrainRecipe
@@ -74,50 +73,6 @@ class TrainProgress:
     skipped: int
 
 
-class TrainingModel(nn.Module):
-    """A place model whose layers' weights come from :class:`ClusteredLayer` modules."""
-
-    def __init__(self, model: PlaceModel, start: CompressedModel, train: TrainRecipe):
-        super().__init__()
-        self.config = model.config
-        layers, self.names = {}, tuple(start.layers)
-        for name, lut in start.layers.items():
-            weight = model.get_submodule(name).weight
-            if train.start == "compressed":
-                weight = torch.from_numpy(lut.dequantize())
-            layers[_key(name)] = ClusteredLayer(lut, weight)
-        self.layers = nn.ModuleDict(layers)
-        biases = {_key(n): nn.Parameter(torch.from_numpy(b.copy())) for n, b in start.biases.items()}
-        self.biases = nn.ParameterDict(biases)
-        self.centroids = nn.Parameter(model.pool.centroids.detach().clone())
-        # the layers' places in the network; not registered, since they hold no state of their own
-        object.__setattr__(self, "_network", PlaceModel(model.config))
-
-    def layer(self, name: str) -> ClusteredLayer:
-        return self.layers[_key(name)]
-
-    def weights(self) -> dict[str, Tensor]:
-        """The network's parameters as functions of what trains."""
-        found = {f"{name}.weight": self.layer(name)() for name in self.names}
-        found |= {f"{n}.bias": self.biases[_key(n)] for n in self.names if _key(n) in self.biases}
-        return found | {"pool.centroids": self.centroids}
-
-    def forward(self, photos: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """float32 [B, 3, H, W] -> unit descriptors [B, N]."""
-        return functional_call(self._network, weights, (photos,))
-
-    def compressed(self, start: CompressedModel) -> CompressedModel:
-        """What training made, as a file holds it."""
-        centroids, scale = quantize_centroids(self.centroids.detach().cpu().numpy())
-        biases = {n: self.biases[_key(n)].detach().cpu().numpy().copy() for n in start.biases}
-        layers = {name: self.layer(name).lut() for name in self.names}
-        return replace(start, layers=layers, biases=biases, centroids=centroids, centroid_scale=scale)
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "/")  # module names must not hold dots
-
-
 class Trainer:
     """One run of the loop; see :func:`train_compressed`."""
 
@@ -129,7 +84,8 @@ class Trainer:
         photos: TrainingPhotos,
         device: torch.device,
     ):
-        assert recipe.train is not None
+        if recipe.train is None:
+            raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
         self.options, self.recipe, self.photos, self.start = recipe.train, recipe, photos, start
         self.device = device
         self.rank, self.world = parallel.rank_and_world()
@@ -259,8 +215,8 @@ def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimi
         layer.weight.requires_grad_(trained and options.weights)
         layer.codebook.requires_grad_(trained and options.codebook == "trained")
         for parameter in (layer.weight, layer.codebook):
-            groups.append((parameter, options.learning_rate * _rms(layer.weight)))
-        bias = model.biases.get(_key(name), None)
+            groups.append((parameter, options.learning_rate * _rms(parameter)))
+        bias = model.bias(name)
         if bias is not None:
             bias.requires_grad_(trained)
             groups.append((bias, options.learning_rate * _rms(bias)))

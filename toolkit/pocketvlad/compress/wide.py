@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.compensate import Curvature, compensate_grid
+from pocketvlad.compress.compensate import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.emulate import fast_weight, quantize_input
 from pocketvlad.compress.quantize import assign_nearest, make_grid
 from pocketvlad.lut.tensor import LutTensor
@@ -42,14 +42,13 @@ def fit_whitening_codes(
     centred = inputs - mean
     importance = centred.square().mean(dim=0)
     grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), "whitening")
-    grid = grid.snapped()
+    grid, curvature = grid.snapped(), vlad_curvature(centred, block)
     if recipe.calibrate == "gptq":
-        curvature = vlad_curvature(centred, block)
         scaling = (LOW_RANK / len(centred)) ** 0.5
         residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
         lut = compensate_grid(weight, grid, recipe, [curvature], residual)
     else:
-        lut = assign_nearest(weight.numpy(), grid)
+        lut = refit_scales(weight, assign_nearest(weight.numpy(), grid), [curvature])
     used = torch.from_numpy(fast_weight(lut))
     return lut, (bias + weight @ reference_mean - used @ mean).numpy()
 
