@@ -133,6 +133,7 @@ def test_positions(manifest):
         ([], "image,place", r"holds no photo; allowed: a sub-folder of photos per place"),
         (["a.jpg,x,95,0"], "image,place,latitude,longitude", r"latitude is out of range; found 95"),
         (["a.jpg,x,5,east"], "image,place,latitude,longitude", r"longitude is not a number; found 'east'"),
+        (["a.jpg,x,5,"], "image,place,latitude,longitude", r"line 2: latitude and longitude go together"),
         (["a.jpg,x,nan,0"], "image,place,latitude,longitude", r"latitude is out of range"),
     ],
 )

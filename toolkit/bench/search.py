@@ -58,7 +58,9 @@ def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Unit rows: VIEWS photos of each place, cosine about 0.7 among them; and one more view of JUDGED places."""
     places = rng.standard_normal((PHOTOS // VIEWS, DIM), np.float32)
     views = np.repeat(places, VIEWS, 0) + 0.65 * rng.standard_normal((PHOTOS, DIM), np.float32)
-    queries = places[:: len(places) // JUDGED][:JUDGED] + 0.65 * rng.standard_normal((JUDGED, DIM), np.float32)
+    queries = places[:: len(places) // JUDGED][:JUDGED] + 0.65 * rng.standard_normal(
+        (JUDGED, DIM), np.float32
+    )
     return unit(views), unit(queries)
 
 

@@ -91,7 +91,10 @@ def _checked_row(where: str, values: dict[str, str | None]) -> Row:
         raise DatasetError(f"{where}: image and place are needed", found=f"{image!r}, {place!r}")
     if role and role not in ROLES:
         raise DatasetError(f"{where}: unknown role", found=repr(role), allowed=", ".join(ROLES))
-    return Row(image, place, role or None, *(_degrees(where, key, values.get(key)) for key in LIMITS))
+    latitude, longitude = (_degrees(where, key, values.get(key)) for key in LIMITS)
+    if (latitude is None) != (longitude is None):
+        raise DatasetError(f"{where}: latitude and longitude go together", found="one of them")
+    return Row(image, place, role or None, latitude, longitude)
 
 
 def _degrees(where: str, key: str, text: str | None) -> float | None:

@@ -79,8 +79,16 @@ def _photo(path: Path, root: Path) -> Photo:
         raise DatasetError(f"the name of photo {path} holds no position", found=path.name, allowed=allowed)
     panorama = fields[_PANORAMA] if len(fields) > _PANORAMA and fields[_PANORAMA] else None
     name = path.relative_to(root).as_posix()
-    degrees = (_number(fields, _LATITUDE), _number(fields, _LONGITUDE))
-    return Photo(path, name, None, *degrees, utm=(east, north), panorama=panorama)
+    latitude, longitude = _degrees(fields)
+    return Photo(path, name, None, latitude, longitude, utm=(east, north), panorama=panorama)
+
+
+def _degrees(fields: list[str]) -> tuple[float | None, float | None]:
+    """Latitude and longitude, or neither: some collections keep other things in these fields."""
+    latitude, longitude = _number(fields, _LATITUDE), _number(fields, _LONGITUDE)
+    if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
+        return None, None
+    return latitude, longitude
 
 
 def _number(fields: list[str], index: int) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,37 +17,46 @@ from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
-from pocketvlad.model.preprocess import load_photo
+from pocketvlad.model.preprocess import DAMAGED, load_photo, open_image
 
 THUMBNAIL = 160  # pixels, longer side
-_QUALITY = 80
+_QUALITY = 80  # of the JPEG
+_JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all
+_BLOCK = 256  # of them at a time
 Progress = Callable[[int, int], None]
 
 
 def build_index(
     describe: Callable[[Path], np.ndarray],
-    photos: Dataset,
+    photos: Dataset | Sequence[Photo],
     fingerprint: bytes,
     *,
     dtype: str = "float16",
     info: Mapping[str, Any] | None = None,
+    thumbnail_px: int = THUMBNAIL,
     progress: Progress | None = None,
 ) -> tuple[PlaceIndex, list[str]]:
-    """Index every readable photo of a dataset.
+    """Index every readable photo.
 
     Args:
         describe: path -> unit descriptor float32 [dim].
-        photos: with place labels.
+        photos: with place labels, and positions or none (then EXIF's are taken).
         fingerprint: 32 bytes of the describing program.
         dtype: ``float32``, ``float16`` or ``int8``.
         info: provenance.
+        thumbnail_px: longer side of the thumbnails; 0 for none.
         progress: called with photos done and in all.
 
     Returns:
         The index, its threshold suggested from its own places, and one line per photo skipped.
+
+    Raises:
+        PhotoError: no photo could be read.
+        IndexFormatError: an unknown dtype, or descriptors that are not finite.
     """
-    descriptors, readable, skipped = describe_photos(describe, photos, progress=progress)
-    entries = tuple(make_entry(photo) for photo in readable.photos)
+    dataset = photos if isinstance(photos, Dataset) else Dataset("the photos", tuple(photos), (), ())
+    descriptors, readable, skipped = describe_photos(describe, dataset, progress=progress)
+    entries = tuple(make_entry(photo, thumbnail_px) for photo in readable.photos)
     vectors, scales = encode_vectors(descriptors, dtype)
     index = PlaceIndex(vectors, scales, entries, fingerprint, None, dict(info or {}))
     return replace(index, threshold=suggest_threshold(index)), skipped
@@ -59,11 +69,13 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
         IndexFormatError: another model's descriptors, or names that are there already.
     """
     require_fingerprint(index, added.fingerprint, "the photos to add")
+    if index.dim != added.dim:
+        raise IndexFormatError("the dimensions differ", found=added.dim, allowed=index.dim)
     names = {entry.name for entry in added.entries}
     clash = [entry.name for entry in index.entries if entry.name in names]
     if clash and not replace_names:
         raise IndexFormatError(
-            f"{len(clash)} photos are in the index already", found=clash[0], do="use --replace"
+            f"{len(clash)} of these photos are in the index already", found=repr(clash[0]), do="use --replace"
         )
     kept = [i for i, entry in enumerate(index.entries) if entry.name not in names]
     vectors, scales = encode_vectors(added.descriptors(), index.vectors.dtype.name)
@@ -88,45 +100,62 @@ def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> Non
 def suggest_threshold(index: PlaceIndex) -> float | None:
     """The cosine that best tells a known place from an unknown one, by the index's own photos.
 
-    Every photo asks the others twice: with its place there (its best match should be accepted) and with its
-    place taken out (its best match should be refused). The threshold maximises the mean of both rates.
-    None when no place has two photos or there is only one place.
+    Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
+    best match should be accepted) and with its place taken out (its best match should be refused). The threshold
+    maximises the mean of both rates, half way between the cosines on its two sides. None when no place has two
+    photos or there is only one place.
     """
-    descriptors = index.descriptors()
-    labels = np.asarray(index.labels())
-    known, unknown = [], []
-    for row in range(len(index)):
-        cosines = descriptors @ descriptors[row]
-        same = labels == labels[row]
-        if same.all():
-            return None
-        unknown.append(cosines[~same].max())
-        same[row] = False
-        if same.any():
-            known.append(cosines[same].max())
-    if not known:
+    labels = index.labels()
+    labelled = [row for row, label in enumerate(labels) if label]
+    places = np.unique([labels[row] for row in labelled], return_inverse=True)[1]
+    known, unknown = _best_matches(index.descriptors()[labelled], places)
+    if not known.size or not unknown.size:
         return None
     accepted, refused = np.sort(known), np.sort(unknown)
-    candidates = np.concatenate([accepted, refused])
+    cosines = np.unique(np.concatenate([accepted, refused]))
+    candidates = np.concatenate([cosines[:1], (cosines[:-1] + cosines[1:]) / 2])
     hits = 1 - np.searchsorted(accepted, candidates, side="left") / len(accepted)
     rejections = np.searchsorted(refused, candidates, side="left") / len(refused)
     return float(np.clip(candidates[np.argmax(hits + rejections)], -1, 1))
 
 
-def make_entry(photo: Photo) -> Entry:
+def _best_matches(descriptors: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best cosine of each judging photo inside its place and outside it, where there is such a photo."""
+    count = len(descriptors)
+    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else places
+    inside, outside = [], []
+    for begin in range(0, len(judges), _BLOCK):
+        block = judges[begin : begin + _BLOCK]
+        cosines = descriptors[block] @ descriptors.T
+        same = places[block][:, None] == places[None]
+        outside.append(np.where(same, -np.inf, cosines).max(axis=1))
+        same[np.arange(len(block)), block] = False
+        inside.append(np.where(same, cosines, -np.inf).max(axis=1))
+    found = (np.concatenate(part) if part else np.empty(0, np.float32) for part in (inside, outside))
+    known, unknown = (part[np.isfinite(part)] for part in found)
+    return known, unknown
+
+
+def make_entry(photo: Photo, thumbnail_px: int = THUMBNAIL) -> Entry:
     """Name, label, position and thumbnail of a readable photo."""
     latitude, longitude = photo.latitude, photo.longitude
     if latitude is None or longitude is None:
         latitude, longitude = exif_position(photo.path) or (None, None)
-    return Entry(photo.name, photo.place or "", latitude, longitude, thumbnail(photo.path))
+    picture = thumbnail(photo.path, thumbnail_px) if thumbnail_px else b""
+    return Entry(clean_text(photo.name), clean_text(photo.place or ""), latitude, longitude, picture)
 
 
-def thumbnail(path: Path) -> bytes:
-    """JPEG of at most THUMBNAIL pixels on the longer side, upright."""
+def clean_text(text: str) -> str:
+    """Text as an index may hold it: control characters and bytes that are no text become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text)
+
+
+def thumbnail(path: Path, longer_side: int = THUMBNAIL) -> bytes:
+    """JPEG of at most ``longer_side`` pixels on the longer side, upright."""
     decoded = load_photo(path)
     image = Image.fromarray(decoded.pixels)
     turned = _UPRIGHT[decoded.orientation]
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((longer_side, longer_side))
     upright = image if turned is None else image.transpose(turned)
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=_QUALITY)
@@ -147,18 +176,19 @@ _UPRIGHT: dict[int, Image.Transpose | None] = {
 
 
 def exif_position(path: Path) -> tuple[float, float] | None:
-    """Latitude and longitude from the photo's EXIF, degrees, or None."""
-    with Image.open(path) as image:
-        gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    """Latitude and longitude from the photo's EXIF, degrees; None if it has none, or none that makes sense."""
     try:
-        latitude = _degrees(gps[2]) * (-1 if gps.get(1) == "S" else 1)
-        longitude = _degrees(gps[4]) * (-1 if gps.get(3) == "W" else 1)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None  # no position, or one that is not three numbers
+        with open_image(path) as image:
+            gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        latitude = _degrees(gps[ExifTags.GPS.GPSLatitude], gps.get(ExifTags.GPS.GPSLatitudeRef) == "S")
+        longitude = _degrees(gps[ExifTags.GPS.GPSLongitude], gps.get(ExifTags.GPS.GPSLongitudeRef) == "W")
+    except (OSError, *DAMAGED):
+        return None
     inside = math.isfinite(latitude + longitude) and abs(latitude) <= 90 and abs(longitude) <= 180
     return (latitude, longitude) if inside else None
 
 
-def _degrees(parts: tuple) -> float:
+def _degrees(parts: tuple, negative: bool) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
-    return degrees + minutes / 60 + seconds / 3600
+    value = degrees + minutes / 60 + seconds / 3600
+    return -value if negative else value

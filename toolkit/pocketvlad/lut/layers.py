@@ -62,7 +62,9 @@ class LutLinear(_LutModule):
 class LutConv2d(_LutModule):
     """``nn.Conv2d`` with a fused activation over packed codes: float32 [B, C, H, W] -> [B, O, H', W']."""
 
-    def __init__(self, lut: LutTensor, bias: np.ndarray | None, like: nn.Conv2d, *, fast: bool, activation: int):
+    def __init__(
+        self, lut: LutTensor, bias: np.ndarray | None, like: nn.Conv2d, *, fast: bool, activation: int
+    ):
         super().__init__(lut, bias, fast)
         self.out_channels, self.groups, self.activation = like.out_channels, like.groups, activation
         self.kernel_size, self.stride = list(like.kernel_size), list(like.stride)

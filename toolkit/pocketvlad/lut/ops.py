@@ -51,7 +51,9 @@ def _lut_tensor(
     sparse: bool,
 ) -> LutTensor:
     layer = PackedLut(packed.detach().cpu().numpy(), _array(row_offsets))
-    return LutTensor.from_packed(layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), sparse)
+    return LutTensor.from_packed(
+        layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), sparse
+    )
 
 
 def _lut_linear(

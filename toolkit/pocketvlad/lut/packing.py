@@ -53,7 +53,9 @@ def pack_codes(codes: np.ndarray, bits: int) -> np.ndarray:
     rows, count = codes.shape
     blocks = -(-count // BLOCK)
     if codes.size and int(codes.max()) >> bits:
-        raise KernelError("a code does not fit its bits", found=int(codes.max()), allowed=f"0 to {2**bits - 1}")
+        raise KernelError(
+            "a code does not fit its bits", found=int(codes.max()), allowed=f"0 to {2**bits - 1}"
+        )
     padded = np.zeros((rows, blocks * BLOCK), np.uint8)
     padded[:, :count] = codes
     grouped = padded.reshape(rows, blocks, BLOCK)
@@ -112,7 +114,9 @@ def pack_sparse(mask: np.ndarray, codes: np.ndarray, bits: int) -> tuple[np.ndar
         parts += [bitmap, survivors]
         offsets.append(offsets[-1] + bitmap.size + survivors.size)
     if offsets[-1] >= 2**31:
-        raise KernelError("a sparse layer is too large", found=f"{offsets[-1]} bytes", allowed="below 2^31 bytes")
+        raise KernelError(
+            "a sparse layer is too large", found=f"{offsets[-1]} bytes", allowed="below 2^31 bytes"
+        )
     return np.concatenate(parts), np.asarray(offsets, np.int32)
 
 

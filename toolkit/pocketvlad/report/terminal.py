@@ -15,6 +15,8 @@ from rich.text import Text
 from pocketvlad.report import units
 from pocketvlad.report.summary import ReportSummary, VariantRow
 
+_NAME_WIDTH = 13  # fits the shipped recipes' names, and the table 80 columns
+
 
 def terminal_summary(summary: Mapping[str, Any] | ReportSummary) -> RenderableType:
     """Size, mAP and latency before and after, where the APK is and how to install it.
@@ -31,14 +33,14 @@ def _table(summary: ReportSummary) -> Table:
     data = summary.data
     caption = (
         f"{data.queries} queries on {data.test_places} places; mAP and size of the .pte itself, "
-        "95% interval of the change, times on this host"
+        "95% interval of the change; times on this host, first: from opening the file to its first answer"
     )
     table = Table(
         box=box.SIMPLE_HEAD, title=Text(summary.title, style="bold"), caption=caption, title_justify="left"
     )
     table.caption_justify = "left"
-    table.add_column("")
-    for name in ("size", "smaller", "mAP", "change", "a photo", "first answer"):
+    table.add_column("", no_wrap=True, min_width=_NAME_WIDTH)
+    for name in ("size", "smaller", "mAP", "change", "a photo", "first"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary.variants:
         table.add_row(*_cells(row, summary), style="bold" if row is summary.after else "")
