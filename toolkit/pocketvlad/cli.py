@@ -66,7 +66,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Read a public NetVLAD checkpoint of any supported layout."""
-    from pocketvlad.commands import import_checkpoint_file
+    from pocketvlad.commands.models import import_checkpoint_file
 
     Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, force=force))
 
@@ -88,7 +88,7 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Make a model from a backbone and photos: clusters and whitening fitted, nothing trained."""
-    from pocketvlad.commands import FitOptions, fit_file
+    from pocketvlad.commands.models import FitOptions, fit_file
 
     options = FitOptions(backbone, weights, clusters, dim, size, views, seed)
     with progress("fitting") as report:
@@ -112,7 +112,7 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Prune, quantize to codebooks and, where the recipe says so, fine-tune."""
-    from pocketvlad.commands import compress_file
+    from pocketvlad.commands.compress import compress_file
 
     output = Output(as_json)
     with progress("compressing") as report:
@@ -132,7 +132,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """mAP or Recall@N of a model, a compressed model or a .pte."""
-    from pocketvlad.commands import evaluate_file
+    from pocketvlad.commands.accuracy import evaluate_file
 
     with progress("describing") as report:
         result = evaluate_file(file, dataset, baseline, threads=threads, progress=report)
@@ -144,7 +144,7 @@ def describe(
     file: Path, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
 ) -> None:
     """Write descriptors in hloc's HDF5 layout."""
-    from pocketvlad.commands import describe_file
+    from pocketvlad.commands.accuracy import describe_file
 
     with progress("describing") as report:
         result = describe_file(file, photos, out, threads=threads, force=force, progress=report)
@@ -164,7 +164,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the ExecuTorch program, checked against the torch model."""
-    from pocketvlad.commands import export_file
+    from pocketvlad.commands.programs import export_file
 
     Output(as_json).result(
         export_file(model, out, size=size, semantics=semantics, photos=photos, force=force)
@@ -182,7 +182,7 @@ def index_build(
     as_json: Json = False,
 ) -> None:
     """Describe photos and write the place index."""
-    from pocketvlad.commands import index_build_file
+    from pocketvlad.commands.places import index_build_file
 
     with progress("indexing") as report:
         result = index_build_file(
@@ -201,7 +201,7 @@ def index_add(
     as_json: Json = False,
 ) -> None:
     """Add photos to an existing index (rewritten atomically)."""
-    from pocketvlad.commands import index_add_file
+    from pocketvlad.commands.places import index_add_file
 
     with progress("indexing") as report:
         result = index_add_file(index, program, photos, replace=replace, threads=threads, progress=report)
@@ -211,7 +211,7 @@ def index_add(
 @index_app.command("info")
 def index_info(index: Path, as_json: Json = False) -> None:
     """What an index holds."""
-    from pocketvlad.commands import index_info_file
+    from pocketvlad.commands.places import index_info_file
 
     Output(as_json).result(index_info_file(index))
 
@@ -226,7 +226,7 @@ def index_search(
     as_json: Json = False,
 ) -> None:
     """Recognise photos: the best matches with place and cosine."""
-    from pocketvlad.commands import index_search_file
+    from pocketvlad.commands.places import index_search_file
 
     output = Output(as_json)
     result = index_search_file(index, program, photos, top=top, draw=draw)
@@ -251,7 +251,7 @@ def package(
     as_json: Json = False,
 ) -> None:
     """Make a signed, installable APK with the program and the index inside, or check one."""
-    from pocketvlad.commands import check_file, package_file
+    from pocketvlad.commands.phones import check_file, package_file
 
     output = Output(as_json)
     if check is not None:
@@ -273,7 +273,7 @@ Serial = Annotated[str | None, typer.Option(help="adb serial, where several devi
 @phone_app.command("install")
 def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Install the APK on the connected phone."""
-    from pocketvlad.commands import phone_install_file
+    from pocketvlad.commands.phones import phone_install_file
 
     Output(as_json).result(phone_install_file(apk, serial))
 
@@ -287,7 +287,7 @@ def phone_test(
     as_json: Json = False,
 ) -> None:
     """Run the app's self-test and compare it with the host's descriptors and matches."""
-    from pocketvlad.commands import phone_test_file
+    from pocketvlad.commands.phones import phone_test_file
 
     output = Output(as_json)
     with output.status("running the self-test"):
@@ -299,7 +299,7 @@ def phone_test(
 @phone_app.command("bench")
 def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Times and memory on the connected phone, beside the host's."""
-    from pocketvlad.commands import phone_bench_file
+    from pocketvlad.commands.phones import phone_bench_file
 
     Output(as_json).result(phone_bench_file(apk, serial))
 
@@ -329,7 +329,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Latency, load time and size of programs on this machine."""
-    from pocketvlad.commands import bench_files
+    from pocketvlad.commands.programs import bench_files
 
     output = Output(as_json)
     result = bench_files(programs, runs=runs, threads=threads)

@@ -12,13 +12,11 @@ import numpy as np
 import torch
 
 from pocketvlad import artifact, machine
-from pocketvlad.commands import (
-    Values,
-    check_program,
-    make_backbone,
-    megabytes,
-    package_file,
-)
+from pocketvlad.commands import Values
+from pocketvlad.commands.files import megabytes
+from pocketvlad.commands.models import make_backbone
+from pocketvlad.commands.phones import package_file
+from pocketvlad.commands.programs import check_program
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.sizes import layer_sizes
