@@ -76,7 +76,7 @@ class Stages:
             line.report = report
             yield line
         seconds = f"{time.perf_counter() - start:6.1f} s" if line.ran else "  kept  "
-        self._console.print(f"[green]✓[/] {name:<24} [dim]{seconds}[/]  {line.text}")
+        self._console.print(f"[green]✓[/] {name:<20} [dim]{seconds}[/]  {line.text}", soft_wrap=True)
 
 
 class StageLine:
@@ -90,14 +90,16 @@ class StageLine:
 
 @contextlib.contextmanager
 def progress(text: str) -> Iterator[Report]:
-    """A bar on stderr that appears when the work takes more than a second."""
+    """A bar on stderr that appears when the work takes more than a second; none where stderr is a file."""
+    console = _console(True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=_console(True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     start, task = time.perf_counter(), None
 

@@ -5,52 +5,44 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from pocketvlad.commands import Progress, Values
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.evaluate.describe import describe_photos, write_descriptors
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.export.describer import open_describer
-
-
-def describe_dataset(
-    file: Path, dataset: Dataset, *, threads: int, progress: Progress | None = None
-) -> tuple[np.ndarray, Dataset, list[str]]:
-    """Descriptors float32 [n, dim] of a dataset's readable photos, that dataset, and the photos skipped."""
-    return describe_photos(open_describer(file, threads=threads).describe, dataset, progress=progress)
+from pocketvlad.export.describer import Describer, open_describer
 
 
 def evaluate_file(
     file: Path, dataset: str, baseline: Path | None, *, threads: int, progress: Progress | None = None
 ) -> Values:
+    describers = [open_describer(path, threads=threads) for path in (file, baseline) if path is not None]
     photos = open_dataset(dataset)
-    result, skipped = score(file, photos, threads=threads, progress=progress)
+    result, skipped = score(describers[0], photos, progress=progress)
     values: Values = {
         "file": str(file),
         "dataset": photos.name,
         **result.as_values(),
         "skipped_photos": skipped,
     }
-    if baseline is not None:
-        reference, _ = score(baseline, photos, threads=threads, progress=progress)
+    if len(describers) > 1:
+        reference, _ = score(describers[1], photos, progress=progress)
         difference = compare(reference, result)
         values |= {"baseline": reference.as_values(), "difference": asdict(difference)}
     return values
 
 
 def score(
-    file: Path, dataset: Dataset, *, threads: int, progress: Progress | None = None
+    describer: Describer, dataset: Dataset, *, progress: Progress | None = None
 ) -> tuple[RetrievalResult, list[str]]:
-    """Retrieval accuracy of a model, compressed model or program on a dataset."""
-    descriptors, readable, skipped = describe_dataset(file, dataset, threads=threads, progress=progress)
+    """Retrieval accuracy of a model, compressed model or program on a dataset, and the photos skipped."""
+    descriptors, readable, skipped = describe_photos(describer.describe, dataset, progress=progress)
     return evaluate_descriptors(readable, descriptors), skipped
 
 
 def describe_file(
     file: Path, photos: str, out: Path, *, threads: int, force: bool, progress: Progress | None = None
 ) -> Values:
-    dataset = open_dataset(photos)
-    descriptors, readable, skipped = describe_dataset(file, dataset, threads=threads, progress=progress)
+    describer, dataset = open_describer(file, threads=threads), open_dataset(photos)
+    descriptors, readable, skipped = describe_photos(describer.describe, dataset, progress=progress)
     write_descriptors(out, [photo.name for photo in readable.photos], descriptors, force=force)
     return {"out": str(out), "photos": len(descriptors), "dim": descriptors.shape[1], "skipped": skipped}

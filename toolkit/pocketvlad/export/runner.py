@@ -72,10 +72,12 @@ class ProgramRunner:
             if threads is not None:
                 portable_lib._unsafe_reset_threadpool(threads)
         try:
-            self._module = portable_lib._load_for_executorch(str(self.path))
+            with _quiet_runtime():
+                self._module = portable_lib._load_for_executorch(str(self.path))
+                methods = self._module.method_names()
         except RuntimeError as error:
             raise ArtifactError(f"{path} is not a program this runtime can load", found=str(error)) from error
-        if "forward" not in self._module.method_names() or "pv_dim" not in self._module.method_names():
+        if "forward" not in methods or "pv_dim" not in methods:
             raise ArtifactError(f"{path} is not a program of pocketvlad", do="run `pocketvlad export`")
 
     @cached_property
