@@ -139,6 +139,8 @@ def test_fuzz(fuzzer, tmp_path):
         "-runs=100000",
         "-max_len=2000",
         "-max_total_time=40",
+        "-rss_limit_mb=0",  # the peak a child reports starts at its parent's
+        "-malloc_limit_mb=256",
         f"-artifact_prefix={tmp_path}/",
     ]
     done = subprocess.run([str(fuzzer), *limits, str(corpus)], capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ def test_sampled_patches_are_what_the_convolution_multiplies():
         expected = convolution(x).flatten(2).transpose(1, 2).reshape(-1, 5)
         found = sample_patches(convolution, x, torch.Generator()) @ convolution.weight.flatten(1).T
     assert len(found) == len(expected)
-    difference = torch.cdist(found, expected).min(dim=1).values
+    difference = (found[:, None] - expected[None]).norm(dim=2).min(dim=1).values
     assert difference.max() < 1e-5
 
 
@@ -52,7 +52,7 @@ def test_flat_light_adds_nothing_after_the_first_layer():
     init_backbone_from_photos(backbone, photos(), 0)
     with torch.inference_mode():
         flat = backbone[0](torch.full((1, 3, 32, 32), 0.7))
-    assert flat[..., 1:-1, 1:-1].abs().max() < 1e-4
+    assert flat[..., 1:-1, 1:-1].abs().max() < 1e-2  # of features whose root mean square is 1
 
 
 def test_the_seed_decides_the_weights():
