@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.lut import packing
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe
@@ -44,21 +46,37 @@ class Candidate:
     bytes: int
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A candidate compressed and measured.
+@dataclass(frozen=True)
+class Measured:
+    """A compressed model's program, measured on photos that neither calibrated nor trained it.
 
     Attributes:
-        candidate: what was compressed.
-        compressed: the model.
-        bytes: of the file that was measured.
-        loss: what the measure said of it, in the unit of the search.
+        bytes: of the program.
+        drop: what it loses against the uncompressed model, points of the dataset's score, with its 95%
+            interval; negative where it gains.
+        cosine: mean over the photos, to the uncompressed descriptors (cut to as many dimensions).
     """
 
-    candidate: Candidate
-    compressed: CompressedModel
     bytes: int
-    loss: float
+    drop: Difference
+    cosine: float
+
+    def as_values(self) -> dict[str, Any]:
+        """For tables, JSON and a file's figures."""
+        return {
+            "program_mb": self.bytes / 1e6,
+            "drop_points": self.drop.mean,
+            "drop_interval": f"{self.drop.low:.2f} to {self.drop.high:.2f}",
+            "mean_cosine": self.cosine,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A candidate compressed and its program measured."""
+
+    compressed: CompressedModel
+    measured: Measured
 
 
 Judge = Callable[[Candidate], Judged]
@@ -140,9 +158,9 @@ def most_accurate_within(options: Sequence[Candidate], limit: int, judge: Judge,
         if candidate.bytes + overhead > limit:
             continue
         judged = judge(candidate)
-        if judged.bytes <= limit:
+        if judged.measured.bytes <= limit:
             return judged
-        overhead = max(overhead, judged.bytes - candidate.bytes)
+        overhead = max(overhead, judged.measured.bytes - candidate.bytes)
     smallest = (options[-1].bytes + overhead) / 1e6
     raise RecipeError(
         f"no setting fits {limit / 1e6:.2f} MB", allowed=f"about {smallest:.2f} MB or more for this model"
@@ -153,8 +171,8 @@ def smallest_losing_at_most(options: Sequence[Candidate], allowed: float, judge:
     """The smallest candidate that loses at most ``allowed``, found by bisection over the sizes.
 
     Args:
-        options: from largest to smallest; the loss should grow as they shrink.
-        allowed: in the unit of ``judge``'s loss, for example points of mAP on a validation split.
+        options: from largest to smallest; the drop should grow as they shrink.
+        allowed: points of the dataset's score, mAP or recall.
         judge: compresses and measures a candidate.
 
     Raises:
@@ -166,13 +184,13 @@ def smallest_losing_at_most(options: Sequence[Candidate], allowed: float, judge:
     while low <= high:
         middle = (low + high) // 2
         judged = judge(options[middle])
-        least = min(least, judged.loss)
-        if judged.loss <= allowed:
+        least = min(least, judged.measured.drop.mean)
+        if judged.measured.drop.mean <= allowed:
             best, low = judged, middle + 1
         else:
             high = middle - 1
     if best is None:
-        raise RecipeError(f"no setting loses at most {allowed:g}", found=f"{least:.2f} at best")
+        raise RecipeError(f"no setting loses at most {allowed:g} points", found=f"{least:.2f} at best")
     return best
 
 

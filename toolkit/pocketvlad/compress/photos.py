@@ -79,9 +79,7 @@ def open_tensors(
 
 
 def _tensor(photo: Photo, preprocess: Preprocess) -> Tensor:
-    return torch.from_numpy(
-        photo_tensor(photo.path if photo.box is None else load_region(photo), preprocess)
-    )
+    return torch.from_numpy(photo_tensor(photo.path if photo.box is None else load_region(photo), preprocess))
 
 
 @dataclass(frozen=True, eq=False)

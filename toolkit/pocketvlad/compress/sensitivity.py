@@ -207,6 +207,6 @@ def _hull(options: Sequence[Option]) -> list[Option]:
     while smaller := [option for option in options if option.bytes < hull[-1].bytes]:
         last = hull[-1]
         hull.append(
-            min(smaller, key=lambda o: ((o.loss - last.loss) / (last.bytes - o.bytes), o.bytes))  # noqa: B023
+            min(smaller, key=lambda o: ((o.loss - last.loss) / (last.bytes - o.bytes), o.bytes))
         )
     return hull
