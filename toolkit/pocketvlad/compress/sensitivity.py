@@ -26,9 +26,9 @@ from pocketvlad.compress.wide import fit_whitening_codes
 from pocketvlad.model.netvlad import PlaceModel, unit_length
 from pocketvlad.recipe import LayerRecipe
 
-BITS = (8, 6, 5, 4, 3)  # of convolutions and the soft assignment
+BITS = (8, 6, 5, 4)  # of convolutions and the soft assignment
 ROWS = 512  # of the whitening that are fitted for its measure, spread evenly
-SECONDS = 90.0  # of forward passes; decides how many validation photos are looked at
+SECONDS = 60.0  # of forward passes; decides how many validation photos are looked at
 _FEWEST, _MOST = 2, 24  # validation photos
 _VIEW_PHOTOS = 48  # calibration photos whose views fit the whitening's measure
 Progress = Callable[[int, int], None]
@@ -206,7 +206,5 @@ def _hull(options: Sequence[Option]) -> list[Option]:
     hull = [min(options, key=lambda option: (option.loss, option.bytes))]
     while smaller := [option for option in options if option.bytes < hull[-1].bytes]:
         last = hull[-1]
-        hull.append(
-            min(smaller, key=lambda o: ((o.loss - last.loss) / (last.bytes - o.bytes), o.bytes))
-        )
+        hull.append(min(smaller, key=lambda o: ((o.loss - last.loss) / (last.bytes - o.bytes), o.bytes)))
     return hull
