@@ -21,49 +21,47 @@ from pocketvlad.compress.sizes import model_bytes
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.model.whitening import fit_whitening
-from pocketvlad.recipe import Recipe, check_recipe
+from pocketvlad.recipe import LayerRecipe, Recipe, check_recipe
 
 MODEL = make_model(clusters=8, dim=64)
 PHOTOS = make_photos(4)
 OVERHEAD = 5000
+OPTIONS = ladder(MODEL)
 
 
 def judge(candidate) -> Judged:
     """As if a program took OVERHEAD bytes more, and the drop were the share of the bytes saved in points."""
-    drop = 10 * (1 - candidate.bytes / ladder(MODEL)[0].bytes)
+    drop = 10 * (1 - candidate.bytes / OPTIONS[0].bytes)
     return Judged(candidate, Measured(candidate.bytes + OVERHEAD, Difference(drop, drop, drop), 1.0))
 
 
 def test_sizes_are_known_before_compressing():
-    options = ladder(MODEL)
-    assert [c.bytes for c in options] == sorted((c.bytes for c in options), reverse=True)
-    for candidate in options[:: len(options) // 2]:
+    assert [c.bytes for c in OPTIONS] == sorted((c.bytes for c in OPTIONS), reverse=True)
+    for candidate in OPTIONS[:: len(OPTIONS) // 2]:
         check_recipe(candidate.recipe, "search")
         made = model_bytes(compress_model(MODEL, candidate.recipe, calibration=PHOTOS))
         assert predicted_bytes(MODEL, candidate.recipe) == pytest.approx(made, rel=0.03)
 
 
 def test_a_size_is_that_of_the_measured_file():
-    options = ladder(MODEL)
-    limit = options[len(options) // 2].bytes  # fits until the file is measured
-    found = most_accurate_within(options, limit, judge)
+    limit = OPTIONS[len(OPTIONS) // 2].bytes  # fits until the file is measured
+    found = most_accurate_within(OPTIONS, limit, judge)
     assert limit - 0.1 * limit < found.measured.bytes <= limit
-    straight = most_accurate_within(options, limit, judge, OVERHEAD)
+    straight = most_accurate_within(OPTIONS, limit, judge, OVERHEAD)
     assert straight.measured.bytes == found.measured.bytes
 
 
 def test_an_accuracy_is_kept_by_the_smallest_that_does():
-    options = ladder(MODEL)
-    found = smallest_losing_at_most(options, 3.0, judge)
-    passing = [c.bytes for c in options if judge(c).measured.drop.mean <= 3.0]
+    found = smallest_losing_at_most(OPTIONS, 3.0, judge)
+    passing = [c.bytes for c in OPTIONS if judge(c).measured.drop.mean <= 3.0]
     assert found.measured.bytes == min(passing) + OVERHEAD
 
 
 def test_what_cannot_be_had_is_said():
     with pytest.raises(RecipeError, match="or more"):
-        most_accurate_within(ladder(MODEL), 1000, judge)
+        most_accurate_within(OPTIONS, 1000, judge)
     with pytest.raises(RecipeError, match="at best"):
-        smallest_losing_at_most(ladder(MODEL), -1.0, judge)
+        smallest_losing_at_most(OPTIONS, -1.0, judge)
 
 
 def test_bytes_are_saved_where_they_cost_least():
@@ -109,5 +107,5 @@ def test_fewer_dimensions_are_the_leading_ones_of_a_pca_whitening():
     assert half.shape == (4, 8) and model.config.dim == 16
     assert torch.allclose(half, torch.nn.functional.normalize(whole[:, :8]), atol=1e-6)
     assert keep_dimensions(model, 16) is model
-    made = compress_model(model, Recipe(1, "half", dimensions=0.5))
+    made = compress_model(model, Recipe(1, "half", layer=LayerRecipe(bits=3), dimensions=0.5))
     assert made.to_torch()(PHOTOS).shape == (4, 8)
