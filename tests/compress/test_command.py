@@ -19,11 +19,15 @@ from PIL import Image
 from pocketvlad.cli import main
 from pocketvlad.commands.training import StateFolder
 from pocketvlad.compress import sensitivity
+from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.photos import open_tensors, split_for_training
+from pocketvlad.console import Output
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import ArtifactError
 from pocketvlad.model.netvlad import load_model, save_model
 from pocketvlad.model.whitening import fit_whitening
+from pocketvlad.pipeline.stages import Run
+from pocketvlad.plan import load_plan
 
 RECIPE = """version = 1
 name = "tiny-trained"
@@ -146,6 +150,19 @@ def test_the_state_of_another_run_is_kept_until_forced(tmp_path):
     with pytest.raises(ArtifactError, match="no training wrote"):
         folder.claim({"recipe": ["c"]}, afresh=True)
     assert (folder.path / "notes.txt").exists()
+
+
+def test_a_plan_trains_on_its_fitting_places(files, photos, tmp_path):
+    plan = tmp_path / "plan.toml"
+    (tmp_path / "r.toml").write_text(RECIPE.replace("steps = 12", "steps = 2"))
+    table = f'version = 1\n[model]\ncheckpoint = "none"\n[photos]\ndatasets = ["folder:{photos}"]\n'
+    plan.write_text(table + '[compress]\nrecipes = ["r.toml"]\n')
+    with Output(True).stages() as stages:
+        stage = Run(load_plan(plan), tmp_path / "out", stages)
+        out = stage.compressed(files["model"], "r.toml")
+    found = load_compressed(out)
+    assert found.figures["train_steps"] == 2 and "1 places" in found.figures["validation"]
+    assert not StateFolder(out).path.exists()
 
 
 def test_photos_are_read_lazily_where_they_do_not_fit(photos, files):
