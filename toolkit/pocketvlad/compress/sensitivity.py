@@ -56,37 +56,38 @@ def measure_sensitivity(
         progress: called with settings done and in all.
     """
     modules = compressible_layers(model)
-    convolutions = [name for name in modules if name != "whitening"]
-    total = len(convolutions) * len(BITS) + (len(WHITENING) if model.whitening is not None else 0)
-    photos = _affordable(model, validation, len(convolutions) * len(BITS))
+    whitening = modules.pop("whitening", None)
+    measures = len(modules) * len(BITS)
+    steps = _Steps(progress, measures + (0 if whitening is None else len(WHITENING)))
+    photos = _affordable(model, validation, measures)
     moments = _float_moments(model, calibration)
     wanted = _describe(model, photos)
     found: dict[str, list[Option]] = {}
-    done = 0
     for name, module in modules.items():
-        if name == "whitening":
-            continue
         found[name] = []
         for bits in BITS:
             options = setting(name, bits, 0)
-            found[name].append(
-                Option(
-                    options,
-                    layer_bytes(module, options),
-                    _conv_loss(model, module, options, moments[name], photos, wanted),
-                )
-            )
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    if model.whitening is not None:
-        tick = None if progress is None else lambda count: progress(done + count, total)
-        found["whitening"] = _whitening_options(model, calibration, photos, tick)
+            loss = _conv_loss(model, module, options, moments[name], photos, wanted)
+            found[name].append(Option(options, layer_bytes(module, options), loss))
+            steps.done()
+    if whitening is not None:
+        found["whitening"] = _whitening_options(model, calibration, photos, steps)
     return found
+
+
+class _Steps:
+    def __init__(self, progress: Progress | None, total: int):
+        self._progress, self._total, self._count = progress, total, 0
+
+    def done(self) -> None:
+        self._count += 1
+        if self._progress is not None:
+            self._progress(self._count, self._total)
 
 
 def _affordable(model: PlaceModel, validation: Tensor, measures: int) -> Tensor:
     """Validation photos, evenly spread, that many that all measures together take about SECONDS."""
+    model(validation[:1])  # the first pass is slower
     start = time.perf_counter()
     model(validation[:1])
     seconds = time.perf_counter() - start
@@ -145,9 +146,7 @@ def _loss(found: Tensor, wanted: Tensor) -> float:
     return max(float(1 - (found * wanted).sum(dim=1).mean()), 0.0)
 
 
-def _whitening_options(
-    model: PlaceModel, calibration: Tensor, photos: Tensor, tick: Callable[[int], None] | None
-) -> list[Option]:
+def _whitening_options(model: PlaceModel, calibration: Tensor, photos: Tensor, steps: _Steps) -> list[Option]:
     """The whitening's settings, measured on evenly spread rows: descriptors of those dimensions alone."""
     layer = model.whitening
     views = photo_views(calibration[:: -(-len(calibration) // _VIEW_PHOTOS)])
@@ -155,13 +154,12 @@ def _whitening_options(
     part = _some_rows(layer)
     wanted = unit_length(part(vlads))
     found = []
-    for count, (bits, sparsity) in enumerate(WHITENING, 1):
+    for bits, sparsity in WHITENING:
         options = setting("whitening", bits, sparsity)
         lut, bias = fit_whitening_codes(part, options, vectors, vectors, model.config.channels)
         outputs = quantize_input(vlads) @ torch.from_numpy(fast_weight(lut)).T + torch.from_numpy(bias)
         found.append(Option(options, layer_bytes(layer, options), _loss(unit_length(outputs), wanted)))
-        if tick is not None:
-            tick(count)
+        steps.done()
     return found
 
 
