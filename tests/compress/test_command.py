@@ -206,3 +206,14 @@ def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_
     low, high = map(float, values["drop_interval"].split(" to "))
     assert low <= round(values["drop_points"], 2) <= high and 0.5 < values["mean_cosine"] <= 1
     refused(run(*compress, "--max-mb", 0.01, "--out", tmp_path / "none"), "no setting fits", "or more")
+
+
+def test_a_search_may_drop_dimensions(run, files, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sensitivity, "BITS", (8,))
+    monkeypatch.setattr(sensitivity, "WHITENING", ((2, 0.66),))
+    given = ("compress", files["model"], "--photos", photos, "--allow-dim")
+    code, text, _ = run(*given, "--max-drop", 100, "--out", tmp_path / "c.safetensors", "--json")
+    values = json.loads(text)
+    assert code == 0 and [row["dim"] for row in values["tried"]] == [32, 16]
+    assert values["program_mb"] == min(row["program_mb"] for row in values["tried"])
+    assert load_compressed(tmp_path / "c.safetensors").config.dim == 16
