@@ -31,8 +31,7 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
         ArtifactError: ``out`` exists and ``force`` is false, or the disk refuses the bytes.
     """
     out = Path(out)
-    if out.exists() and not force:
-        raise ArtifactError(f"{out} exists already", do="choose another --out or add --force")
+    require_new(out, force=force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
@@ -47,6 +46,12 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
         raise _write_error(out, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_new(out: Path, *, force: bool) -> None:
+    """ArtifactError when ``out`` exists and ``force`` is false: said before long work, not after it."""
+    if out.exists() and not force:
+        raise ArtifactError(f"{out} exists already", do="choose another --out or add --force")
 
 
 def _commit(temporary: Path, out: Path) -> None:

@@ -102,24 +102,37 @@ def compress(
     out: Out,
     recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = "auto",
     photos: Annotated[
-        str | None, typer.Option("--photos", help="KIND:PATH that calibrates or trains.")
+        str | None, typer.Option("--photos", help="KIND:PATH that calibrates, trains and validates.")
     ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Smallest file losing at most this much mAP.")
+        float | None, typer.Option(help="Search the smallest program losing at most this many points of mAP.")
     ] = None,
-    max_mb: Annotated[float | None, typer.Option(help="Most accurate file of at most this many MB.")] = None,
+    max_mb: Annotated[
+        float | None, typer.Option(help="Search the most accurate program of at most this many MB.")
+    ] = None,
+    allow_dim: Annotated[
+        bool, typer.Option("--allow-dim", help="The search may also drop trailing PCA dimensions.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Prune, quantize to codebooks and, where the recipe says so, fine-tune."""
+    """Prune, quantize to codebooks and, where the recipe says so, fine-tune.
+
+    A search (--max-drop or --max-mb) calibrates on the even places of --photos, in the order of their names,
+    and measures every candidate's exported program on the odd ones. A recipe that trains can be interrupted:
+    the same command goes on from the folder OUT.training.
+    """
     from pocketvlad.commands.compress import compress_file
+    from pocketvlad.commands.search import Limits
 
     output = Output(as_json)
+    limits = Limits(max_drop, max_mb, allow_dim)
     with progress("compressing") as report:
-        result = compress_file(
-            model, out, recipe, photos, max_drop=max_drop, max_mb=max_mb, force=force, progress=report
-        )
+        result = compress_file(model, out, recipe, photos, limits, force=force, progress=report)
+    if result is None:  # under torchrun only the first process reports
+        return
     output.table("layers", result["layers"])
+    output.table("tried", result.get("tried", []))
     output.result(result)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-Report = Callable[[int, int], None]
+from pocketvlad.commands import Progress as Report
+
 _SHOW_AFTER = 1.0  # seconds: shorter work shows no bar
+_SPEED_OVER = 600.0  # seconds that the time left is estimated from: steps may be slow
+_LINE_EVERY = 30.0  # seconds between the lines that take a bar's place in a log
 
 
 def _console(stderr: bool) -> Console:
@@ -85,38 +88,66 @@ class StageLine:
     def __init__(self) -> None:
         self.text = ""
         self.ran = True
-        self.report: Report = lambda done, total: None
+        self.report: Report = lambda done, total, text="": None
 
 
 @contextlib.contextmanager
 def progress(text: str) -> Iterator[Report]:
-    """A bar on stderr that appears when the work takes more than a second; none where stderr is a file."""
+    """A bar on stderr that appears when the work takes more than a second; in a log, a line now and then."""
     console = _console(True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    start, task = time.perf_counter(), None
-
-    def report(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            if time.perf_counter() - start < _SHOW_AFTER:
-                return
-            bar.start()
-            task = bar.add_task(text, total=total)
-        bar.update(task, completed=done, total=total)
-
+    bar = _Bar(text, console) if console.is_terminal else _Lines(text, console)
     try:
-        yield report
+        yield bar.report
     finally:
-        if task is not None:
-            bar.stop()
+        bar.stop()
+
+
+class _Bar:
+    """What the user watches: phase, bar, count, time left, a few words."""
+
+    def __init__(self, text: str, console: Console):
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[words]}"),
+            console=console,
+            transient=True,
+            speed_estimate_period=_SPEED_OVER,
+        )
+        self._start, self._done = time.perf_counter(), 0
+        self._task = self._bar.add_task(text, total=None, words="")
+        self._shown = False
+
+    def report(self, done: int, total: int, text: str = "") -> None:
+        if done < self._done:
+            self._bar.reset(self._task)
+        self._done = done
+        self._bar.update(self._task, completed=done, total=total, words=text)
+        if not self._shown and time.perf_counter() - self._start >= _SHOW_AFTER:
+            self._bar.start()
+            self._shown = True
+
+    def stop(self) -> None:
+        if self._shown:
+            self._bar.stop()
+
+
+class _Lines:
+    """The same for a log: only what comes with words, at most every half minute."""
+
+    def __init__(self, text: str, console: Console):
+        self._text, self._console = text, console
+        self._next = time.perf_counter() + _LINE_EVERY
+
+    def report(self, done: int, total: int, text: str = "") -> None:
+        if text and time.perf_counter() >= self._next:
+            self._console.print(f"{self._text} {done}/{total}  {text}", markup=False)
+            self._next = time.perf_counter() + _LINE_EVERY
+
+    def stop(self) -> None:
+        """Nothing is left to clear."""
 
 
 def _cell(value: Any) -> str:

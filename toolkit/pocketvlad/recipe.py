@@ -125,7 +125,8 @@ class TrainRecipe:
 class Recipe:
     """A whole recipe: defaults for every layer, rules that override them, fine-tuning.
 
-    ``without_photos`` names the recipe that takes its place where there are no calibration photos.
+    ``without_photos`` names the recipe that takes its place where there are no calibration photos;
+    ``dimensions`` is the share of a PCA whitening's leading dimensions that the descriptors keep.
     """
 
     version: int
@@ -135,6 +136,7 @@ class Recipe:
     rule: tuple[LayerRule, ...] = ()
     train: TrainRecipe | None = None
     without_photos: str | None = None
+    dimensions: float = 1.0
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -191,6 +193,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def check_recipe(recipe: Recipe, where: str) -> None:
     """Every value within its range, for the defaults and for what each rule makes of them."""
     require(recipe.version == VERSION, where, "version", recipe.version, VERSION)
+    require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
     for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")
         require(0 <= layer.sparsity < 1, where, "sparsity", layer.sparsity, "0 up to but not 1")

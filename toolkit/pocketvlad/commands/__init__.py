@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 Values = dict[str, Any]
-Progress = Callable[[int, int], None]
+
+
+class Progress(Protocol):
+    """Shows how much is done of how much, and a few words; fewer done than before starts a new phase."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None: ...

@@ -1,17 +1,14 @@
-"""What the commands share: sizes, checks of programs, photos as tensors."""
+"""What the commands share: sizes, checks of programs, hashes of datasets."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-import torch
-
-from pocketvlad.dataset import open_dataset
+from pocketvlad import artifact
+from pocketvlad.dataset import Dataset
 from pocketvlad.errors import RecipeError
 from pocketvlad.export.describer import Describer, open_describer
-from pocketvlad.model.fit import load_photo_tensors
-from pocketvlad.model.netvlad import ModelConfig
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -27,11 +24,11 @@ def megabytes(path: Path | str) -> float:
     return Path(path).stat().st_size / 1e6
 
 
-def calibration_tensor(photos: str, config: ModelConfig) -> torch.Tensor:
-    """All photos of a dataset that can be read, float32 [N, 3, H, W]."""
-    paths = [photo.path for photo in open_dataset(photos).photos]
-    tensors, _ = load_photo_tensors(paths, config)
-    return torch.stack(tensors)
+def dataset_hash(dataset: Dataset) -> str:
+    """One hash over a dataset's photos (names, places, contents) and its ground truth."""
+    files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
+    queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
+    return artifact.tensors_fingerprint({}, {"photos": files, "queries": queries})
 
 
 def require_program(path: Path, threads: int) -> Describer:

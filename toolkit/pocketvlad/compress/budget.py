@@ -1,20 +1,22 @@
 """A budget instead of knobs: the most accurate file of a size, or the smallest file of an accuracy.
 
-The search walks candidates of falling size: convolutions at some bits, the whitening layer at some density
-and bits. Their sizes are known without compressing; what they lose is measured on photos.
+A search walks candidates of falling size. Their sizes are known without compressing; a candidate counts only
+when it was compressed and measured, and the search goes on where the measured file breaks its promise. The
+candidates come from measured sensitivities (:mod:`pocketvlad.compress.sensitivity`) or from the ladder here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+from torch import nn
 
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.post_training import compress_model, compressible_layers
-from pocketvlad.compress.sizes import model_bytes
+from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.lut import packing
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe
@@ -33,159 +35,169 @@ WHITENING = (
     (1, 0.8),
     (1, 0.915),
 )
-Loss = Callable[[CompressedModel], float]
-Progress = Callable[[int, int], None]
+_GRAPH_BYTES, _LAYER_BYTES = 12_000, 1_500  # of a program beside its arrays, first guess
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting of the search and the bytes it takes."""
+    """A setting of the search and the bytes its arrays take."""
 
     recipe: Recipe
     bytes: int
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search chose.
+@dataclass(frozen=True)
+class Measured:
+    """A compressed model's program, measured on photos that neither calibrated nor trained it.
 
     Attributes:
-        compressed: the model.
-        loss: what the measure said of it.
-        tried: every candidate compressed, with its loss, in the order of trying.
+        bytes: of the program.
+        drop: what it loses against the uncompressed model, points of the dataset's score, with its 95%
+            interval; negative where it gains.
+        cosine: mean over the photos, to the uncompressed descriptors (cut to as many dimensions).
     """
 
+    bytes: int
+    drop: Difference
+    cosine: float
+
+    def as_values(self) -> dict[str, Any]:
+        """For tables, JSON and a file's figures."""
+        return {
+            "program_mb": self.bytes / 1e6,
+            "drop_points": self.drop.mean,
+            "drop_interval": f"{self.drop.low:.2f} to {self.drop.high:.2f}",
+            "mean_cosine": self.cosine,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A candidate compressed and its program measured."""
+
     compressed: CompressedModel
-    loss: float
-    tried: tuple[tuple[Candidate, float], ...]
+    measured: Measured
 
 
-def candidates(model: PlaceModel, *, calibrated: bool) -> list[Candidate]:
-    """Settings worth trying, largest first: finer whitening never goes with much coarser convolutions."""
+Judge = Callable[[Candidate], Judged]
+
+
+def setting(layer: str, bits: int, sparsity: float) -> LayerRecipe:
+    """The options the search uses for a layer at some bits and sparsity (0: the dense layout)."""
+    if layer == "whitening":
+        layout = "sparse" if sparsity else "dense"
+        return LayerRecipe(
+            bits, "kmeans", sparsity=sparsity, layout=layout, row_scale="soft", calibrate="gptq"
+        )
+    return LayerRecipe(bits, "uniform" if bits == 8 else "kmeans", row_scale="max", calibrate="gptq")
+
+
+def recipe_of(name: str, layers: dict[str, LayerRecipe], dimensions: float = 1.0) -> Recipe:
+    """A recipe with these options, layer by layer."""
+    rules = tuple(LayerRule(match=layer, **vars(options)) for layer, options in layers.items())
+    return Recipe(1, name, rule=rules, dimensions=dimensions)
+
+
+def ladder(model: PlaceModel, dimensions: float = 1.0) -> list[Candidate]:
+    """Settings known to do well together, largest first.
+
+    Finer whitening never goes with much coarser convolutions.
+    """
     found = []
-    last = len(WHITENING) - 1
+    names, last = compressible_layers(model), len(WHITENING) - 1
     for place, (bits, sparsity) in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
         matched = CONVOLUTION_BITS[round(place / last * (len(CONVOLUTION_BITS) - 1))]
         for convolution in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
-            recipe = _recipe(convolution, bits, sparsity, calibrated)
+            layers = {
+                name: setting(name, bits, sparsity) if name == "whitening" else setting(name, convolution, 0)
+                for name in names
+            }
+            title = f"search-{convolution}bit-convolutions-{bits}bit-{sparsity:.0%}-pruned-whitening"
+            recipe = recipe_of(title, layers, dimensions)
             found.append(Candidate(recipe, predicted_bytes(model, recipe)))
     return sorted(found, key=lambda c: -c.bytes)
 
 
-def _recipe(convolution: int, bits: int, sparsity: float, calibrated: bool) -> Recipe:
-    calibrate = "gptq" if calibrated else "none"
-    codebook = "uniform" if convolution == 8 else "kmeans"
-    layer = LayerRecipe(bits=convolution, codebook=codebook, row_scale="max", calibrate=calibrate)
-    layout = "sparse" if sparsity else "dense"
-    rule = LayerRule("whitening", bits, "kmeans", sparsity=sparsity, layout=layout, row_scale="soft")
-    name = f"search-{convolution}bit-convolutions-{bits}bit-{sparsity:.0%}-pruned-whitening"
-    return Recipe(1, name, layer=layer, rule=(rule,))
-
-
 def predicted_bytes(model: PlaceModel, recipe: Recipe) -> int:
-    """Bytes of the compressed arrays without compressing anything; sparse rows are taken as equally dense."""
+    """Bytes of the compressed arrays without compressing anything."""
     total = model.pool.centroids.numel() + 4 * model.pool.centroids.shape[0]
-    for name, module in compressible_layers(model).items():
-        options, rows = recipe.for_layer(name), module.weight.shape[0]
-        columns = module.weight[0].numel()
-        flat = module.weight.dim() != 2
-        lines, length = (1, rows * columns) if flat else (rows, columns)
-        kept = length if options.layout != "sparse" else round(length * (1 - options.sparsity))
-        total += lines * packing.row_bytes(kept, options.bits) + 4 * (1 << options.bits)
-        if options.layout == "sparse":
-            total += lines * packing.mask_bytes(length) + (0 if flat else 4 * (rows + 1))
-        total += 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
-    return total
+    layers = compressible_layers(model).items()
+    return total + sum(layer_bytes(module, recipe.for_layer(name)) for name, module in layers)
 
 
-def most_accurate_within(
-    model: PlaceModel,
-    limit: int,
-    loss: Loss,
-    *,
-    calibration: Tensor | None = None,
-    tries: int = 3,
-    progress: Progress | None = None,
-) -> Found:
-    """The candidate of at most ``limit`` bytes that loses least, out of the ``tries`` largest.
+def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:
+    """Bytes of one compressed layer with its bias; sparse rows are taken as equally dense."""
+    rows, columns = module.weight.shape[0], module.weight[0].numel()
+    flat = module.weight.dim() != 2
+    lines, length = (1, rows * columns) if flat else (rows, columns)
+    kept = length if options.layout != "sparse" else round(length * (1 - options.sparsity))
+    total = lines * packing.row_bytes(kept, options.bits) + 4 * (1 << options.bits)
+    if options.layout == "sparse":
+        total += lines * packing.mask_bytes(length) + (0 if flat else 4 * (rows + 1))
+    return total + 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
+
+
+def program_overhead(model: PlaceModel) -> int:
+    """About how many bytes a program takes beside its arrays; a search corrects it by what it measures."""
+    return _GRAPH_BYTES + _LAYER_BYTES * len(compressible_layers(model))
+
+
+def most_accurate_within(options: Sequence[Candidate], limit: int, judge: Judge, overhead: int = 0) -> Judged:
+    """The largest candidate whose measured file takes at most ``limit`` bytes.
 
     Args:
-        model: uncompressed.
-        limit: bytes of all arrays.
-        loss: what a compressed model loses, for example 1 - mean cosine on validation photos.
-        calibration: float32 [N, 3, H, W] or None.
-        tries: candidates compressed and measured.
-        progress: called with candidates done and candidates in all.
+        options: from largest to smallest, each as accurate as its size allows.
+        limit: bytes of the file.
+        judge: compresses and measures a candidate.
+        overhead: bytes a file is expected to take beside its arrays; a file found larger raises it.
 
     Raises:
         RecipeError: nothing is that small.
     """
-    calibrated = calibration is not None
-    fitting = [c for c in candidates(model, calibrated=calibrated) if c.bytes <= limit]
-    best: Found | None = None
-    tried: list[tuple[Candidate, float]] = []
-    for candidate in fitting:
-        compressed = compress_model(model, candidate.recipe, calibration=calibration)
-        if model_bytes(compressed) > limit:
-            continue  # pruning while compensating may keep a little more than predicted
-        value = loss(compressed)
-        tried.append((candidate, value))
-        if best is None or value < best.loss:
-            best = Found(compressed, value, ())
-        if progress is not None:
-            progress(len(tried), min(tries, len(fitting)))
-        if len(tried) == tries:
-            break
-    if best is None:
-        raise _nothing_fits(model, limit, calibrated)
-    return Found(best.compressed, best.loss, tuple(tried))
-
-
-def _nothing_fits(model: PlaceModel, limit: int, calibrated: bool) -> RecipeError:
-    smallest = min(c.bytes for c in candidates(model, calibrated=calibrated))
-    return RecipeError(
-        f"no setting fits {limit / 1e6:.2f} MB", allowed=f"at least {smallest / 1e6:.2f} MB for this model"
+    for candidate in options:
+        if candidate.bytes + overhead > limit:
+            continue
+        judged = judge(candidate)
+        if judged.measured.bytes <= limit:
+            return judged
+        overhead = max(overhead, judged.measured.bytes - candidate.bytes)
+    smallest = (options[-1].bytes + overhead) / 1e6
+    raise RecipeError(
+        f"no setting fits {limit / 1e6:.2f} MB", allowed=f"about {smallest:.2f} MB or more for this model"
     )
 
 
-def smallest_losing_at_most(
-    model: PlaceModel,
-    allowed: float,
-    loss: Loss,
-    *,
-    calibration: Tensor | None = None,
-    progress: Progress | None = None,
-) -> Found:
+def smallest_losing_at_most(options: Sequence[Candidate], allowed: float, judge: Judge) -> Judged:
     """The smallest candidate that loses at most ``allowed``, found by bisection over the sizes.
 
     Args:
-        model: uncompressed.
-        allowed: in the unit of ``loss``, for example points of mAP on a validation split.
-        loss: what a compressed model loses; it should grow as files shrink.
-        calibration: float32 [N, 3, H, W] or None.
-        progress: called with candidates done and an upper bound of candidates in all.
+        options: from largest to smallest; the drop should grow as they shrink.
+        allowed: points of the dataset's score, mAP or recall.
+        judge: compresses and measures a candidate.
 
     Raises:
-        RecipeError: even the largest candidate loses more.
+        RecipeError: every candidate tried loses more.
     """
-    options = candidates(model, calibrated=calibration is not None)
     low, high = 0, len(options) - 1  # options[low - 1] is known to pass, options[high + 1] to fail
-    best: Found | None = None
-    tried: list[tuple[Candidate, float]] = []
-    steps = len(options).bit_length()
+    best: Judged | None = None
+    least = float("inf")
     while low <= high:
         middle = (low + high) // 2
-        compressed = compress_model(model, options[middle].recipe, calibration=calibration)
-        value = loss(compressed)
-        tried.append((options[middle], value))
-        if value <= allowed:
-            best, low = Found(compressed, value, ()), middle + 1
+        judged = judge(options[middle])
+        least = min(least, judged.measured.drop.mean)
+        if judged.measured.drop.mean <= allowed:
+            best, low = judged, middle + 1
         else:
             high = middle - 1
-        if progress is not None:
-            progress(len(tried), max(steps, len(tried)))
     if best is None:
-        raise RecipeError(
-            f"no setting loses at most {allowed:g}", found=f"{min(v for _, v in tried):.2f} at best"
-        )
-    return Found(best.compressed, best.loss, tuple(tried))
+        raise RecipeError(f"no setting loses at most {allowed:g} points", found=f"{least:.2f} at best")
+    return best
+
+
+def thinned(options: Sequence[Candidate], step: float = 0.96) -> list[Candidate]:
+    """Those candidates whose sizes differ by 4% at least: fewer tries of a bisection."""
+    kept = [options[0]]
+    for candidate in options[1:]:
+        if candidate.bytes <= step * kept[-1].bytes:
+            kept.append(candidate)
+    return kept

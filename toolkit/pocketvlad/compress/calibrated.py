@@ -58,7 +58,7 @@ def compress_calibrated(
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
         compressed = nn.Module()
         compressed.backbone = walk_backbone(model.backbone, chosen, replace)
-        moments = _feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
+        moments = feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
         fitted["pool.assignment"] = fit_conv(
             model.pool.assignment, recipe.for_layer("pool.assignment"), moments
         )
@@ -168,7 +168,7 @@ def _fast_pool(pool: NetVlad, fitted: Fitted, centroids: np.ndarray, scale: np.n
     return found
 
 
-def _feature_moments(reference: nn.Module, compressed: nn.Module, photos: Tensor, channels: int) -> Moments:
+def feature_moments(reference: nn.Module, compressed: nn.Module, photos: Tensor, channels: int) -> Moments:
     """Moments of the unit local features, the soft assignment's inputs."""
     total = MomentSum(1, channels)
     generator = torch.Generator().manual_seed(0)

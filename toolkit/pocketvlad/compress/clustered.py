@@ -122,7 +122,7 @@ class ClusteredLayer(nn.Module):
         weight = self.weight.detach()
         if sparsity:
             threshold = sparsity_threshold(weight.cpu().numpy(), sparsity)
-        if threshold:
+        if threshold or self.keep is not None:  # a ramp begins with every weight back in place
             self.keep = weight.abs() >= threshold
 
     def _scaled_weight(self) -> np.ndarray:

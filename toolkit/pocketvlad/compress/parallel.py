@@ -18,6 +18,11 @@ def rank_and_world() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
+def is_first() -> bool:
+    """Whether this process is the one that writes files and reports."""
+    return rank_and_world()[0] == 0
+
+
 def sum_gradients(parameters: Iterable[Tensor], world: int) -> None:
     """Add up every parameter's gradient over the processes, in place; a missing one counts as 0."""
     if world == 1:

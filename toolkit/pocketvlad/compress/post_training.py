@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pocketvlad.compress.calibrated import compress_calibrated
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
+from pocketvlad.compress.dimensions import keep_share
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import PlaceModel
@@ -34,7 +35,7 @@ def compress_model(
 
     Args:
         model: the uncompressed model; left as it is.
-        recipe: options per layer.
+        recipe: options per layer, and the share of the dimensions kept.
         calibration: float32 [N, 3, H, W], preprocessed photos, for recipes that look at the layers' inputs.
         progress: called with steps done and steps in all.
 
@@ -43,15 +44,16 @@ def compress_model(
         ``without_photos``.
 
     Raises:
-        RecipeError: the recipe needs photos and there are none.
+        RecipeError: the recipe needs photos and there are none, or drops dimensions of no PCA whitening.
     """
-    if not recipe.needs_photos:
-        return compress_weights(model, recipe, progress=progress)
-    if calibration is not None:
-        return compress_calibrated(model, recipe, calibration, progress=progress)
-    if recipe.without_photos is not None:
+    if recipe.needs_photos and calibration is None:
+        if recipe.without_photos is None:
+            raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
         return compress_model(model, load_recipe(recipe.without_photos), progress=progress)
-    raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
+    model = keep_share(model, recipe)
+    if recipe.needs_photos and calibration is not None:
+        return compress_calibrated(model, recipe, calibration, progress=progress)
+    return compress_weights(model, recipe, progress=progress)
 
 
 def compress_weights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ def _constant_methods(
 
 def _lower(module: nn.Module, preprocess: Preprocess, constants: dict[str, torch.Tensor]):
     """torch module -> ExecutorchProgramManager; what XNNPACK cannot take stays on portable or lookup ops."""
+    # torchao, which ExecuTorch imports, makes torch warn of a call of its own that a user can do nothing about
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from pocketvlad.errors import PhotoError
 
+_CHECKED_ROWS = 256  # of a whitening layer, when asked whether it is PCA
+_LARGEST_COSINE = 0.05  # between two of its rows, which are orthogonal up to float32 and the fitted sample
 EPSILON = 1e-9  # added to the eigenvalues, as in the original NetVLAD code
 
 
@@ -39,6 +41,19 @@ def fit_whitening(vectors: Tensor, dim: int) -> nn.Linear:
         torch.mul(directions, scale[:, None], out=layer.weight)
         layer.bias.copy_(-(layer.weight @ mean))
     return layer
+
+
+def is_pca(layer: nn.Linear) -> bool:
+    """Whether the rows are principal directions by falling variance: orthogonal, of rising length.
+
+    Only then are the leading rows a whitening of their own.
+    """
+    weight = layer.weight.detach()
+    lengths = weight.norm(dim=1)
+    rows = weight[:: max(1, len(weight) // _CHECKED_ROWS)]
+    unit = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    cosines = (unit @ unit.T).abs() - torch.eye(len(unit))
+    return bool((lengths[1:] >= 0.999 * lengths[:-1]).all() and cosines.max() < _LARGEST_COSINE)
 
 
 def _too_few(found: int, dim: int) -> PhotoError:

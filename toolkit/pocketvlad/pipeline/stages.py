@@ -9,26 +9,27 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from pocketvlad import artifact, machine
-from pocketvlad.commands import Values
-from pocketvlad.commands.files import megabytes
+from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.files import dataset_hash, megabytes
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.commands.phones import package_file
 from pocketvlad.commands.programs import check_program
+from pocketvlad.commands.training import StateFolder, fine_tune
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
+from pocketvlad.compress.photos import open_tensors
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import Dataset, merge, open_dataset
-from pocketvlad.errors import DatasetError, MissingToolError
+from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.latency import measure_latency
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import build_index, write_index
-from pocketvlad.model.fit import fit_model, load_photo_tensors
+from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.plan import Plan
@@ -38,7 +39,6 @@ from pocketvlad.stages import StageLog
 BASELINE = "float32"
 _CHECK_PHOTOS = 4
 _SELFTEST_PHOTOS = 3
-_CALIBRATION_PHOTOS = 160
 _LATENCY_RUNS = 15
 _CPUS = ("max", "cortex-a53")
 
@@ -48,7 +48,7 @@ class StageLine(Protocol):
 
     text: str
     ran: bool
-    report: Callable[[int, int], None]
+    report: Progress
 
 
 class Stages(Protocol):
@@ -88,7 +88,7 @@ class Run:
         inputs = {
             "model": {key: str(value) for key, value in asdict(plan).items()},
             "checkpoint": artifact.file_sha256(source) if source and source.is_file() else str(source),
-            "photos": photo_hashes(self.fitting),
+            "photos": dataset_hash(self.fitting),
         }
 
         def body(line: StageLine) -> Values:
@@ -118,28 +118,33 @@ class Run:
         )
 
     def compressed(self, model: Path, name: str) -> Path:
-        """One recipe applied to the model; photos that calibrate are fitting photos."""
+        """One recipe applied to the model; photos that calibrate and train are fitting photos."""
         out, recipe = self.out / f"{slug(name)}.safetensors", self.recipes[name]
         inputs = {"model": artifact.file_sha256(model), "recipe": asdict(recipe)}
-        if recipe.needs_photos:
-            inputs["photos"] = photo_hashes(self.fitting)
+        if recipe.needs_photos or recipe.needs_labels:
+            inputs["photos"] = dataset_hash(self.fitting)
 
         def body(line: StageLine) -> Values:
-            source = load_model(model)
-            calibration = self._calibration(source.config) if recipe.needs_photos else None
-            compressed = compress_model(source, recipe, calibration=calibration, progress=line.report)
+            compressed = self._compress(model, recipe, out, line.report)
             made_from = {"model": inputs["model"], "recipe": recipe.name}
             save_compressed(out, compressed, made_from, force=True)
+            StateFolder(out).remove()
             layers = [size.as_row() for size in layer_sizes(compressed)]
             return {"layers": layers, "line": f"{megabytes(out):.2f} MB of codes and codebooks"}
 
         self.stage(f"compress {name}", inputs, [out], body)
         return out
 
-    def _calibration(self, config: ModelConfig) -> torch.Tensor:
-        step = max(1, len(self.fitting.photos) // _CALIBRATION_PHOTOS)
-        tensors, _ = load_photo_tensors([photo.path for photo in self.fitting.photos[::step]], config)
-        return torch.stack(tensors)
+    def _compress(self, model: Path, recipe: Recipe, out: Path, progress: Progress) -> CompressedModel:
+        if recipe.needs_labels:
+            trained = fine_tune(model, recipe, self.fitting, out, afresh=True, progress=progress)
+            if trained is None:
+                raise RecipeError("a plan runs in one process", do="train with `pocketvlad compress`")
+            return trained.compressed
+        source, calibration = load_model(model), None
+        if recipe.needs_photos:
+            calibration = open_tensors(self.fitting, source.config.preprocess).calibration()
+        return compress_model(source, recipe, calibration=calibration, progress=progress)
 
     def program(self, source: Path, name: str) -> Path:
         """The ``.pte`` of a model, checked against torch on photos."""
@@ -166,7 +171,7 @@ class Run:
     def descriptors(self, program: Path, name: str) -> np.ndarray:
         """Descriptors of the testing photos by the program itself, float32 [n, dim]."""
         out = self.out / f"{slug(name)}.descriptors.npy"
-        inputs = {"program": artifact.file_sha256(program), "photos": photo_hashes(self.testing)}
+        inputs = {"program": artifact.file_sha256(program), "photos": dataset_hash(self.testing)}
 
         def body(line: StageLine) -> Values:
             runner = ProgramRunner(program, threads=2)
@@ -188,7 +193,7 @@ class Run:
         vectors = self.plan.app.vectors
         inputs = {
             "program": artifact.file_sha256(program),
-            "photos": photo_hashes(database),
+            "photos": dataset_hash(database),
             "vectors": vectors,
         }
 
@@ -284,12 +289,6 @@ def split_visitors(dataset: Dataset) -> tuple[Dataset, Dataset]:
     visitors = set(asked.values())
     kept = [i for i in range(len(dataset.photos)) if i not in visitors]
     return dataset.subset(kept), dataset.subset(visitors)
-
-
-def photo_hashes(dataset: Dataset) -> str:
-    """One hash over the names, places and contents of a dataset's photos."""
-    files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
-    return artifact.tensors_fingerprint({}, {"photos": files})
 
 
 def slug(name: str) -> str:

@@ -1,0 +1,219 @@
+"""`pocketvlad compress` as a user meets it: training that survives a kill, searches, refusals in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_model
+from PIL import Image
+
+from pocketvlad.cli import main
+from pocketvlad.commands.training import StateFolder
+from pocketvlad.compress import sensitivity
+from pocketvlad.compress.compressed import load_compressed
+from pocketvlad.compress.photos import open_tensors, split_for_training
+from pocketvlad.console import Output
+from pocketvlad.dataset import open_dataset
+from pocketvlad.errors import ArtifactError
+from pocketvlad.model.netvlad import load_model, save_model
+from pocketvlad.model.whitening import fit_whitening
+from pocketvlad.pipeline.stages import Run
+from pocketvlad.plan import load_plan
+
+RECIPE = """version = 1
+name = "tiny-trained"
+[layer]
+bits = 4
+row_scale = "max"
+[train]
+steps = 12
+tuples = 2
+negatives = 2
+margin = 0.5
+distill = 0.5
+assign_every = 2
+refresh_every = 4
+save_every = 1
+validate_every = 6
+validation = 0.34
+"""
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pocketvlad", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def refused(result: tuple[int, str, str], *words: str) -> None:
+    """Exit 1 and one line on stderr that holds every word."""
+    code, out, err = result
+    assert code == 1 and not out and err.startswith("error") and err.count("\n") == 1, result
+    assert all(word in err for word in words), err
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """Six places with three noisy views each, and a corrupt photo."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for place in range(6):
+        scene = random.normal(128, 60, (8, 10, 3))
+        (folder / f"place-{place}").mkdir()
+        for view in range(3):
+            pixels = np.clip(scene + random.normal(0, 15, scene.shape), 0, 255).astype(np.uint8)
+            picture = Image.fromarray(pixels).resize((80, 64), Image.Resampling.BICUBIC)
+            picture.save(folder / f"place-{place}/{view}.png")
+    (folder / "place-0/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """A tiny model with a PCA whitening, and a recipe that trains."""
+    folder = tmp_path_factory.mktemp("files")
+    model = make_model(clusters=2, dim=32)
+    spread = torch.linspace(0, 1, 2 * 512)
+    model.whitening = fit_whitening(
+        torch.randn(128, 2 * 512, generator=torch.Generator().manual_seed(0)) * spread, 32
+    )
+    save_model(folder / "m.safetensors", model, {})
+    (folder / "r.toml").write_text(RECIPE)
+    return {"model": folder / "m.safetensors", "recipe": folder / "r.toml"}
+
+
+def _command(files: dict[str, Path], photos: Path, out: Path, *launcher: str) -> list[str]:
+    arguments = ["compress", files["model"], "--recipe", files["recipe"], "--photos", photos, "--out", out]
+    return [sys.executable, *(launcher or ("-m", "pocketvlad")), *map(str, arguments), "--json"]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def test_a_training_killed_at_a_random_moment_goes_on_to_the_same_bytes(files, photos, tmp_path):
+    whole, killed = tmp_path / "whole/c.safetensors", tmp_path / "killed/c.safetensors"
+    done = subprocess.run(_command(files, photos, whole), env=_environment(), capture_output=True, text=True)
+    values = json.loads(done.stdout)
+    assert done.returncode == 0 and values["train_steps"] == 12 and "2 places" in values["validation"]
+    assert values["program_mb"] > values["mb"] / 2 and "broken.jpg" in values["skipped"][0]
+    process = subprocess.Popen(_command(files, photos, killed), env=_environment())
+    state = StateFolder(killed).state
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(float(np.random.default_rng().uniform(0, 1)))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and not killed.exists() and state.exists()
+    subprocess.run(_command(files, photos, killed), env=_environment(), check=True, capture_output=True)
+    assert whole.read_bytes() == killed.read_bytes()
+    assert [path.name for path in killed.parent.iterdir()] == [killed.name]
+
+
+def test_two_processes_train_and_one_writes(files, photos, tmp_path):
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "pocketvlad")
+    out = tmp_path / "c.safetensors"
+    done = subprocess.run(
+        _command(files, photos, out, *launcher), env=_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["train_steps"] == 12 and list(tmp_path.iterdir()) == [out]
+
+
+def test_the_state_of_another_run_is_kept_until_forced(tmp_path):
+    folder = StateFolder(tmp_path / "c.safetensors")
+    folder.claim({"recipe": ["a", 1]}, afresh=False)
+    folder.state.write_bytes(b"hours of work")
+    folder.claim({"recipe": ("a", 1)}, afresh=False)
+    assert folder.state.exists()
+    with pytest.raises(ArtifactError, match="another model, recipe or photos.*--force"):
+        folder.claim({"recipe": ["b"]}, afresh=False)
+    assert folder.state.exists()
+    folder.claim({"recipe": ["b"]}, afresh=True)
+    assert not folder.state.exists()
+    (folder.path / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="no training wrote"):
+        folder.claim({"recipe": ["c"]}, afresh=True)
+    assert (folder.path / "notes.txt").exists()
+
+
+def test_a_plan_trains_on_its_fitting_places(files, photos, tmp_path):
+    plan = tmp_path / "plan.toml"
+    (tmp_path / "r.toml").write_text(RECIPE.replace("steps = 12", "steps = 2"))
+    table = f'version = 1\n[model]\ncheckpoint = "none"\n[photos]\ndatasets = ["folder:{photos}"]\n'
+    plan.write_text(table + '[compress]\nrecipes = ["r.toml"]\n')
+    with Output(True).stages() as stages:
+        stage = Run(load_plan(plan), tmp_path / "out", stages)
+        out = stage.compressed(files["model"], "r.toml")
+    found = load_compressed(out)
+    assert found.figures["train_steps"] == 2 and "1 places" in found.figures["validation"]
+    assert not StateFolder(out).path.exists()
+
+
+def test_photos_are_read_lazily_where_they_do_not_fit(photos, files):
+    preprocess = load_model(files["model"]).config.preprocess
+    dataset = open_dataset(str(photos))
+    kept, lazy = (open_tensors(dataset, preprocess, kept_bytes=size) for size in (10**9, 0))
+    assert len(kept.dataset.photos) == 18 and "broken.jpg" in kept.skipped[0]
+    assert kept.tensor(5) is kept.tensor(5) and lazy.tensor(5) is not lazy.tensor(5)
+    assert torch.equal(kept.tensor(5), lazy.tensor(5))
+    split = split_for_training(kept, 0.34)
+    assert {kept.dataset.photos[i].place for i in split.held_out} == {"place-2", "place-5"}
+    assert sorted((*split.training, *split.held_out)) == list(range(18))
+
+
+def test_options_that_do_not_go_together_are_one_line(run, files, photos, tmp_path):
+    out = tmp_path / "c.safetensors"
+    compress = ("compress", files["model"], "--out", out)
+    given = (*compress, "--photos", photos)
+    refused(run(*compress, "--recipe", files["recipe"]), "tiny-trained", "--photos")
+    refused(run(*compress, "--max-mb", 1), "--photos")
+    refused(run(*given, "--max-mb", 1, "--max-drop", 1), "one of them")
+    refused(run(*given, "--max-mb", 1, "--recipe", "paper-8bit"), "paper-8bit", "auto")
+    refused(run(*given, "--max-mb", 0), "above 0")
+    refused(run(*given, "--max-drop", "nan"), "0 to 100")
+    refused(run(*given, "--allow-dim"), "--max-drop or --max-mb")
+    out.write_text("precious")
+    refused(run(*given, "--max-mb", 1), "--force")
+    assert out.read_text() == "precious"
+
+
+def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sensitivity, "BITS", (8, 4))
+    monkeypatch.setattr(sensitivity, "WHITENING", ((8, 0.0), (2, 0.66)))
+    compress = ("compress", files["model"], "--photos", photos)
+    out, program = tmp_path / "c.safetensors", tmp_path / "c.pte"
+    code, text, _ = run(*compress, "--max-mb", 0.62, "--out", out, "--json")
+    values = json.loads(text)
+    assert code == 0 and values["program_mb"] <= 0.62 and "odd places (3 places" in values["validation"]
+    assert run("export", out, "--out", program, "--json")[0] == 0
+    assert program.stat().st_size == pytest.approx(1e6 * values["program_mb"], rel=0.002)  # names its source
+    low, high = map(float, values["drop_interval"].split(" to "))
+    assert low <= round(values["drop_points"], 2) <= high and 0.5 < values["mean_cosine"] <= 1
+    refused(run(*compress, "--max-mb", 0.01, "--out", tmp_path / "none"), "no setting fits", "or more")
+
+
+def test_a_search_may_drop_dimensions(run, files, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sensitivity, "BITS", (8,))
+    monkeypatch.setattr(sensitivity, "WHITENING", ((2, 0.66),))
+    given = ("compress", files["model"], "--photos", photos, "--allow-dim")
+    code, text, _ = run(*given, "--max-drop", 100, "--out", tmp_path / "c.safetensors", "--json")
+    values = json.loads(text)
+    assert code == 0 and [row["dim"] for row in values["tried"]] == [32, 16]
+    assert values["program_mb"] == min(row["program_mb"] for row in values["tried"])
+    assert load_compressed(tmp_path / "c.safetensors").config.dim == 16

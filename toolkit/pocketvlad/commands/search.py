@@ -1,0 +1,168 @@
+"""`pocketvlad compress --max-drop` and `--max-mb`: even places calibrate, odd places validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.validation import Validation
+from pocketvlad.compress.budget import (
+    Candidate,
+    Judged,
+    Measured,
+    ladder,
+    most_accurate_within,
+    program_overhead,
+    smallest_losing_at_most,
+    thinned,
+)
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.dimensions import keep_dimensions, require_pca
+from pocketvlad.compress.photos import PhotoTensors, open_tensors
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.sensitivity import allocate, measure_sensitivity
+from pocketvlad.dataset import Dataset
+from pocketvlad.errors import RecipeError
+from pocketvlad.model.netvlad import PlaceModel
+
+_SHARES = (1.0, 0.5, 0.25, 0.125)  # of the PCA dimensions, with --allow-dim
+_FEWEST_DIMENSIONS = 16
+_SENSITIVITY_PHOTOS = 24
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user asked for: exactly one of points of score lost and MB of the program.
+
+    Raises:
+        RecipeError: none or both, or a value out of range.
+    """
+
+    max_drop: float | None = None
+    max_mb: float | None = None
+    allow_dim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_drop is not None and self.max_mb is not None:
+            raise RecipeError("--max-drop and --max-mb cannot go together", allowed="one of them")
+        if self.max_drop is not None and not 0 <= self.max_drop <= 100:
+            raise RecipeError("--max-drop is not allowed", found=self.max_drop, allowed="0 to 100 points")
+        if self.max_mb is not None and not 0 < self.max_mb < float("inf"):
+            raise RecipeError("--max-mb is not allowed", found=self.max_mb, allowed="above 0")
+        if self.allow_dim and not self.given:
+            raise RecipeError("--allow-dim needs a search", do="add --max-drop or --max-mb")
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to search for."""
+        return self.max_drop is not None or self.max_mb is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search chose, and every candidate it measured as rows of a table."""
+
+    compressed: CompressedModel
+    tried: tuple[Values, ...]
+
+
+class Search:
+    """One search over one model; compresses and measures candidates and remembers them."""
+
+    def __init__(self, model: PlaceModel, dataset: Dataset, limits: Limits, progress: Progress):
+        self.model, self.limits, self.progress = model, limits, progress
+        reading = _with_text(progress, "reading photos")
+        preprocess = model.config.preprocess
+        self.calibration = open_tensors(dataset.split("even"), preprocess, progress=reading).calibration()
+        self.photos = open_tensors(dataset.split("odd"), preprocess, progress=reading)
+        self.validation = Validation(model, self.photos)
+        self.tried: list[Values] = []
+
+    def run(self) -> Found:
+        """The best of all shares of the dimensions that may be tried.
+
+        Raises:
+            RecipeError: no candidate keeps the limit.
+        """
+        best: Judged | None = None
+        refusal: RecipeError | None = None
+        for share in self._shares():
+            try:
+                judged = self._best_of(share)
+            except RecipeError as error:
+                refusal = refusal or error
+                continue
+            if best is None or self._rank(judged.measured) < self._rank(best.measured):
+                best = judged
+        if best is None:
+            raise refusal or RecipeError("nothing to try")
+        about = f"odd places ({self.validation.describe()}); even places calibrated"
+        figures = {"validation": about, **best.measured.as_values()}
+        return Found(replace(best.compressed, figures=figures), tuple(self.tried))
+
+    def _shares(self) -> Sequence[float]:
+        if not self.limits.allow_dim:
+            return _SHARES[:1]
+        require_pca(self.model)
+        dim = self.model.config.descriptor_dim
+        shares = [share for share in _SHARES if share == 1 or share * dim >= _FEWEST_DIMENSIONS]
+        if self.limits.max_drop is None:
+            return shares
+        allowed = self.limits.max_drop  # what the dimensions alone cost is known without compressing
+        cut = [self.validation.drop(self.validation.cut(round(share * dim))).mean for share in shares]
+        return [share for share, drop in zip(shares, cut, strict=True) if share == 1 or drop <= allowed]
+
+    def _best_of(self, share: float) -> Judged:
+        dim = round(share * self.model.config.descriptor_dim)
+        model = keep_dimensions(self.model, dim) if share < 1 else self.model
+        measuring = _with_text(self.progress, "sensitivity of every layer")
+        photos = _spread(self.photos, _SENSITIVITY_PHOTOS)
+        sensitivity = measure_sensitivity(model, self.calibration, photos, progress=measuring)
+        options = allocate(model, sensitivity, share)
+        if self.limits.max_drop is not None:
+            return smallest_losing_at_most(thinned(options), self.limits.max_drop, self._judge)
+        return self._most_accurate(model, (options, ladder(model, share)))
+
+    def _most_accurate(self, model: PlaceModel, rivals: Sequence[list[Candidate]]) -> Judged:
+        """The best of what each list of candidates offers at this size, by mean cosine."""
+        limit, overhead = int((self.limits.max_mb or 0) * 1e6), program_overhead(model)
+        found, refusals = [], []
+        for options in rivals:
+            try:
+                found.append(most_accurate_within(options, limit, self._judge, overhead))
+            except RecipeError as error:
+                refusals.append(error)
+        if not found:
+            raise refusals[0]
+        return max(found, key=lambda judged: judged.measured.cosine)
+
+    def _judge(self, candidate: Candidate) -> Judged:
+        """Compress a candidate and measure its exported program."""
+        text = f"candidate {len(self.tried) + 1}, about {candidate.bytes / 1e6:.2f} MB"
+        compressed = compress_model(
+            self.model,
+            candidate.recipe,
+            calibration=self.calibration,
+            progress=_with_text(self.progress, text),
+        )
+        measured = self.validation.measure(compressed)
+        self.tried.append({"dim": compressed.config.descriptor_dim, **measured.as_values()})
+        return Judged(compressed, measured)
+
+    def _rank(self, measured: Measured) -> tuple[float, float]:
+        """Smaller is better: bytes under --max-drop; drop, then cosine, under --max-mb."""
+        if self.limits.max_drop is not None:
+            return measured.bytes, measured.drop.mean
+        return measured.drop.mean, -measured.cosine
+
+
+def _spread(photos: PhotoTensors, most: int) -> Tensor:
+    count = len(photos.dataset.photos)
+    return photos.stack(range(count)[:: -(-count // most)])
+
+
+def _with_text(progress: Progress, text: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(done, total, text)

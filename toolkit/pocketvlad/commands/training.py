@@ -1,0 +1,168 @@
+"""Fine-tuning of a compressed model on a dataset's labels, resumable from a folder beside the output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pocketvlad import artifact
+from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.files import dataset_hash
+from pocketvlad.commands.validation import Validation
+from pocketvlad.compress import parallel
+from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
+from pocketvlad.compress.photos import PhotoTensors, TrainingSplit, open_tensors, split_for_training
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.trained import TrainProgress, train_compressed
+from pocketvlad.dataset import Dataset
+from pocketvlad.errors import ArtifactError, RecipeError
+from pocketvlad.model.netvlad import PlaceModel, load_model
+from pocketvlad.recipe import Recipe, TrainRecipe
+
+_RUN, _START, _STATE = "run.json", "start.safetensors", "state.pt"
+
+
+class StateFolder:
+    """``OUT.training/``: what a run needs to go on after a kill, and what it was started on."""
+
+    def __init__(self, out: Path):
+        self.path = out.with_name(f"{out.name}.training")
+        self.start, self.state = self.path / _START, self.path / _STATE
+
+    def claim(self, run: Values, *, afresh: bool) -> None:
+        """Make it this run's folder; ``afresh`` throws away the state of another run.
+
+        Raises:
+            ArtifactError: it belongs to another run, or holds files that are not ours.
+        """
+        if self.path.exists() and self._belongs_to() != json.loads(json.dumps(run)):
+            if (self.path / _RUN).exists() and not afresh:
+                raise ArtifactError(
+                    f"{self.path} is the unfinished training of another model, recipe or photos",
+                    do="choose another --out, or throw it away with --force",
+                )
+            self.remove()
+            if self.path.exists():
+                raise ArtifactError(f"{self.path} is in the way", found="files that no training wrote")
+        artifact.write_json(self.path / _RUN, run, force=True)
+
+    def _belongs_to(self) -> object:
+        try:
+            return json.loads((self.path / _RUN).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def remove(self) -> None:
+        """Delete what a training run writes, and the folder where that leaves it empty."""
+        ours = [_RUN, _START, _STATE]
+        for file in list(self.path.iterdir()) if self.path.is_dir() else []:
+            if file.name in ours or (file.suffix == ".part" and file.name.startswith(".")):
+                file.unlink()
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fine-tuned model, its validation among its figures, and the photos that could not be read."""
+
+    compressed: CompressedModel
+    skipped: tuple[str, ...]
+
+
+def fine_tune(
+    model: Path, recipe: Recipe, dataset: Dataset, out: Path, *, afresh: bool, progress: Progress
+) -> Trained | None:
+    """Compress a model file and train it while compressed.
+
+    Under torchrun every process calls this; the first one writes, the others get None.
+
+    Args:
+        model: the uncompressed model's file.
+        recipe: with a ``train`` table.
+        dataset: trains and calibrates, the places the recipe holds out apart.
+        out: beside which the state lies; whoever writes it removes the :class:`StateFolder` then.
+        afresh: throw away the state of another run.
+        progress: of reading, of the start's compression, of the steps.
+
+    Raises:
+        ArtifactError: the state beside ``out`` belongs to another run.
+        DatasetError: no query has a positive to learn from.
+        RecipeError: the recipe does not train.
+    """
+    if recipe.train is None:
+        raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
+    source, folder = load_model(model), StateFolder(out)
+    first, world = parallel.is_first(), parallel.rank_and_world()[1]
+    reading = _quiet_unless(first, progress, "reading photos")
+    tensors = open_tensors(dataset, source.config.preprocess, progress=reading)
+    split = split_for_training(tensors, recipe.train.validation)
+    if first:
+        run = {
+            "model": artifact.file_sha256(model),
+            "recipe": asdict(recipe),
+            "photos": dataset_hash(dataset),
+        }
+        folder.claim({**run, "versions": artifact.versions()}, afresh=afresh)
+        if not folder.start.exists():
+            _write_start(folder.start, source, recipe, tensors, split, progress)
+    parallel.wait_for_all(world)
+    found = train_compressed(
+        source,
+        load_compressed(folder.start),
+        recipe,
+        split.photos,
+        state=folder.state,
+        progress=lambda step: progress(step.step, step.steps, step_text(step)),
+    )
+    if not first:
+        return None
+    figures = _figures(source, found, tensors, split, recipe.train)
+    return Trained(replace(found, figures=figures), tensors.skipped)
+
+
+def _write_start(
+    path: Path,
+    source: PlaceModel,
+    recipe: Recipe,
+    tensors: PhotoTensors,
+    split: TrainingSplit,
+    progress: Progress,
+) -> None:
+    calibration = tensors.calibration(split.training) if recipe.needs_photos else None
+    start = compress_model(
+        source,
+        recipe,
+        calibration=calibration,
+        progress=lambda done, total: progress(done, total, "post-training start"),
+    )
+    save_compressed(path, start, {})
+
+
+def _figures(
+    source: PlaceModel,
+    found: CompressedModel,
+    tensors: PhotoTensors,
+    split: TrainingSplit,
+    train: TrainRecipe,
+) -> Values:
+    """What the held-out places say of the finished model, measured on its program."""
+    if not split.photos.validation:
+        return {"validation": "none: the recipe holds no place out", "train_steps": train.steps}
+    held_out = tensors.dataset.subset(split.held_out)
+    renumbered = PhotoTensors(held_out, lambda i: tensors.tensor(split.held_out[i]), ())
+    validation = Validation(source, renumbered)
+    about = f"held-out places ({validation.describe()})"
+    return {"train_steps": train.steps, "validation": about, **validation.measure(found).as_values()}
+
+
+def step_text(step: TrainProgress) -> str:
+    """Loss, share of tuples with a violating negative, mAP of the last validation."""
+    score = "" if step.validation_map is None else f", validation mAP {100 * step.validation_map:.1f}"
+    return f"loss {step.loss:.4f}, violating {step.violating:.0%}{score}"
+
+
+def _quiet_unless(first: bool, progress: Progress, text: str) -> Callable[[int, int], None] | None:
+    return (lambda done, total: progress(done, total, text)) if first else None
