@@ -112,3 +112,15 @@ def test_grids_with_scales_groups_and_pruning(wide, layout, rows_per_codebook):
     after = cost(wide, (torch.from_numpy(lut.dequantize()) - weight) / scale)
     before = cost(wide, (torch.from_numpy(plain.dequantize()) - weight) / scale)
     assert after < before and (lut.mask is not None) == (layout == "sparse")
+
+
+@pytest.mark.parametrize("block", [4, 8])
+def test_compensated_blocks_keep_one_weight_and_cost_less(wide, block):
+    weight = torch.randn(40, 48, generator=torch.Generator().manual_seed(0))
+    recipe = LayerRecipe(bits=2, block=block, row_scale="rms")
+    grid = make_grid(weight.numpy(), recipe).snapped()
+    lut = compensate_grid(weight, grid, recipe, [wide])
+    assert (lut.mask.reshape(40, -1, block).sum(axis=2) == 1).all()
+    plain = assign_nearest(weight.numpy(), grid)
+    after = cost(wide, torch.from_numpy(lut.dequantize()) - weight)
+    assert after < cost(wide, torch.from_numpy(plain.dequantize()) - weight)

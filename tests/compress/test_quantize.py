@@ -83,3 +83,19 @@ def test_the_schedule_rises_and_arrives():
     values = [cubic_schedule(0.8, step, 10) for step in range(13)]
     assert values[0] == 0 and values[10:] == [0.8] * 3
     assert all(a <= b for a, b in itertools.pairwise(values))
+
+
+@pytest.mark.parametrize("block", [2, 4, 8, 16])
+def test_blocks_keep_their_largest_weight(block):
+    matrix = WEIGHT.reshape(24, -1)
+    lut = quantize_layer(matrix, LayerRecipe(bits=2, block=block, row_scale="soft"))
+    for row, kept in zip(matrix, lut.mask, strict=True):
+        for start in range(0, len(row), block):
+            part = np.abs(row[start : start + block])
+            assert kept[start : start + block].sum() == 1 and kept[start + part.argmax()]
+    assert set(np.unique(lut.codes)) <= {0, 1, 2, 3} and lut.codebook.shape == (1, 4)
+
+
+def test_blocks_are_for_matrices():
+    with pytest.raises(RecipeError, match="no matrix"):
+        quantize_layer(WEIGHT, LayerRecipe(bits=1, block=4))

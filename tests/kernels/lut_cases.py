@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketvlad.lut import native, reference
+from pocketvlad.lut import native, packing, reference
 from pocketvlad.lut.tensor import FLAT, LutTensor
 
 UNIT = 2.0**-24  # float32 rounding of one operation
@@ -90,6 +91,19 @@ def random_lut(
     return LutTensor(shape, bits, codes, codebook, scale, mask)
 
 
+def random_blocks(
+    rng: np.random.Generator, shape: tuple[int, int], bits: int, block: int, groups: int = 1
+) -> LutTensor:
+    """A layer that keeps one weight of every ``block``."""
+    dense = random_lut(rng, shape, bits, groups=groups)
+    mask = np.zeros(shape, bool)
+    starts = np.arange(0, shape[1], block)
+    lengths = np.minimum(block, shape[1] - starts)
+    kept = starts + (rng.random((shape[0], len(starts))) * lengths).astype(np.int64)
+    np.put_along_axis(mask, kept, True, axis=1)
+    return LutTensor(shape, bits, dense.codes, dense.codebook, dense.row_scale, mask, block)
+
+
 def linear_case(
     rng: np.random.Generator, lut: LutTensor, batch: int, fast: bool, activation: int = 0, bias: bool = True
 ) -> Case:
@@ -154,7 +168,7 @@ def _vlad_budget(x, lut, bias, centroids, scale, fast) -> np.ndarray:
 
 
 def _suffix(lut: LutTensor, fast: bool) -> str:
-    layout = "dense" if lut.mask is None else "sparse"
+    layout = f"1of{lut.block}" if lut.block else "dense" if lut.mask is None else "sparse"
     return f"g{lut.groups}-{layout}-{'fast' if fast else 'exact'}"
 
 
@@ -179,6 +193,7 @@ def all_cases() -> Iterator[Case]:
             for fast in (False, True):
                 yield from _cases(np.random.default_rng(bits), bits, sparse, fast)
     yield _grid_case(np.random.default_rng(9))
+    yield from _block_cases(np.random.default_rng(10))
 
 
 def _cases(rng: np.random.Generator, bits: int, sparse: bool, fast: bool) -> Iterator[Case]:
@@ -190,6 +205,17 @@ def _cases(rng: np.random.Generator, bits: int, sparse: bool, fast: bool) -> Ite
         yield conv_case(rng, lut, image, fast, bits % 3, **conv)
     for shape, image in _VLAD_SHAPES:
         yield vlad_case(rng, random_lut(rng, shape, bits, sparse=sparse), image, fast)
+
+
+_BLOCK_SHAPES = [(1, 5, 1, 1), (2, 7, 300, 1), (1, 37, 1001, 1), (3, 48, 520, 3), (1, 33, 2048, 1)]
+
+
+def _block_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for (batch, rows, columns, groups), block in itertools.product(_BLOCK_SHAPES, packing.BLOCKS):
+        for bits in range(1, 8 - packing.position_bits(block)):
+            lut = random_blocks(rng, (rows, columns), bits, block, groups)
+            for fast in (False, True):
+                yield linear_case(rng, lut, batch, fast, activation=bits % 3, bias=bits % 2 == 0)
 
 
 def _grid_case(rng: np.random.Generator) -> Case:
@@ -224,7 +250,7 @@ def _header(case: Case) -> list[int]:
     lut, conv = case.lut, case.conv
     flat = lut.layout == FLAT
     values = [case.kind, case.fast, len(case.x), lut.bits, lut.groups, lut.rows, lut.columns]
-    values += [lut.mask is not None, flat, case.activation]
+    values += [lut.mask is not None and not lut.block, flat, case.activation]
     if case.kind == CONV:
         values += [*case.x.shape[1:], *lut.shape[2:]]
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)):
@@ -232,4 +258,5 @@ def _header(case: Case) -> list[int]:
         values.append(conv.get("groups", 1))
     elif case.kind == VLAD:
         values += [lut.rows, lut.columns, case.x[0, 0].size]
-    return [int(v) for v in values] + [0] * (24 - len(values))
+    values += [0] * (22 - len(values)) + [lut.block, 0]
+    return [int(v) for v in values]

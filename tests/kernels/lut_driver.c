@@ -78,7 +78,8 @@ static int run_vlad(const pv_lut* lut, const test_case* c, const float* x, float
 static int run_case(const test_case* c, int index) {
   const int32_t* h = c->header;
   const pv_lut lut = {c->array[PACKED], (size_t)c->bytes[PACKED], c->array[OFFSETS], c->array[CODEBOOK],
-                      c->array[ROW_SCALE], c->array[BIAS], h[3], h[4], h[5], h[6], h[7], h[8], h[9]};
+                      c->array[ROW_SCALE], c->array[BIAS], h[3], h[4], h[5], h[6], h[7], h[8], h[9],
+                      h[22]};
   const float *expected = c->array[EXPECTED], *budget = c->array[BUDGET];
   float* y = malloc((size_t)c->bytes[EXPECTED]);
   int error = h[0] == 0 ? run_linear(&lut, h, c->array[X], y)

@@ -92,7 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int i = 0; pv_isa_name(i); i++) {
     if (pv_force_isa(pv_isa_name(i))) continue;
     in.lut = (pv_lut){packed, bytes, offsets, codebook, NULL, NULL, data[0] % 10, data[3] % 4, rows,
-                      data[2] + 256 * (data[5] % 4), data[4] & 1, 0, data[4] / 4 % 4};
+                      data[2] + 256 * (data[5] % 4), data[4] & 1, 0, data[4] / 4 % 4,
+                      data[5] & 128 ? 1 << (data[5] / 4 % 8) : 0};
     in.header = data;
     in.fast = data[4] >> 7;
     memset(y[!first], 0, sizeof y[0]);

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from lut_cases import LINEAR, Case, all_cases, linear_case, random_lut
+from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, random_lut
 
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import native, packing, reference
@@ -125,6 +125,17 @@ def test_refuses_more_survivors_than_codes(isa, fast):
     lut.packed.packed[:384] = 255  # the bitmap of row 0, which has no codes
     with pytest.raises(KernelError, match="survivors"):
         native.lut_linear(np.ones((1, 3000), np.float32), lut, fast=fast)
+
+
+def test_refuses_a_wrong_block_layer():
+    rng = np.random.default_rng(0)
+    scratch, x = np.empty(1 << 22, np.uint8), np.zeros(300, np.float32)
+    damages = (("block", 3), ("block", 32), ("bits", 5), ("flat", 1), ("sparse", 1), ("packed_bytes", 100))
+    for field, value in damages:
+        view = native.c_lut(random_blocks(rng, (9, 300), 2, 8))
+        setattr(view, field, value)
+        with pytest.raises(KernelError):
+            native.check(native.core().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data))
 
 
 def test_row_ranges_add_up(isa):

@@ -34,6 +34,8 @@ class LayerRecipe:
         row_scale: rows divided by their root mean square (``rms``), its 0.7th power (``soft``) or their
             largest weight (``max``) before pruning and the codebook, or ``none``. With calibration the
             scales are fitted again to the real outputs.
+        block: of every so many consecutive weights of a row only the largest is kept (1:M structured
+            sparsity; 2, 4, 8 or 16; matrices only); 0: no such rule.
         rows_per_codebook: output rows that share a codebook; 0: the whole tensor has one, as in the paper.
         pin_zero: one centroid is exactly 0 even where nothing is pruned.
         calibrate: ``none``; ``moments`` (weight the centroids by the inputs' second moments and correct the
@@ -46,6 +48,7 @@ class LayerRecipe:
     sparsity: float = 0.0
     layout: str = "auto"
     row_scale: str = "none"
+    block: int = 0
     rows_per_codebook: int = 0
     pin_zero: bool = True
     calibrate: str = "none"
@@ -62,6 +65,7 @@ class LayerRule:
     sparsity: float | None = None
     layout: str | None = None
     row_scale: str | None = None
+    block: int | None = None
     rows_per_codebook: int | None = None
     pin_zero: bool | None = None
     calibrate: str | None = None
@@ -204,6 +208,12 @@ def check_recipe(recipe: Recipe, where: str) -> None:
         require(
             layer.rows_per_codebook >= 0, where, "rows_per_codebook", layer.rows_per_codebook, "0 or more"
         )
+        one_of(where, "block", layer.block, (0, 2, 4, 8, 16))
+        if layer.block:
+            pruned = bool(layer.threshold or layer.sparsity or layer.layout != "auto")
+            require(not pruned, where, "block with threshold, sparsity or layout", "both", "one of them")
+            most = 8 - layer.block.bit_length()
+            require(layer.bits <= most, where, f"bits with block = {layer.block}", layer.bits, f"1 to {most}")
         one_of(where, "codebook", layer.codebook, ("kmeans", "uniform"))
         one_of(where, "layout", layer.layout, ("auto", "dense", "sparse"))
         one_of(where, "row_scale", layer.row_scale, ("none", "rms", "soft", "max"))

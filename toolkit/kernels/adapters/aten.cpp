@@ -79,15 +79,15 @@ void parallel_rows(int32_t rows, int32_t step, size_t worker_bytes, const Run& r
 
 Tensor lut_linear(
     const Tensor& input, const Tensor& packed, const OptionalTensor& row_offsets, const Tensor& codebook,
-    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t in_features, bool fast,
-    int64_t activation) {
-  const int64_t rows = row_offsets.has_value() ? row_offsets->numel() - 1 : packed.size(0);
-  Layer l = layer(packed, row_offsets, codebook, row_scale, bias, bits, rows, in_features, activation);
+    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t in_features,
+    int64_t out_features, int64_t block, bool fast, int64_t activation) {
+  Layer l = layer(packed, row_offsets, codebook, row_scale, bias, bits, out_features, in_features, activation);
   l.lut.sparse = row_offsets.has_value();
+  l.lut.block = static_cast<int32_t>(block);
   const Tensor x = float_input(input);
   TORCH_CHECK_VALUE(x.dim() >= 1 && x.size(-1) == in_features, "pocketvlad: x must end in ", in_features, " features");
   auto sizes = x.sizes().vec();
-  sizes.back() = rows;
+  sizes.back() = out_features;
   Tensor y = at::empty(sizes, x.options());
   const int64_t batch = x.numel() / in_features;
   check(pv_lut_check(&l.lut));

@@ -132,15 +132,20 @@ bool succeeded(KernelRuntimeContext& ctx, const char* op, int error) {
 Tensor& lut_linear_out(
     KernelRuntimeContext& ctx, const Tensor& x, const Tensor& packed, const OptionalTensor& row_offsets,
     const Tensor& codebook, const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits,
-    int64_t in_features, bool fast, int64_t activation, Tensor& out) {
+    int64_t in_features, int64_t out_features, int64_t block, bool fast, int64_t activation, Tensor& out) {
   const bool sparse = row_offsets.has_value();
-  const int64_t rows = sparse ? row_offsets.value().numel() - 1 : packed.size(0);
-  ET_KERNEL_CHECK(ctx, is_layer(packed, codebook, row_scale, bias, rows, in_features, bits), InvalidArgument, out);
-  ET_KERNEL_CHECK(ctx, !sparse || row_offsets.value().scalar_type() == ScalarType::Int, InvalidArgument, out);
+  ET_KERNEL_CHECK(
+      ctx, is_layer(packed, codebook, row_scale, bias, out_features, in_features, bits), InvalidArgument, out);
+  ET_KERNEL_CHECK(
+      ctx,
+      !sparse ||
+          (row_offsets.value().scalar_type() == ScalarType::Int && row_offsets.value().numel() == out_features + 1),
+      InvalidArgument, out);
   ET_KERNEL_CHECK(
       ctx, is_float(x) && x.dim() >= 1 && x.dim() <= 8 && x.size(x.dim() - 1) == in_features, InvalidArgument, out);
-  pv_lut lut = layer(packed, codebook, row_scale, bias, rows, in_features, bits);
+  pv_lut lut = layer(packed, codebook, row_scale, bias, out_features, in_features, bits);
   lut.sparse = sparse;
+  lut.block = static_cast<int32_t>(block);
   lut.row_offsets = static_cast<const int32_t*>(data_or_null(row_offsets));
   lut.activation = static_cast<int32_t>(activation);
   SizesType sizes[8];

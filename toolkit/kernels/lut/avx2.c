@@ -14,6 +14,7 @@ PV_TARGET_BEGIN("avx2,fma,popcnt")
 #include "avx2_decode.inc"
 #include "avx2_gemv.inc"
 #include "avx2_gemm.inc"
+#include "avx2_tile.inc"
 
 static float avx2_max_abs(const float* x, size_t n) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -101,6 +102,7 @@ const pv_kernels pv_kernels_avx2 = {
     .decode = avx2_decode,
     .gemv_i8 = avx2_gemv_i8,
     .gemv_f32 = avx2_gemv_f32,
+    .tile_i8 = avx2_tile_i8,
     .compress_i8 = pv_scalar_compress_i8,
     .compress_f32 = pv_scalar_compress_f32,
     .gemm_i8 = avx2_gemm_i8,

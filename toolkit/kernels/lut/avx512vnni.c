@@ -21,6 +21,7 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 #include "avx512_gemv.inc"
 #include "avx512_gemm.inc"
 #include "avx512_ternary.inc"
+#include "avx512_tile.inc"
 
 static float avx512_max_abs(const float* x, size_t n) {
   __m512 largest[4];
@@ -129,6 +130,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .decode = avx512_decode,
     .gemv_i8 = avx512_gemv_i8,
     .gemv_f32 = avx512_gemv_f32,
+    .tile_i8 = avx512_tile_i8,
     .compress_i8 = avx512_compress_i8,
     .compress_f32 = avx512_compress_f32,
     .ternary_i8 = avx512_ternary_i8,

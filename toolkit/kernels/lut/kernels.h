@@ -71,6 +71,19 @@ typedef struct pv_ternary {
   int32_t x_sum;
 } pv_ternary;
 
+/* A tile of PV_TILE rows of a block layer against one activation row. Code q * 64 + r * 4 + b of the tile is what row r
+ * keeps of block 4 q + b: its position in the block in the low `position_bits`, then its level. */
+typedef struct pv_tile {
+  const uint8_t* packed;
+  size_t blocks;         /* of PV_BLOCK codes: 8 blocks of weights each */
+  int32_t bits;          /* of a code, at most 7 */
+  int32_t position_bits; /* 1 to 4 */
+  const int8_t* levels;  /* [1 << (bits - position_bits)] */
+  const float* codebook; /* the same in float32 */
+  const int8_t* x8;      /* zero past the columns, readable for 64 bytes past the last block */
+  const float* x;
+} pv_tile;
+
 typedef struct pv_kernels {
   const char* name;
   int (*supported)(void);
@@ -86,6 +99,7 @@ typedef struct pv_kernels {
   /* sums int32 or float32 [rows, batch] */
   void (*gemv_i8)(const pv_dot* dot, int32_t* sums);
   void (*gemv_f32)(const pv_dot* dot, float* sums);
+  void (*tile_i8)(const pv_tile* tile, int32_t sums[PV_TILE]);
   /* the x whose bit is 1, side by side; returns how many; n is a multiple of 128, out has room for n + 64 */
   size_t (*compress_i8)(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out);
   size_t (*compress_f32)(const float* x, const uint8_t* bitmap, size_t n, float* out);
@@ -109,6 +123,7 @@ void pv_scalar_quantize(const float* x, size_t n, float inverse, int8_t* q);
 void pv_scalar_quantize4(const float* const x[4], size_t n, float inverse, uint8_t zero, uint8_t* dst);
 void pv_scalar_decode(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
 void pv_scalar_gemv_f32(const pv_dot* dot, float* sums);
+void pv_scalar_tile_f32(const pv_tile* tile, float sums[PV_TILE]);
 size_t pv_scalar_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out);
 size_t pv_scalar_compress_f32(const float* x, const uint8_t* bitmap, size_t n, float* out);
 void pv_scalar_finish_i32(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
@@ -159,6 +174,8 @@ typedef struct pv_levels {
 } pv_levels;
 void pv_quantize_codebook(const pv_lut* lut, int32_t group, pv_levels* out);
 int32_t pv_rows_per_group(const pv_lut* lut);
+int32_t pv_position_bits(int32_t block); /* 0: not a size of block */
+size_t pv_tile_bytes(const pv_lut* lut);
 float pv_activation_inverse(float largest);
 
 /* flat.c: a range of rows of a flat layer, decoded. */

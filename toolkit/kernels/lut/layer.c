@@ -14,6 +14,7 @@ const char* pv_error_text(int error) {
     case PV_ERROR_RANGE: return "the row range leaves the layer";
     case PV_ERROR_ACTIVATION: return "activation must be 0 (none), 1 (ReLU) or 2 (ReLU6)";
     case PV_ERROR_MEMORY: return "no memory for scratch";
+    case PV_ERROR_BLOCK: return "blocks must be 2, 4, 8 or 16 long, of a dense matrix, with at most 7 bits a block";
     default: return "unknown error";
   }
 }
@@ -23,7 +24,24 @@ int32_t pv_rows_per_group(const pv_lut* lut) { return (lut->rows + lut->groups -
 /* 127 / max|x|: what takes activations onto int8; 0 for an all-zero image. */
 float pv_activation_inverse(float largest) { return largest > 0 ? 127.0f / largest : 0.0f; }
 
+int32_t pv_position_bits(int32_t block) { return block == 2 ? 1 : block == 4 ? 2 : block == 8 ? 3 : block == 16 ? 4 : 0; }
+
+/* Bytes of one tile of a block layer. */
+size_t pv_tile_bytes(const pv_lut* lut) {
+  const size_t blocks = ((size_t)lut->cols + (size_t)lut->block - 1) / (size_t)lut->block;
+  return pv_blocks(pv_round_up(blocks, 4) * PV_TILE) * 16 * (size_t)(lut->bits + pv_position_bits(lut->block));
+}
+
+static int check_block(const pv_lut* lut) {
+  const int32_t position = pv_position_bits(lut->block);
+  if (!position || lut->flat || lut->sparse || lut->bits + position > 7) return PV_ERROR_BLOCK;
+  if (lut->groups > 1 && pv_rows_per_group(lut) % PV_TILE) return PV_ERROR_SHAPE;
+  const size_t tiles = ((size_t)lut->rows + PV_TILE - 1) / PV_TILE;
+  return lut->packed_bytes >= tiles * pv_tile_bytes(lut) ? PV_OK : PV_ERROR_PACKED;
+}
+
 static int check_bytes(const pv_lut* lut) {
+  if (lut->block) return check_block(lut);
   const size_t codes = lut->flat ? (size_t)lut->rows * (size_t)lut->cols : (size_t)lut->cols;
   const size_t blocks = pv_blocks(codes), rows = lut->flat ? 1 : (size_t)lut->rows;
   if (lut->sparse && lut->flat) return lut->packed_bytes >= 16 * blocks ? PV_OK : PV_ERROR_PACKED;

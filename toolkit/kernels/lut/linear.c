@@ -27,7 +27,7 @@ static pv_activations view(const pv_lut* lut, int64_t batch, const void* scratch
 
 size_t pv_lut_linear_scratch_bytes(const pv_lut* lut, int64_t batch, int fast) {
   const size_t values = (size_t)batch * pv_blocks((size_t)lut->cols) * PV_BLOCK;
-  return 2 * PV_LINE + 2 * (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float));
+  return 3 * PV_LINE + 2 * (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float));
 }
 
 /* A sparse row's activations are compressed to its survivors: room for them all and for a kernel's last store. */
@@ -129,6 +129,33 @@ static void dense_rows(const pv_range* g, int32_t begin, int32_t end) {
   }
 }
 
+/* Rows [begin, end) of a block layer, tile by tile. */
+static void block_rows(const pv_range* g, int32_t begin, int32_t end) {
+  const pv_lut* lut = g->lut;
+  const pv_activations* a = g->activations;
+  const size_t bytes = pv_tile_bytes(lut);
+  const int32_t position_bits = pv_position_bits(lut->block), bits = lut->bits + position_bits;
+  pv_tile tile = {.blocks = bytes / (16 * (size_t)bits), .bits = bits, .position_bits = position_bits};
+  pv_sums sums, wanted;
+  tile.levels = g->levels->level;
+  tile.codebook = lut->codebook + ((size_t)g->group << lut->bits);
+  for (int32_t row = begin, stop; row < end; row = stop) {
+    const int32_t first = row / PV_TILE * PV_TILE;
+    stop = pv_min(end, first + PV_TILE);
+    tile.packed = lut->packed + (size_t)(row / PV_TILE) * bytes;
+    for (int64_t n = 0; n < g->batch; n++) {
+      tile.x8 = a->x8 + (size_t)n * a->stride;
+      tile.x = a->x + (size_t)n * a->stride;
+      if (g->fast)
+        g->kernels->tile_i8(&tile, sums.i32);
+      else
+        pv_scalar_tile_f32(&tile, sums.f32);
+      memcpy(wanted.i32, sums.i32 + (row - first), (size_t)(stop - row) * sizeof(int32_t));
+      finish(g, &wanted, row, stop - row, n, 1);
+    }
+  }
+}
+
 /* One row of a sparse layer. */
 typedef struct pv_sparse_row {
   const uint8_t *bitmap, *codes;
@@ -200,7 +227,10 @@ int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* s
     g.group = row / step;
     stop = pv_min(end, (g.group + 1) * step);
     pv_quantize_codebook(lut, g.group, &levels);
-    if (!lut->sparse) dense_rows(&g, row, stop);
+    if (lut->block)
+      block_rows(&g, row, stop);
+    else if (!lut->sparse)
+      dense_rows(&g, row, stop);
     for (int32_t r = row; lut->sparse && r < stop && !error; r++) error = sparse_row(&g, r, worker);
   }
   return error;

@@ -20,6 +20,7 @@ extern "C" {
 
 enum { PV_BLOCK = 128 };            /* codes per packed block of 16 * bits bytes */
 enum { PV_MAX_COLS = 131072 };      /* int32 sums of 127 * 127 products hold 133,144 terms */
+enum { PV_TILE = 16 };              /* rows packed together in a block layer */
 enum { PV_NONE = 0, PV_RELU = 1, PV_RELU6 = 2 };
 
 enum {
@@ -31,7 +32,8 @@ enum {
   PV_ERROR_SURVIVORS = -5,  /* a bitmap with more survivors than codes follow it */
   PV_ERROR_RANGE = -6,      /* a row range outside the layer */
   PV_ERROR_ACTIVATION = -7, /* an unknown activation */
-  PV_ERROR_MEMORY = -8      /* no scratch (from adapters: nothing is allocated here) */
+  PV_ERROR_MEMORY = -8,     /* no scratch (from adapters: nothing is allocated here) */
+  PV_ERROR_BLOCK = -9       /* a block layer that is flat, sparse, or of another size than 2, 4, 8, 16 */
 };
 
 /* One packed layer. `flat` layers (convolutions) are one packed row of rows * cols codes. */
@@ -43,6 +45,7 @@ typedef struct pv_lut {
   const float* row_scale;     /* [rows] or NULL */
   const float* bias;          /* [rows] or NULL */
   int32_t bits, groups, rows, cols, sparse, flat, activation;
+  int32_t block; /* one of every `block` weights of a row survives (2, 4, 8 or 16), or 0 */
 } pv_lut;
 
 /* One image, float32 [channels, height, width], and the geometry of a convolution over it. */

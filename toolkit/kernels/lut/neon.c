@@ -11,6 +11,12 @@ PV_INLINE int32x4_t pv_dot16(int32x4_t acc, int8x16_t a, int8x16_t b) {
   return vpadalq_s16(acc, vmlal_high_s8(low, a, b));
 }
 
+/* Pairs of products fit int16: 2 * 127 * 127. */
+PV_INLINE int32x4_t pv_dot_quads(int32x4_t acc, int8x16_t a, int8x16_t b) {
+  const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+  return vpadalq_s16(acc, vpaddq_s16(low, high));
+}
+
 #include "neon.inc"
 
 /* 4 output channels x 4 pixels at a time: the 4 channels of a pixel and step are summed as two halves, which

@@ -72,6 +72,34 @@ void pv_scalar_gemv_f32(const pv_dot* d, float* sums) {
     }
 }
 
+static void scalar_tile_i8(const pv_tile* t, int32_t sums[PV_TILE]) {
+  const int8_t* x = t->x8;
+  const uint8_t* block = t->packed;
+  const unsigned mask = (1u << t->position_bits) - 1;
+  memset(sums, 0, sizeof *sums * PV_TILE);
+  for (size_t b = 0; b < t->blocks; b++, block += 16 * t->bits, x += (size_t)8 << t->position_bits)
+    for (int i = 0; i < PV_BLOCK; i++) {
+      const unsigned code = pv_code(block, t->bits, i), at = (unsigned)(i / 64 * 4 + i % 4) << t->position_bits;
+      sums[i / 4 % PV_TILE] += t->levels[code >> t->position_bits] * x[at + (code & mask)];
+    }
+}
+
+void pv_scalar_tile_f32(const pv_tile* t, float sums[PV_TILE]) {
+  const float* x = t->x;
+  const uint8_t* block = t->packed;
+  const unsigned mask = (1u << t->position_bits) - 1;
+  memset(sums, 0, sizeof *sums * PV_TILE);
+  for (size_t b = 0; b < t->blocks; b++, block += 16 * t->bits, x += (size_t)8 << t->position_bits)
+    for (int r = 0; r < PV_TILE; r++) {
+      float part = 0; /* a sum per 8 weights keeps the rounding error small */
+      for (int i = 0; i < 8; i++) {
+        const unsigned code = pv_code(block, t->bits, i / 4 * 64 + r * 4 + i % 4);
+        part += t->codebook[code >> t->position_bits] * x[((unsigned)i << t->position_bits) + (code & mask)];
+      }
+      sums[r] += part;
+    }
+}
+
 size_t pv_scalar_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {
@@ -143,6 +171,7 @@ const pv_kernels pv_kernels_scalar = {
     .decode = pv_scalar_decode,
     .gemv_i8 = scalar_gemv_i8,
     .gemv_f32 = pv_scalar_gemv_f32,
+    .tile_i8 = scalar_tile_i8,
     .compress_i8 = pv_scalar_compress_i8,
     .compress_f32 = pv_scalar_compress_f32,
     .gemm_i8 = scalar_gemm_i8,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.compress.codebook import assign, kmeans_codebook, summarize
-from pocketvlad.compress.prune import sparsity_threshold
+from pocketvlad.compress.prune import block_survivors, sparsity_threshold
 from pocketvlad.lut.tensor import LutTensor
 
 
@@ -70,7 +70,7 @@ class ClusteredLayer(nn.Module):
         """Start from a compressed layer; ``weight`` float32 of its shape is what training moves."""
         super().__init__()
         self.shape, self.bits = lut.shape, lut.bits
-        self.sparse = lut.mask is not None
+        self.sparse, self.block = lut.mask is not None, lut.block
         self.weight = nn.Parameter(weight.detach().reshape(lut.rows, lut.columns).clone())
         self.codebook = nn.Parameter(torch.from_numpy(lut.codebook.copy()))
         self.register_buffer("codes", torch.from_numpy(lut.codes.copy()))
@@ -118,8 +118,15 @@ class ClusteredLayer(nn.Module):
 
     @torch.no_grad()
     def prune(self, threshold: float, sparsity: float) -> None:
-        """Keep the stored weights of at least ``threshold``, or all but the ``sparsity`` smallest."""
+        """Keep the stored weights of at least ``threshold``, or all but the ``sparsity`` smallest.
+
+        A block layer keeps the largest of every block, whatever the two say.
+        """
         weight = self.weight.detach()
+        if self.block:
+            keep = block_survivors(weight.cpu().numpy(), self.block)
+            self.keep = torch.from_numpy(keep).to(weight.device)
+            return
         if sparsity:
             threshold = sparsity_threshold(weight.cpu().numpy(), sparsity)
         if threshold or self.keep is not None:  # a ramp begins with every weight back in place
@@ -134,4 +141,4 @@ class ClusteredLayer(nn.Module):
         arrays = [t if t is None else t.detach().cpu().numpy().copy() for t in (self.scale, self.keep)]
         mask = arrays[1] if self.sparse else None
         codes, codebook = self.codes.cpu().numpy().copy(), self.codebook.detach().cpu().numpy().copy()
-        return LutTensor(self.shape, self.bits, codes, codebook, arrays[0], mask)
+        return LutTensor(self.shape, self.bits, codes, codebook, arrays[0], mask, self.block)

@@ -52,12 +52,19 @@ class Levels:
         group: int64 [O], the codebook of each row.
         scale: float32 [O] or None.
         threshold: weights below it in magnitude, in units of their scale, are pruned; 0: none are.
+        block: one of every so many consecutive weights of a row is kept; 0: no such rule.
     """
 
     values: Tensor
     group: Tensor
     scale: Tensor | None = None
     threshold: float = 0.0
+    block: int = 0
+
+    @property
+    def prunes(self) -> bool:
+        """Whether some weights are pruned."""
+        return self.threshold > 0 or self.block > 0
 
     @classmethod
     def of(cls, grid: Grid, threshold: float, rows: slice = slice(None)) -> Levels:
@@ -66,7 +73,7 @@ class Levels:
         outputs = grid.rows
         group = torch.arange(outputs) // -(-outputs // groups)
         scale = None if grid.scale is None else torch.from_numpy(grid.scale)[rows]
-        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold)
+        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold, grid.block)
 
     def nearest(self, weight: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
         """One column of weights float32 [O] -> codes int64 [O] (-1: pruned) and values float32 [O]."""
@@ -92,7 +99,7 @@ class Assignment:
 
     Attributes:
         codes: uint8 [O, I]; 0 where pruned.
-        keep: bool [O, I] or None if no threshold was set.
+        keep: bool [O, I] or None if nothing was to be pruned.
     """
 
     codes: np.ndarray
@@ -120,7 +127,7 @@ def compensate(
     outputs, inputs = weight.shape
     size = curvature.blocks.shape[1]
     codes = np.empty((outputs, inputs), np.uint8)
-    keep = np.empty((outputs, inputs), bool) if levels.threshold else None
+    keep = np.empty((outputs, inputs), bool) if levels.prunes else None
     rest = _Rest(curvature, residual, outputs)
     threshold, kept, seen = levels.threshold, 0, 0
     for block in range(curvature.blocks.shape[0]):
@@ -167,7 +174,7 @@ def compensate_grid(
         levels = Levels.of(grid, threshold, part)
         parts.append(compensate(matrix[part], levels, curvature, residual=residual, density=density))
     codes = np.concatenate([part.codes for part in parts])
-    keep = np.concatenate([part.keep for part in parts if part.keep is not None]) if threshold else None
+    keep = np.concatenate([part.keep for part in parts if part.keep is not None]) if levels.prunes else None
     if keep is not None and not grid.sparse:
         zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
         group = np.arange(len(codes)) // -(-len(codes) // len(zeros))
@@ -248,11 +255,18 @@ def _compensate_block(
     upper = torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True).float()
     codes, values = torch.empty(weight.shape, dtype=torch.int16), torch.empty_like(weight)
     count = weight.shape[0]
+    spread = upper.diagonal()[:, None]  # how much of an error here the weights to come cannot make up for
     for start in range(0, count, _COLUMNS):
         stop = min(start + _COLUMNS, count)
         errors = torch.empty(stop - start, weight.shape[1])
         for column in range(start, stop):
+            if levels.block and column % levels.block == 0:
+                block = slice(column, column + levels.block)
+                kept = column + (weight[block].abs() / spread[block]).argmax(dim=0)  # SparseGPT's rule
             codes[column], values[column] = levels.nearest(weight[column], threshold)
+            if levels.block:
+                codes[column].masked_fill_(kept != column, -1)
+                values[column].masked_fill_(kept != column, 0)
             error = (weight[column] - values[column]) / upper[column, column]
             weight[column + 1 : stop] -= upper[column, column + 1 : stop, None] * error
             errors[column - start] = error

@@ -73,7 +73,7 @@ def save_compressed(
     """Write ``compressed.safetensors``."""
     tensors = compressed.tensors()
     layers = {
-        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None}
+        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None, "block": lut.block}
         for name, lut in compressed.layers.items()
     }
     identity = {"config": compressed.config.to_json(), "layers": layers}
@@ -114,5 +114,5 @@ def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any
     scale = tensors.get(f"{name}.row_scale")
     shape = tuple(about["shape"])
     return LutTensor.from_packed(
-        packed, shape, about["bits"], tensors[f"{name}.codebook"], scale, about["sparse"]
+        packed, shape, about["bits"], tensors[f"{name}.codebook"], scale, about["sparse"], about["block"]
     )

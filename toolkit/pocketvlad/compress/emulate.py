@@ -28,7 +28,7 @@ def snap_codebook(codebook: np.ndarray) -> np.ndarray:
 def fast_weight(lut: LutTensor) -> np.ndarray:
     """The weight the ``fast`` kernels compute with, float32 of the layer's shape."""
     snapped = snap_codebook(lut.codebook)
-    return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask).dequantize()
+    return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask, lut.block).dequantize()
 
 
 def quantize_inputs_of(layer: nn.Module) -> None:

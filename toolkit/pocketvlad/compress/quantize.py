@@ -8,7 +8,7 @@ import numpy as np
 
 from pocketvlad.compress.codebook import assign, kmeans_codebook, summarize, uniform_codebook
 from pocketvlad.compress.emulate import snap_codebook
-from pocketvlad.compress.prune import survivors
+from pocketvlad.compress.prune import block_survivors, survivors
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut import packing
 from pocketvlad.lut.tensor import LutTensor
@@ -27,6 +27,7 @@ class Grid:
         scale: float32 [O] or None.
         keep: bool [O, I], the survivors, or None where nothing is pruned.
         sparse: whether pruned weights are left out (else they take the zero centroid).
+        block: see :class:`LutTensor`.
     """
 
     rows: int
@@ -34,6 +35,7 @@ class Grid:
     scale: np.ndarray | None
     keep: np.ndarray | None
     sparse: bool
+    block: int = 0
 
     @property
     def bits(self) -> int:
@@ -48,7 +50,7 @@ class Grid:
         mask = None
         if self.sparse:
             mask = self.keep if keep is None else keep
-        return LutTensor(tuple(shape), self.bits, codes, self.codebook, self.scale, mask)
+        return LutTensor(tuple(shape), self.bits, codes, self.codebook, self.scale, mask, self.block)
 
 
 def quantize_layer(
@@ -75,12 +77,16 @@ def make_grid(
     matrix = weight.reshape(weight.shape[0], -1)
     if not np.isfinite(matrix.min()) or not np.isfinite(matrix.max()):
         raise RecipeError(f"layer {name} cannot be compressed", found="weights that are not finite")
+    if recipe.block and weight.ndim != 2:
+        raise RecipeError(f"layer {name} is no matrix", found=f"block = {recipe.block}", allowed="block = 0")
     scale = row_scale(matrix, recipe.row_scale)
     scaled = matrix if scale is None or not (recipe.threshold or recipe.sparsity) else matrix / scale[:, None]
     keep = survivors(scaled, recipe.threshold, recipe.sparsity)
     del scaled
     sparse = keep is not None and _choose_sparse(keep, recipe, flat=weight.ndim != 2)
-    if recipe.layout == "sparse" and keep is None:
+    if recipe.block:
+        keep, sparse = block_survivors(matrix, recipe.block), True
+    elif recipe.layout == "sparse" and keep is None:
         keep, sparse = np.ones(matrix.shape, bool), True
     zero = not sparse and (recipe.pin_zero or keep is not None)
     rows = recipe.rows_per_codebook or matrix.shape[0]
@@ -90,7 +96,7 @@ def make_grid(
     for start in range(0, matrix.shape[0], rows):
         part = slice(start, start + rows)
         codebooks.append(_codebook(matrix, part, scale, keep, importance, recipe, zero))
-    return Grid(matrix.shape[0], np.stack(codebooks), scale, keep, sparse)
+    return Grid(matrix.shape[0], np.stack(codebooks), scale, keep, sparse, recipe.block)
 
 
 def _choose_sparse(keep: np.ndarray, recipe: LayerRecipe, *, flat: bool) -> bool:

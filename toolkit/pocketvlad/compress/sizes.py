@@ -20,7 +20,7 @@ class LayerSize:
         layer: its module name.
         weights: how many.
         bits: of a code.
-        layout: ``dense`` or ``sparse``.
+        layout: ``dense``, ``sparse``, or ``1:8`` and the like for one weight of every 8.
         pruned: share of the weights that are exactly 0.
         mask, codes, codebook, scales, bias: bytes of each part; ``mask`` includes the row offsets.
         total: their sum.
@@ -75,7 +75,7 @@ def float_bytes(compressed: CompressedModel) -> int:
 def _parts(lut: LutTensor) -> dict[str, int]:
     packed, offsets = lut.packed.packed, lut.packed.row_offsets
     mask = 0
-    if lut.mask is not None:
+    if lut.mask is not None and not lut.block:
         rows = lut.rows if offsets is not None else 1
         mask = rows * packing.mask_bytes(lut.rows * lut.columns // rows)
     return {
@@ -94,7 +94,7 @@ def _size(name: str, lut: LutTensor, parts: dict[str, int], whole: int) -> Layer
         layer=name,
         weights=weights,
         bits=lut.bits,
-        layout="dense" if lut.mask is None else "sparse",
+        layout="dense" if lut.mask is None else f"1:{lut.block}" if lut.block else "sparse",
         pruned=_zeros(lut, counts) / weights,
         **parts,
         total=total,

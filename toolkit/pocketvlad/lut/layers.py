@@ -42,7 +42,8 @@ class LutLinear(_LutModule):
 
     def __init__(self, lut: LutTensor, bias: np.ndarray | None, *, fast: bool, activation: int = 0):
         super().__init__(lut, bias, fast)
-        self.in_features, self.activation = lut.columns, activation
+        self.in_features, self.out_features, self.block = lut.columns, lut.rows, lut.block
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         return OPS.lut_linear(
@@ -54,6 +55,8 @@ class LutLinear(_LutModule):
             self.bias,
             self.bits,
             self.in_features,
+            self.out_features,
+            self.block,
             self.fast,
             self.activation,
         )

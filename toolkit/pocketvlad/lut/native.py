@@ -30,7 +30,10 @@ class CLut(ctypes.Structure):
         ("codebook", _P),
         ("row_scale", _P),
         ("bias", _P),
-        *[(name, _I32) for name in ("bits", "groups", "rows", "cols", "sparse", "flat", "activation")],
+        *[
+            (name, _I32)
+            for name in ("bits", "groups", "rows", "cols", "sparse", "flat", "activation", "block")
+        ],
     ]
 
 
@@ -174,9 +177,10 @@ def c_lut(
         lut.groups,
         lut.rows,
         lut.columns,
-        lut.mask is not None,
+        lut.mask is not None and not lut.block,
         lut.layout == FLAT if flat is None else flat,
         activation,
+        lut.block,
     )
     view.kept = (packed, codebook, offsets, lut.row_scale, bias)  # type: ignore[attr-defined]
     return view

@@ -19,7 +19,7 @@ from pocketvlad.lut.tensor import LutTensor, PackedLut
 NAMESPACE = "pocketvlad"
 _LUT_LINEAR = (
     "Tensor x, Tensor packed, Tensor? row_offsets, Tensor codebook, Tensor? row_scale, Tensor? bias, "
-    "int bits, int in_features, bool fast, int activation"
+    "int bits, int in_features, int out_features, int block, bool fast, int activation"
 )
 _LUT_CONV2D = (
     "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, bool sparse, "
@@ -49,10 +49,11 @@ def _lut_tensor(
     row_scale: Tensor | None,
     bits: int,
     sparse: bool,
+    block: int = 0,
 ) -> LutTensor:
     layer = PackedLut(packed.detach().cpu().numpy(), _array(row_offsets))
     return LutTensor.from_packed(
-        layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), sparse
+        layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), sparse, block
     )
 
 
@@ -65,15 +66,16 @@ def _lut_linear(
     bias: Tensor | None,
     bits: int,
     in_features: int,
+    out_features: int,
+    block: int,
     fast: bool,
     activation: int,
 ) -> Tensor:
-    rows = packed.shape[0] if row_offsets is None else row_offsets.numel() - 1
-    sparse = row_offsets is not None
-    lut = _lut_tensor((rows, in_features), packed, row_offsets, codebook, row_scale, bits, sparse)
+    sparse, shape = row_offsets is not None, (out_features, in_features)
+    lut = _lut_tensor(shape, packed, row_offsets, codebook, row_scale, bits, sparse, block)
     flat = x.detach().cpu().numpy().reshape(-1, in_features)
     y = reference.lut_linear(flat, lut, _array(bias), fast=fast, activation=activation)
-    return torch.from_numpy(y.reshape(*x.shape[:-1], rows)).to(x.device)
+    return torch.from_numpy(y.reshape(*x.shape[:-1], out_features)).to(x.device)
 
 
 def _lut_conv2d(
@@ -131,10 +133,20 @@ def _vlad_pool(
 
 
 def _fake_linear(
-    x, packed, row_offsets, codebook, row_scale, bias, bits, in_features, fast, activation
+    x,
+    packed,
+    row_offsets,
+    codebook,
+    row_scale,
+    bias,
+    bits,
+    in_features,
+    out_features,
+    block,
+    fast,
+    activation,
 ):  # the types are those of the schema
-    rows = packed.shape[0] if row_offsets is None else row_offsets.numel() - 1
-    return x.new_empty((*x.shape[:-1], rows))
+    return x.new_empty((*x.shape[:-1], out_features))
 
 
 def _fake_conv2d(

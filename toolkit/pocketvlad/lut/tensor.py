@@ -19,7 +19,8 @@ class PackedLut:
     """The bytes of a :class:`LutTensor` as they lie in the program.
 
     Attributes:
-        packed: uint8 [O, row_bytes] (dense rows), [1, row_bytes] (dense flat) or [total] (sparse).
+        packed: uint8 [O, row_bytes] (dense rows), [1, row_bytes] (dense flat), [total] (sparse) or
+            [ceil(O / 16), tile_bytes] (blocks).
         row_offsets: int32 [O + 1] for sparse rows, else None.
     """
 
@@ -43,6 +44,7 @@ class LutTensor:
         row_scale: float32 [O] or None.
         mask: bool [O, I], true where a weight survives, for the sparse layout; None for the dense layout,
             where a pruned weight is the code of a zero centroid.
+        block: 2, 4, 8 or 16 where the mask keeps exactly one of every ``block`` weights of a row, else 0.
     """
 
     shape: tuple[int, ...]
@@ -51,6 +53,7 @@ class LutTensor:
     codebook: np.ndarray
     row_scale: np.ndarray | None = None
     mask: np.ndarray | None = None
+    block: int = 0
 
     def __post_init__(self) -> None:
         rows, columns = self.rows, self.columns
@@ -73,6 +76,22 @@ class LutTensor:
                 found=f"{self.bits} bits, {columns} inputs",
                 allowed=f"1 to 8 bits, at most {MAX_COLUMNS} inputs",
             )
+        if self.block:
+            self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        whole_tiles = self.groups == 1 or self.rows_per_group % packing.TILE == 0
+        fits = len(self.shape) == 2 and whole_tiles and self.block in packing.BLOCKS
+        if self.mask is None or not fits or self.bits + packing.position_bits(self.block) > 7:
+            raise KernelError(
+                "a layer cannot be packed in blocks",
+                found=f"blocks of {self.block}, {self.bits} bits, {self.groups} codebooks, shape {self.shape}",
+                allowed="blocks of 2, 4, 8 or 16 of a matrix, at most 7 bits for position and level, codebooks "
+                "for whole multiples of 16 rows",
+            )
+        starts = np.arange(0, self.columns, self.block)
+        if not (np.add.reduceat(self.mask, starts, axis=1, dtype=np.uint8) == 1).all():
+            raise KernelError("a block layer keeps one weight of every block", found="another number")
 
     @property
     def rows(self) -> int:
@@ -111,6 +130,8 @@ class LutTensor:
     def packed(self) -> PackedLut:
         """The packed form of :mod:`pocketvlad.lut.packing`: rows for matrices, flat for convolutions."""
         flat = self.layout == FLAT
+        if self.block and self.mask is not None:
+            return PackedLut(packing.pack_tiles(self.mask, self.codes, self.bits, self.block), None)
         codes = self.codes.reshape(1, -1) if flat else self.codes
         if self.mask is None:
             return PackedLut(packing.pack_codes(codes, self.bits), None)
@@ -127,17 +148,20 @@ class LutTensor:
         codebook: np.ndarray,
         row_scale: np.ndarray | None,
         sparse: bool,
+        block: int = 0,
     ) -> LutTensor:
         """Inverse of :attr:`packed`."""
         rows, columns = shape[0], int(np.prod(shape[1:]))
         flat = len(shape) != 2
         count = rows * columns if flat else columns
         mask = None
-        if sparse:
+        if block:
+            mask, codes = packing.unpack_tiles(packed.packed, rows, columns, bits, block)
+        elif sparse:
             offsets = packed.row_offsets
             offsets = np.asarray([0, packed.packed.size], np.int64) if offsets is None else offsets
             mask, codes = packing.unpack_sparse(packed.packed, offsets, bits, count)
             mask = mask.reshape(rows, columns)
         else:
             codes = packing.unpack_codes(packed.packed, bits, count)
-        return cls(tuple(shape), bits, codes.reshape(rows, columns), codebook, row_scale, mask)
+        return cls(tuple(shape), bits, codes.reshape(rows, columns), codebook, row_scale, mask, block)
