@@ -322,6 +322,42 @@ def run(
 
 
 @app.command()
+def reproduce(
+    backbone: Annotated[str, typer.Option(help="alexnet, vgg16 or squeezenet1_1.")],
+    train: Annotated[str, typer.Option(help="KIND:PATH that fits and, with --steps, trains.")],
+    test: Annotated[str, typer.Option(help="KIND:PATH that measures.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder; a second run goes on there.")],
+    weights: Annotated[Path | None, typer.Option(help="Of the backbone; else built from photos.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A whole model, used as it is.")] = None,
+    both_ways: Annotated[bool, typer.Option("--both-ways", help="Also the other way round.")] = False,
+    steps: Annotated[int, typer.Option(min=0, help="Of fine-tuning; 0: post-training alone.")] = 0,
+    match: Annotated[str, typer.Option(help="Same thresholds as the paper, or same share pruned.")] = (
+        "thresholds"
+    ),
+    clusters: Annotated[int, typer.Option(min=1, help="K of a fitted model.")] = 64,
+    dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0: none.")] = 512,
+    size: Annotated[str, typer.Option(help="Input HxW of a fitted model, pixels.")] = "480x640",
+    l1: Annotated[float, typer.Option(min=0, help="Lambda behind the weight histograms.")] = 1e-5,
+    seed: int = 0,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """The paper's table, measured on your datasets: a row per setting, resumable."""
+    from pocketvlad.pipeline.reproduce import ReproduceOptions
+    from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
+    from pocketvlad.report.paper import terminal_table
+
+    options = ReproduceOptions(
+        backbone, weights, model, train, test, both_ways, match, steps, clusters, dim, size, l1, seed, threads
+    )
+    output = Output(as_json)
+    with output.stages() as stages:
+        result = reproduce_table(options, out, stages)
+    output.show(terminal_table(result))
+    output.result(result, silent=True)
+
+
+@app.command()
 def bench(
     programs: Annotated[list[Path], typer.Argument(help="One or more .pte files, timed in turn.")],
     runs: Annotated[int, typer.Option(min=1)] = 20,
