@@ -31,10 +31,10 @@ def markdown(values: Values) -> str:
 
 
 def terminal_table(values: Values) -> RenderableType:
-    """The same for a terminal, within 80 columns."""
+    """The same for a terminal, about 80 columns wide."""
     shown: list[RenderableType] = [Text(_heading(values), style="bold")]
     for way in values["ways"]:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
         table.add_column("\nsetting", no_wrap=True)
         for name in _PAPER:
             table.add_column(f"paper\n{name}", justify="right", no_wrap=True, style="dim")
