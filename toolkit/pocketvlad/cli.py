@@ -62,13 +62,16 @@ def import_(
     checkpoint: Path,
     out: Out,
     layout: Annotated[str, typer.Option(help="auto, or the name of a layout.")] = "auto",
+    wanted: Annotated[
+        str, typer.Option("--as", help="model, or classifier: a whole torchvision network.")
+    ] = ("model"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Read a public NetVLAD checkpoint of any supported layout."""
+    """Read a public NetVLAD checkpoint of any supported layout, or a torchvision classifier."""
     from pocketvlad.commands.models import import_checkpoint_file
 
-    Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, force=force))
+    Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, wanted=wanted, force=force))
 
 
 @app.command()
@@ -128,14 +131,17 @@ def evaluate(
     file: Path,
     dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
     baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Of a classifier: a file of lines label,number or of names in order.")
+    ] = None,
     threads: Threads = 2,
     as_json: Json = False,
 ) -> None:
-    """mAP or Recall@N of a model, a compressed model or a .pte."""
+    """mAP or Recall@N of a model, a compressed model or a .pte; top-1 and top-5 of a classifier."""
     from pocketvlad.commands.accuracy import evaluate_file
 
     with progress("describing") as report:
-        result = evaluate_file(file, dataset, baseline, threads=threads, progress=report)
+        result = evaluate_file(file, dataset, baseline, classes=classes, threads=threads, progress=report)
     Output(as_json).result(result)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.classify import compress_classifier_file, open_classifier
 from pocketvlad.commands.files import calibration_tensor, megabytes
 from pocketvlad.compress.compressed import save_compressed
 from pocketvlad.compress.post_training import compress_model
@@ -26,6 +27,12 @@ def compress_file(
     progress: Progress | None = None,
 ) -> Values:
     """Compress a model file; see :func:`pocketvlad.compress.compress_model`."""
+    classifier = open_classifier(model)
+    if classifier is not None:
+        budget = max_drop is not None or max_mb is not None
+        return compress_classifier_file(
+            model, classifier, out, recipe, budget=budget, force=force, progress=progress
+        )
     source = load_model(model)
     calibration = calibration_tensor(photos, source.config) if photos else None
     chosen = load_recipe(recipe)
