@@ -10,13 +10,13 @@ from torchvision.transforms import v2
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import DatasetError
 from pocketvlad.evaluate.classification import (
-    CLASSIFIER_INPUT,
     central_square,
     class_numbers,
     compare_classifiers,
     evaluate_classifier,
 )
 from pocketvlad.importer.torchvision import build_classifier, load
+from pocketvlad.model.classifier import CLASSIFIER_INPUT
 from pocketvlad.model.preprocess import DecodedPhoto, photo_tensor
 
 

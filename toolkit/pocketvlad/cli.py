@@ -62,13 +62,16 @@ def import_(
     checkpoint: Path,
     out: Out,
     layout: Annotated[str, typer.Option(help="auto, or the name of a layout.")] = "auto",
+    wanted: Annotated[
+        str, typer.Option("--as", help="model, or classifier: a whole torchvision network.")
+    ] = ("model"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Read a public NetVLAD checkpoint of any supported layout."""
+    """Read a public NetVLAD checkpoint of any supported layout, or a torchvision classifier."""
     from pocketvlad.commands.models import import_checkpoint_file
 
-    Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, force=force))
+    Output(as_json).result(import_checkpoint_file(checkpoint, out, layout=layout, wanted=wanted, force=force))
 
 
 @app.command()
@@ -141,14 +144,17 @@ def evaluate(
     file: Path,
     dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
     baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Of a classifier: a file of lines label,number or of names in order.")
+    ] = None,
     threads: Threads = 2,
     as_json: Json = False,
 ) -> None:
-    """mAP or Recall@N of a model, a compressed model or a .pte."""
+    """mAP or Recall@N of a model, a compressed model or a .pte; top-1 and top-5 of a classifier."""
     from pocketvlad.commands.accuracy import evaluate_file
 
     with progress("describing") as report:
-        result = evaluate_file(file, dataset, baseline, threads=threads, progress=report)
+        result = evaluate_file(file, dataset, baseline, classes=classes, threads=threads, progress=report)
     Output(as_json).result(result)
 
 
@@ -332,6 +338,42 @@ def run(
         summary = run_plan(plan, out, stages)
     output.show(terminal_summary(summary))
     output.result(summary, silent=True)
+
+
+@app.command()
+def reproduce(
+    backbone: Annotated[str, typer.Option(help="alexnet, vgg16 or squeezenet1_1.")],
+    train: Annotated[str, typer.Option(help="KIND:PATH that fits and, with --steps, trains.")],
+    test: Annotated[str, typer.Option(help="KIND:PATH that measures.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder; a second run goes on there.")],
+    weights: Annotated[Path | None, typer.Option(help="Of the backbone; else built from photos.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A whole model, used as it is.")] = None,
+    both_ways: Annotated[bool, typer.Option("--both-ways", help="Also the other way round.")] = False,
+    steps: Annotated[int, typer.Option(min=0, help="Of fine-tuning; 0: post-training alone.")] = 0,
+    match: Annotated[str, typer.Option(help="Same thresholds as the paper, or same share pruned.")] = (
+        "thresholds"
+    ),
+    clusters: Annotated[int, typer.Option(min=1, help="K of a fitted model.")] = 64,
+    dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0: none.")] = 512,
+    size: Annotated[str, typer.Option(help="Input HxW of a fitted model, pixels.")] = "480x640",
+    l1: Annotated[float, typer.Option(min=0, help="Lambda behind the weight histograms.")] = 1e-5,
+    seed: int = 0,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """The paper's table, measured on your datasets: a row per setting, resumable."""
+    from pocketvlad.pipeline.reproduce import ReproduceOptions
+    from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
+    from pocketvlad.report.paper import terminal_table
+
+    options = ReproduceOptions(
+        backbone, weights, model, train, test, both_ways, match, steps, clusters, dim, size, l1, seed, threads
+    )
+    output = Output(as_json)
+    with output.stages() as stages:
+        result = reproduce_table(options, out, stages)
+    output.show(terminal_table(result))
+    output.result(result, silent=True)
 
 
 @app.command()

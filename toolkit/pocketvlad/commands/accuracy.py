@@ -6,15 +6,31 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.classify import evaluate_classifier_file, open_scorer
 from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.describe import describe_photos, write_descriptors
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.export.describer import Describer, open_describer
 
 
 def evaluate_file(
-    file: Path, dataset: str, baseline: Path | None, *, threads: int, progress: Progress | None = None
+    file: Path,
+    dataset: str,
+    baseline: Path | None,
+    *,
+    classes: Path | None = None,
+    threads: int,
+    progress: Progress | None = None,
 ) -> Values:
+    """Retrieval accuracy of a place model, or top-1 and top-5 of a classifier, with ``classes`` its labels."""
+    scorer = open_scorer(file, threads=threads)
+    if scorer is not None:
+        return evaluate_classifier_file(
+            file, scorer, dataset, baseline, classes, threads=threads, progress=progress
+        )
+    if classes is not None:
+        raise RecipeError("--classes is for classifiers", found=f"{file}, which is none")
     describers = [open_describer(path, threads=threads) for path in (file, baseline) if path is not None]
     photos = open_dataset(dataset)
     result, skipped = score(describers[0], photos, progress=progress)

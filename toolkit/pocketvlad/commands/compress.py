@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.classify import compress_classifier_file, open_classifier
 from pocketvlad.commands.files import megabytes
 from pocketvlad.commands.search import Limits, Search
 from pocketvlad.commands.training import StateFolder, fine_tune
@@ -51,6 +52,11 @@ def compress_file(
             the stages raise.
     """
     artifact.require_new(out, force=force)
+    classifier = open_classifier(model)
+    if classifier is not None:
+        return compress_classifier_file(
+            model, classifier, out, recipe, budget=limits.given, force=force, progress=progress
+        )
     chosen = load_recipe(recipe)
     dataset = open_dataset(photos) if photos is not None else None
     _check_options(recipe, chosen, dataset, limits)

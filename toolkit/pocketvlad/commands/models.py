@@ -10,19 +10,27 @@ import torch
 
 from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
+from pocketvlad.commands.classify import import_classifier_file
 from pocketvlad.commands.files import megabytes, parse_size
 from pocketvlad.dataset import open_dataset
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model, load_photo_tensors
 from pocketvlad.model.netvlad import ModelConfig, save_model
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.recipe import one_of
 
 _SCRATCH_PHOTOS = 90
 
 
-def import_checkpoint_file(checkpoint: Path, out: Path, *, layout: str, force: bool) -> Values:
+def import_checkpoint_file(
+    checkpoint: Path, out: Path, *, layout: str, wanted: str = "model", force: bool
+) -> Values:
+    """Read a checkpoint as a ``model`` (or a backbone to fit one to), or whole as a ``classifier``."""
     from pocketvlad.importer import import_checkpoint, save_imported
 
+    one_of("import", "--as", wanted, ("model", "classifier"))
+    if wanted == "classifier":
+        return import_classifier_file(checkpoint, out, layout=layout, force=force)
     imported = import_checkpoint(checkpoint, layout)
     source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}
     save_imported(out, imported, {**source, "layout": imported.layout}, force=force)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pocketvlad import artifact, machine
 from pocketvlad.commands import Values
+from pocketvlad.commands.classify import export_classifier_file, open_classifier
 from pocketvlad.commands.files import megabytes, parse_size
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.dataset import open_dataset
@@ -29,6 +30,10 @@ def export_file(
     model: Path, out: Path, *, size: str | None, semantics: str, photos: str | None, force: bool
 ) -> Values:
     """Export and, on photos if given, check the written program against the torch model."""
+    classifier = open_classifier(model)
+    if classifier is not None:
+        plain = size is None and photos is None
+        return export_classifier_file(model, classifier, out, semantics=semantics, plain=plain, force=force)
     source = open_model(model)
     preprocess = source.config.preprocess
     if size is not None:

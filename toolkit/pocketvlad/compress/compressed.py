@@ -53,11 +53,37 @@ class CompressedModel:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array as it lies in the file; the packed bytes are those of the program."""
-        found = {f"{name}.bias": bias for name, bias in self.biases.items()}
-        for name, lut in self.layers.items():
-            parts = (lut.packed.packed, lut.packed.row_offsets, lut.codebook, lut.row_scale)
-            found |= {f"{name}.{p}": a for p, a in zip(_PARTS, parts, strict=True) if a is not None}
+        found = layer_tensors(self.layers, self.biases)
         return found | {"pool.centroids": self.centroids, "pool.centroid_scale": self.centroid_scale}
+
+
+def layer_tensors(layers: Mapping[str, LutTensor], biases: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of layers and biases by the names they have in a file."""
+    found = {f"{name}.bias": bias for name, bias in biases.items()}
+    for name, lut in layers.items():
+        parts = (lut.packed.packed, lut.packed.row_offsets, lut.codebook, lut.row_scale)
+        found |= {f"{name}.{p}": a for p, a in zip(_PARTS, parts, strict=True) if a is not None}
+    return found
+
+
+def describe_layers(layers: Mapping[str, LutTensor]) -> dict[str, Any]:
+    """What a file must say of its layers for :func:`read_layers`."""
+    return {
+        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None, "block": lut.block}
+        for name, lut in layers.items()
+    }
+
+
+def read_layers(
+    tensors: Mapping[str, np.ndarray], described: Mapping[str, Any]
+) -> tuple[dict[str, LutTensor], dict[str, np.ndarray]]:
+    """Layers and biases from a file's arrays; the inverse of :func:`layer_tensors`.
+
+    Raises:
+        KeyError, TypeError, ValueError, IndexError, KernelError: the arrays do not fit the description.
+    """
+    layers = {name: _layer(tensors, name, about) for name, about in described.items()}
+    return layers, {name: tensors[f"{name}.bias"] for name in layers if f"{name}.bias" in tensors}
 
 
 def quantize_centroids(centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,11 +98,7 @@ def save_compressed(
 ) -> None:
     """Write ``compressed.safetensors``."""
     tensors = compressed.tensors()
-    layers = {
-        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None, "block": lut.block}
-        for name, lut in compressed.layers.items()
-    }
-    identity = {"config": compressed.config.to_json(), "layers": layers}
+    identity = {"config": compressed.config.to_json(), "layers": describe_layers(compressed.layers)}
     info = {
         **identity,
         "recipe": dict(compressed.recipe),
@@ -95,11 +117,11 @@ def load_compressed(path: Path | str) -> CompressedModel:
     """
     tensors, info = artifact.load_tensors(path, KIND)
     try:
-        layers = {name: _layer(tensors, name, about) for name, about in info["layers"].items()}
+        layers, biases = read_layers(tensors, info["layers"])
         return CompressedModel(
             config=ModelConfig.from_json(info["config"]),
             layers=layers,
-            biases={name: tensors[f"{name}.bias"] for name in layers if f"{name}.bias" in tensors},
+            biases=biases,
             centroids=tensors["pool.centroids"],
             centroid_scale=tensors["pool.centroid_scale"],
             recipe=info["recipe"],

@@ -13,6 +13,7 @@ from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.dimensions import keep_share
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import RecipeError
+from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import Recipe, load_recipe
 
@@ -60,6 +61,15 @@ def compress_weights(
     model: PlaceModel, recipe: Recipe, *, progress: Progress | None = None
 ) -> CompressedModel:
     """Compress every layer by its weights alone; arguments as :func:`compress_model`."""
+    layers, biases = compress_layers(model, recipe, progress=progress)
+    centroids, scale = quantize_centroids(np.asarray(model.pool.centroids.detach().cpu()))
+    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe))
+
+
+def compress_layers(
+    model: nn.Module, recipe: Recipe, *, progress: Progress | None = None
+) -> tuple[dict[str, LutTensor], dict[str, np.ndarray]]:
+    """Every convolution and linear layer of any network by its weights alone, and their biases float32 [O]."""
     modules = compressible_layers(model)
     total = sum(module.weight.numel() for module in modules.values())
     layers, biases, done = {}, {}, 0
@@ -71,5 +81,4 @@ def compress_weights(
         done += weight.size
         if progress is not None:
             progress(done, total)
-    centroids, scale = quantize_centroids(np.asarray(model.pool.centroids.detach().cpu()))
-    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe))
+    return layers, biases

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pocketvlad.compress.classifier import CompressedClassifier
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.lut import packing
 from pocketvlad.lut.tensor import LutTensor
@@ -51,14 +52,14 @@ class LayerSize:
         return asdict(self)
 
 
-def layer_sizes(compressed: CompressedModel) -> list[LayerSize]:
-    """One entry per layer in the order of the model, and one for the cluster centres."""
+def layer_sizes(compressed: CompressedModel | CompressedClassifier) -> list[LayerSize]:
+    """One entry per layer in the order of the model, and one for a place model's cluster centres."""
     parts = {name: _parts(lut) for name, lut in compressed.layers.items()}
     for name, bias in compressed.biases.items():
         parts[name]["bias"] = bias.nbytes
     whole = sum(tensor.nbytes for tensor in compressed.tensors().values())
     sizes = [_size(name, lut, parts[name], whole) for name, lut in compressed.layers.items()]
-    return [*sizes, _centroid_size(compressed, whole)]
+    return [*sizes, _centroid_size(compressed, whole)] if isinstance(compressed, CompressedModel) else sizes
 
 
 def model_bytes(compressed: CompressedModel) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from pocketvlad.dataset.types import Dataset
 from pocketvlad.errors import DatasetError
 from pocketvlad.evaluate.describe import Progress, describe_photos
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference, top_k_hits
-from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, load_photo
+from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
-CLASSIFIER_INPUT = Preprocess(224, 224)
 CLASSES_FILE = "classes.txt"
 _CROP = 224 / 256  # torchvision resizes the shorter side to 256 and cuts 224x224 from the centre
 _IMAGENET = 1000
@@ -53,6 +52,7 @@ def evaluate_classifier(
     dataset: Dataset,
     classes: int,
     *,
+    labels: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> ClassificationResult:
     """Classify every readable photo, cut as torchvision cuts it.
@@ -61,22 +61,23 @@ def evaluate_classifier(
         classify: pixels of the central square -> scores float32 [classes].
         dataset: its places are the class labels, see :func:`class_numbers`.
         classes: of the classifier.
+        labels: class numbers by label, of :func:`read_labels`; None: as :func:`class_numbers` finds them.
         progress: called with photos done and in all.
 
     Raises:
         DatasetError: labels that do not name classes.
         PhotoError: no photo could be read.
     """
-    numbers = class_numbers(dataset, classes)
+    numbers = class_numbers(dataset, classes, labels)
 
     def scores_of(photo: Path | DecodedPhoto) -> np.ndarray:
         return classify(central_square(photo if isinstance(photo, DecodedPhoto) else load_photo(photo)))
 
     scores, readable, skipped = describe_photos(scores_of, dataset, progress=progress)
-    labels = np.asarray([numbers[str(photo.place)] for photo in readable.photos])
+    right = np.asarray([numbers[str(photo.place)] for photo in readable.photos])
     names = tuple(photo.name for photo in readable.photos)
     return ClassificationResult(
-        top_k_hits(scores, labels, 1), top_k_hits(scores, labels, 5), names, tuple(skipped)
+        top_k_hits(scores, right, 1), top_k_hits(scores, right, 5), names, tuple(skipped)
     )
 
 
@@ -88,11 +89,30 @@ def central_square(photo: DecodedPhoto, share: float = _CROP) -> DecodedPhoto:
     return DecodedPhoto(photo.pixels[top : top + side, left : left + side], photo.orientation)
 
 
-def class_numbers(dataset: Dataset, classes: int) -> dict[str, int]:
+def read_labels(path: Path) -> dict[str, int]:
+    """Class numbers by label: lines ``label,number``, or the names of all classes in order, a line each.
+
+    Raises:
+        DatasetError: missing, empty or not text.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"labels file {path} cannot be read", found=str(error)) from error
+    if not lines:
+        raise DatasetError(f"labels file {path} is empty", allowed="lines such as label,number")
+    pairs = [line.rpartition(",") for line in lines]
+    if all(label and number.strip().isdecimal() for label, _, number in pairs):
+        return {_plain(label): int(number) for label, _, number in pairs}
+    return _by_name(lines)
+
+
+def class_numbers(dataset: Dataset, classes: int, given: Mapping[str, int] | None = None) -> dict[str, int]:
     """Which output of the classifier each label is.
 
-    In this order: the lines of ``classes.txt`` beside the folders; labels that are numbers; ImageNet's
-    English names, for 1000 classes; as many folders as classes, in sorted order (torchvision's ImageFolder).
+    As ``given``, where a labels file was; else in this order: the lines of ``classes.txt`` beside the
+    folders; labels that are numbers; ImageNet's English names, for 1000 classes; as many folders as classes,
+    in sorted order (torchvision's ImageFolder).
 
     Raises:
         DatasetError: photos without labels, or labels that name no class.
@@ -102,6 +122,8 @@ def class_numbers(dataset: Dataset, classes: int) -> dict[str, int]:
         raise DatasetError(
             f"dataset {dataset.name} has photos without a class", allowed="a sub-folder per class"
         )
+    if given is not None:
+        return _as_given(dataset, labels, classes, given)
     for names in (_listed(dataset), _numbers(labels, classes), _imagenet(classes)):
         if names and all(_plain(label) in names for label in labels):
             return {label: names[_plain(label)] for label in labels}
@@ -114,15 +136,28 @@ def class_numbers(dataset: Dataset, classes: int) -> dict[str, int]:
     )
 
 
+def _as_given(
+    dataset: Dataset, labels: Sequence[str], classes: int, given: Mapping[str, int]
+) -> dict[str, int]:
+    for label in labels:
+        number = given.get(_plain(label))
+        if number is None or number >= classes:
+            found = "nothing" if number is None else f"class {number}"
+            raise DatasetError(
+                f"the labels file gives label {label!r} of dataset {dataset.name} no class",
+                found=found,
+                allowed=f"0 to {classes - 1}",
+            )
+    return {label: given[_plain(label)] for label in labels}
+
+
 def _plain(label: str) -> str:
     return " ".join(label.replace("_", " ").lower().split())
 
 
 def _listed(dataset: Dataset) -> dict[str, int]:
     file = Path(dataset.name) / CLASSES_FILE
-    if not file.is_file():
-        return {}
-    return _by_name(file.read_text(encoding="utf-8", errors="replace").splitlines())
+    return read_labels(file) if file.is_file() else {}
 
 
 def _numbers(labels: Sequence[str], classes: int) -> dict[str, int]:

@@ -51,6 +51,10 @@ def open_describer(path: Path | str, *, threads: int | None = None) -> Describer
     if Path(path).suffix == ".pte":
         runner = ProgramRunner(path, threads=threads)
         info = runner.info
+        if info.classes is not None:
+            raise ArtifactError(
+                f"{path} is a classifier and describes no places", do="measure it with `pocketvlad evaluate`"
+            )
         return Describer(runner.describe, info.preprocess, info.dim, info.fingerprint, "program")
     model = open_model(path)
     kind = "compressed" if isinstance(model, CompressedModel) else "model"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 
+import numpy as np
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.compressed import CompressedModel
@@ -15,6 +17,7 @@ from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.netvlad import unit_length
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
+_BACKBONE = "backbone."
 SEMANTICS = (MIXED, EXACT, FAST)
 _ACTIVATIONS = {nn.ReLU: reference.RELU, nn.ReLU6: reference.RELU6}
 
@@ -45,10 +48,13 @@ def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
     require_semantics(semantics)
     fast, fast_whitening = semantics == FAST, semantics in (FAST, MIXED)
     layers = {
-        name: _for_kernels(lut, fast_whitening if name == "whitening" else fast)
+        name: for_kernels(lut, fast_whitening if name == "whitening" else fast)
         for name, lut in compressed.layers.items()
     }
-    backbone = _fold_backbone(compressed, layers, fast)
+    within = {name.removeprefix(_BACKBONE): lut for name, lut in layers.items() if name.startswith(_BACKBONE)}
+    biases = {name.removeprefix(_BACKBONE): bias for name, bias in compressed.biases.items()}
+    network = build_backbone(compressed.config.backbone)
+    backbone = fold_network(network, within, biases, dict.fromkeys(within, fast))
     pool = LutVladPool(
         layers["pool.assignment"],
         compressed.biases.get("pool.assignment"),
@@ -68,26 +74,40 @@ def require_semantics(semantics: str) -> None:
         raise ExportError("unknown semantics", found=repr(semantics), allowed=", ".join(SEMANTICS))
 
 
-def _for_kernels(lut: LutTensor, fast: bool) -> LutTensor:
+def for_kernels(lut: LutTensor, fast: bool) -> LutTensor:
+    """The layer as the kernels want it: 8-bit codes of the int8 kernels lie on the int8 grid."""
     return reference.on_grid(lut) if fast and lut.bits == 8 else lut
 
 
-def _fold_backbone(compressed: CompressedModel, layers: dict[str, LutTensor], fast: bool) -> fx.GraphModule:
-    graph = fx.symbolic_trace(build_backbone(compressed.config.backbone))
+def fold_network(
+    network: nn.Module,
+    layers: Mapping[str, LutTensor],
+    biases: Mapping[str, np.ndarray],
+    fast: Mapping[str, bool],
+) -> fx.GraphModule:
+    """A network with every convolution and linear layer replaced by its packed form.
+
+    Args:
+        network: in eval mode, batch norm folded; its values do not matter.
+        layers, biases, fast: by the layers' names in it.
+    """
+    graph = fx.symbolic_trace(network)
     modules = dict(graph.named_modules())
-    for node in list(graph.graph.nodes):
-        if node.op != "call_module":
-            continue
-        module = modules[node.target]
-        if isinstance(module, nn.Identity):
+    called = [node for node in graph.graph.nodes if node.op == "call_module"]
+    for node in called:
+        if isinstance(modules[node.target], (nn.Identity, nn.Dropout)):
             _bypass(graph, node)
-        elif isinstance(module, nn.Conv2d):
+    for node in called:
+        module, name = modules[node.target], str(node.target)
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
             activation = _fuse_activation(graph, node, modules)
-            name = f"backbone.{node.target}"
-            folded = LutConv2d(
-                layers[name], compressed.biases.get(name), module, fast=fast, activation=activation
+            lut, bias = layers[name], biases.get(name)
+            folded: nn.Module = (
+                LutConv2d(lut, bias, module, fast=fast[name], activation=activation)
+                if isinstance(module, nn.Conv2d)
+                else LutLinear(lut, bias, fast=fast[name], activation=activation)
             )
-            _replace_module(graph, node.target, folded)
+            _replace_module(graph, name, folded)
     graph.graph.lint()
     graph.recompile()
     graph.delete_all_unused_submodules()

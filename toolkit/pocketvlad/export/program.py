@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.errors import ExportError
 from pocketvlad.export.check import check_operators
 from pocketvlad.export.fold import MIXED, fold
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
 _CONSTANT_ALIGNMENT = 64  # bytes, of packed codes in the file: a cache line, an AVX-512 register
@@ -47,11 +48,40 @@ def export_model(
     Raises:
         ExportError: torch or ExecuTorch refuse the model, or the phone runtime lacks one of its ops.
     """
-    preprocess = preprocess or model.config.preprocess
-    module = fold(model, semantics) if isinstance(model, CompressedModel) else model
-    semantics = semantics if isinstance(model, CompressedModel) else "float32"
-    config = ModelConfig(**{**vars(model.config), "preprocess": preprocess})
-    constants = _constant_methods(module, config, semantics, made_from or {})
+    config = replace(model.config, preprocess=preprocess or model.config.preprocess)
+    packed = isinstance(model, CompressedModel)
+    return export_module(
+        fold(model, semantics) if isinstance(model, CompressedModel) else model,
+        out,
+        config=config.to_json(),
+        preprocess=config.preprocess,
+        outputs=config.descriptor_dim,
+        semantics=semantics if packed else "float32",
+        made_from=made_from or {},
+        force=force,
+    )
+
+
+def export_module(
+    module: nn.Module,
+    out: Path | str,
+    *,
+    config: Mapping[str, Any],
+    preprocess: Preprocess,
+    outputs: int,
+    semantics: str,
+    made_from: Mapping[str, Any],
+    force: bool = False,
+) -> int:
+    """Write the program of a module float32 [1, 3, H, W] -> float32 [1, outputs]; bytes written.
+
+    ``config`` and ``semantics`` are part of its fingerprint; the rest as in :func:`export_model`.
+
+    Raises:
+        ExportError: torch or ExecuTorch refuse the module, or the phone runtime lacks one of its ops.
+    """
+    identity = {"config": dict(config), "semantics": semantics}
+    constants = _constant_methods(module, identity, preprocess, outputs, made_from)
     program = _lower(module, preprocess, constants)
     check_operators(_operators(program))
     with artifact.atomic_path(out, force=force) as temporary, open(temporary, "wb") as file:
@@ -60,10 +90,12 @@ def export_model(
 
 
 def _constant_methods(
-    module: nn.Module, config: ModelConfig, semantics: str, made_from: Mapping[str, Any]
+    module: nn.Module,
+    identity: Mapping[str, Any],
+    preprocess: Preprocess,
+    outputs: int,
+    made_from: Mapping[str, Any],
 ) -> dict[str, torch.Tensor]:
-    preprocess = config.preprocess
-    identity = {"config": config.to_json(), "semantics": semantics}
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     fingerprint = bytes.fromhex(artifact.tensors_fingerprint(tensors, identity))
     info = json.dumps({**identity, "made_from": dict(made_from), "versions": artifact.versions()})
@@ -71,7 +103,7 @@ def _constant_methods(
         "pv_image_size": torch.tensor([preprocess.height, preprocess.width]),
         "pv_mean": torch.tensor(preprocess.mean, dtype=torch.float32),
         "pv_std": torch.tensor(preprocess.std, dtype=torch.float32),
-        "pv_dim": torch.tensor([config.descriptor_dim]),
+        "pv_dim": torch.tensor([outputs]),
         "pv_fingerprint": torch.frombuffer(bytearray(fingerprint), dtype=torch.uint8),
         "pv_info": torch.frombuffer(bytearray(info.encode()), dtype=torch.uint8),
     }

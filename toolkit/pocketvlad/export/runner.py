@@ -51,6 +51,11 @@ class ProgramInfo:
     fingerprint: bytes
     details: dict[str, Any]
 
+    @property
+    def classes(self) -> int | None:
+        """Of a classifier's scores; None for a program that describes places."""
+        return self.details.get("config", {}).get("classes")
+
 
 class ProgramRunner:
     """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time."""

@@ -10,13 +10,12 @@ from functools import cache
 
 import torch
 import torchvision
-from torch import nn
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.types import BackboneWeights, ImportedModel, Shape, Tensors, differences, require
+from pocketvlad.model.classifier import NAMES, Classifier, ClassifierConfig, classifier_from_weights
 
 LAYOUT = "torchvision"
-NAMES = ("alexnet", "vgg16", "squeezenet1_1", "mobilenet_v2", "resnet18")
 _PREFIXES = ("features.", "classifier.", "conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.", "fc.")
 _HEADS = ("classifier.", "fc.")
 _COUNTER = "num_batches_tracked"
@@ -70,8 +69,8 @@ def _nearest(tensors: Tensors) -> str:
     return min(NAMES, key=distance)
 
 
-def build_classifier(backbone: BackboneWeights) -> nn.Module:
-    """The whole torchvision network in eval mode: float32 [B, 3, H, W] -> scores [B, classes].
+def build_classifier(backbone: BackboneWeights) -> Classifier:
+    """The whole network in eval mode, batch norm folded: float32 [B, 3, H, W] -> scores [B, classes].
 
     Raises:
         CheckpointError: the file held the features alone.
@@ -82,9 +81,4 @@ def build_classifier(backbone: BackboneWeights) -> nn.Module:
             found="the features alone",
             allowed="torchvision's whole state dict",
         )
-    with torch.device("meta"):
-        network = getattr(torchvision.models, backbone.name)(weights=None, num_classes=backbone.classes)
-    unused = torch.zeros((), dtype=torch.int64)
-    counters = {key: unused for key in network.state_dict() if key.endswith(_COUNTER)}
-    network.load_state_dict({**backbone.weights, **counters}, assign=True)
-    return network.eval()
+    return classifier_from_weights(ClassifierConfig(backbone.name, backbone.classes), backbone.weights)

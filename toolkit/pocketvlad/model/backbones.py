@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torchvision
@@ -18,6 +18,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.model.caffe import CaffeNet
+
+T = TypeVar("T", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,18 @@ def build_backbone(name: str, weights: Mapping[str, Tensor] | None = None) -> nn
         backbone = spec.cut(spec.build()).eval()
         if weights is not None:
             _load(backbone, weights, spec, name)
-        _fold_batch_norm(backbone)
+        fold_batch_norm(backbone)
     for parameter in backbone.parameters():
         parameter.requires_grad_(True)
-    for module in backbone.modules():
+    return keep_inputs(backbone)
+
+
+def keep_inputs(network: T) -> T:
+    """The network with activations that do not overwrite their inputs."""
+    for module in network.modules():
         if isinstance(module, (nn.ReLU, nn.ReLU6)):
             module.inplace = False
-    return backbone
+    return network
 
 
 def _load(backbone: nn.Module, weights: Mapping[str, Tensor], spec: BackboneSpec, name: str) -> None:
@@ -131,7 +138,7 @@ def _load(backbone: nn.Module, weights: Mapping[str, Tensor], spec: BackboneSpec
     backbone.load_state_dict({key: found.get(key, wanted[key]) for key in wanted})
 
 
-def _fold_batch_norm(module: nn.Module) -> None:
+def fold_batch_norm(module: nn.Module) -> None:
     """Fold every batch norm into the convolution registered just before it."""
     previous: tuple[str, nn.Conv2d] | None = None
     for name, child in list(module.named_children()):
@@ -139,4 +146,4 @@ def _fold_batch_norm(module: nn.Module) -> None:
             setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
             setattr(module, name, nn.Identity())
         previous = (name, child) if isinstance(child, nn.Conv2d) else None
-        _fold_batch_norm(child)
+        fold_batch_norm(child)

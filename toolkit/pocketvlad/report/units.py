@@ -23,6 +23,11 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{'−' if rounded < 0 else '+' if rounded > 0 else '±'}{abs(rounded):.{digits}f}"
 
 
+def plain(value: float, digits: int = 1) -> str:
+    """A number with a true minus and no plus; nothing rounds to minus zero."""
+    return signed(value, digits).lstrip("+±")
+
+
 def spread(low: float, high: float) -> str:
     """The ends of an interval of a change."""
     return f"{signed(low)} to {signed(high)}"

@@ -1,0 +1,72 @@
+"""The paper's two figures: weights before and after L1, and what the compressed model answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.dataset import Dataset
+from pocketvlad.evaluate.retrieval import RetrievalResult, evaluate_descriptors
+from pocketvlad.report import figures
+from pocketvlad.report.summary import Histogram, Match, MatchRow
+
+_BINS = 121
+_DEVIATIONS = 4  # to both sides of a histogram
+_COLUMNS = 6
+
+
+def answers_picture(test: Dataset, before: np.ndarray, after: np.ndarray, ratio: float) -> bytes:
+    """Queries of different places with a right answer and both models' answers, as PNG.
+
+    Args:
+        test: n photos.
+        before, after: descriptors float32 [n, dim] of the uncompressed and the compressed program.
+        ratio: of their sizes.
+    """
+    models = [(evaluate_descriptors(test, found), found) for found in (before, after)]
+    rows = []
+    for number in _spread_queries(test):
+        query = test.queries[number]
+        photo, truth = test.photos[query.photo], test.photos[min(query.positives)]
+        pair = [_match(test, result, found, number) for result, found in models]
+        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, *pair))
+    return figures.qualitative_rows(rows, f"{ratio:.0f}x smaller")  # the font has no multiplication sign
+
+
+def _spread_queries(test: Dataset) -> list[int]:
+    """At most one query per place, at even distances, not chosen by hand."""
+    first: dict[str, int] = {}
+    for number, query in enumerate(test.queries):
+        if query.positives:
+            first.setdefault(test.photos[query.photo].place or str(number), number)
+    chosen = list(first.values())
+    return chosen[:: max(1, len(chosen) // _COLUMNS)][:_COLUMNS]
+
+
+def _match(test: Dataset, result: RetrievalResult, found: np.ndarray, number: int) -> Match:
+    query, best = test.queries[number], result.best[number]
+    return Match(
+        str(test.photos[best].path), float(found[best] @ found[query.photo]), best in query.positives
+    )
+
+
+def histogram_picture(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Weights before and after by layer, as SVG."""
+    return figures.weight_histograms([weight_histogram(name, *pair) for name, pair in pairs.items()])
+
+
+def weight_histogram(name: str, before: np.ndarray, after: np.ndarray) -> Histogram:
+    """Counts of a layer's weights in equal bins over four deviations of ``before`` to both sides."""
+    limit = _DEVIATIONS * float(before.std()) or 1.0
+    edges = np.linspace(-limit, limit, _BINS)
+    counts = [tuple(np.histogram(weights, edges)[0].tolist()) for weights in (before, after)]
+    return Histogram(name, tuple(edges.tolist()), *counts)
+
+
+def shown_layers(compressed: CompressedModel) -> list[str]:
+    """The first and the largest convolution of the backbone, and the model's last layer."""
+    convolutions = [name for name in compressed.layers if name.startswith("backbone.")]
+    largest = max(convolutions, key=lambda name: compressed.layers[name].codes.size)
+    return list(dict.fromkeys([convolutions[0], largest, list(compressed.layers)[-1]]))
