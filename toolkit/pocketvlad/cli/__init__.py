@@ -10,22 +10,17 @@ import typer
 from rich.console import Console
 
 from pocketvlad import __version__
+from pocketvlad.cli.index import index_app
+from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+from pocketvlad.cli.phone import phone_app
 from pocketvlad.console import Output, progress
 from pocketvlad.errors import PocketvladError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-index_app = typer.Typer(no_args_is_help=True, help="Build, extend, inspect and search the place index.")
-phone_app = typer.Typer(no_args_is_help=True, help="Install on and check a phone, real or emulated.")
 app.add_typer(index_app, name="index")
 app.add_typer(phone_app, name="phone")
-
-Out = Annotated[Path, typer.Option("--out", help="File to write; never overwritten without --force.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
 
 
 def main() -> None:
@@ -190,70 +185,6 @@ def export(
     )
 
 
-@index_app.command("build")
-def index_build(
-    program: Path,
-    photos: Photos,
-    out: Out,
-    vectors: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float16",
-    threads: Threads = 2,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Describe photos and write the place index."""
-    from pocketvlad.commands.places import index_build_file
-
-    with progress("indexing") as report:
-        result = index_build_file(
-            program, photos, out, vectors, threads=threads, force=force, progress=report
-        )
-    Output(as_json).result(result)
-
-
-@index_app.command("add")
-def index_add(
-    index: Path,
-    program: Annotated[Path, typer.Option(help="The program that made the index.")],
-    photos: Photos,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace photos of the same name.")] = False,
-    threads: Threads = 2,
-    as_json: Json = False,
-) -> None:
-    """Add photos to an existing index (rewritten atomically)."""
-    from pocketvlad.commands.places import index_add_file
-
-    with progress("indexing") as report:
-        result = index_add_file(index, program, photos, replace=replace, threads=threads, progress=report)
-    Output(as_json).result(result)
-
-
-@index_app.command("info")
-def index_info(index: Path, as_json: Json = False) -> None:
-    """What an index holds."""
-    from pocketvlad.commands.places import index_info_file
-
-    Output(as_json).result(index_info_file(index))
-
-
-@index_app.command("search")
-def index_search(
-    index: Path,
-    photos: Annotated[list[Path], typer.Argument(help="Photos to recognise.")],
-    program: Annotated[Path, typer.Option(help="The program that made the index.")],
-    top: Annotated[int, typer.Option(min=1, help="Matches per photo.")] = 5,
-    draw: Annotated[Path | None, typer.Option(help="Also draw the matches into this PNG.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Recognise photos: the best matches with place and cosine."""
-    from pocketvlad.commands.places import index_search_file
-
-    output = Output(as_json)
-    result = index_search_file(index, program, photos, top=top, draw=draw)
-    for query in result["queries"]:
-        output.table(query["photo"] + ("" if query["known"] else "  (unknown place)"), query["matches"])
-    output.result(result, silent=True)
-
-
 @app.command()
 def package(
     program: Annotated[Path | None, typer.Option(help="The .pte.")] = None,
@@ -283,44 +214,6 @@ def package(
             program, index, out, photos or [], title, keystore=keystore, password=password, force=force
         )
     output.result(result)
-
-
-Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
-Serial = Annotated[str | None, typer.Option(help="adb serial, where several devices are connected.")]
-
-
-@phone_app.command("install")
-def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
-    """Install the APK on the connected phone."""
-    from pocketvlad.commands.phones import phone_install_file
-
-    Output(as_json).result(phone_install_file(apk, serial))
-
-
-@phone_app.command("test")
-def phone_test(
-    apk: Apk,
-    emulate: Annotated[bool, typer.Option("--emulate", help="Run the APK's own libraries here.")] = False,
-    cpu: Annotated[str | None, typer.Option(help="qemu CPU: max, cortex-a53, cortex-a76.")] = None,
-    serial: Serial = None,
-    as_json: Json = False,
-) -> None:
-    """Run the app's self-test and compare it with the host's descriptors and matches."""
-    from pocketvlad.commands.phones import phone_test_file
-
-    output = Output(as_json)
-    with output.status("running the self-test"):
-        result = phone_test_file(apk, emulate=emulate, cpu=cpu, serial=serial)
-    output.table("pictures", result["pictures"])
-    output.result(result)
-
-
-@phone_app.command("bench")
-def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
-    """Times and memory on the connected phone, beside the host's."""
-    from pocketvlad.commands.phones import phone_bench_file
-
-    Output(as_json).result(phone_bench_file(apk, serial))
 
 
 @app.command()

@@ -1,0 +1,14 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="File to write; never overwritten without --force.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
