@@ -6,6 +6,7 @@ from conftest import make_model, make_photos
 
 from pocketvlad.compress import sensitivity
 from pocketvlad.compress.budget import (
+    WHITENING,
     Judged,
     Measured,
     ladder,
@@ -66,7 +67,7 @@ def test_what_cannot_be_had_is_said():
 
 def test_bytes_are_saved_where_they_cost_least():
     def option(bits: int, size: int, loss: float) -> Option:
-        return Option(sensitivity.setting("backbone.0", bits, 0), size, loss)
+        return Option(sensitivity.convolution(bits), size, loss)
 
     # layer a: 100 bytes at 0.001 a byte, then at 0.01; layer b: at 0.004; b's middle setting is above its hull
     measured = {
@@ -80,7 +81,7 @@ def test_bytes_are_saved_where_they_cost_least():
 
 def test_sensitivity_orders_every_layer_and_leaves_the_model_alone(monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8, 4))
-    monkeypatch.setattr(sensitivity, "WHITENING", ((8, 0.0), (2, 0.66)))
+    monkeypatch.setattr(sensitivity, "WHITENING", (WHITENING[0], WHITENING[6]))
     before = {name: tensor.clone() for name, tensor in MODEL.state_dict().items()}
     seen = []
     found = measure_sensitivity(MODEL, PHOTOS, PHOTOS[:2], progress=lambda *step: seen.append(step))

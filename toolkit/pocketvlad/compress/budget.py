@@ -22,18 +22,23 @@ from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe
 
 CONVOLUTION_BITS = (8, 7, 6, 5, 4)
-# (bits, sparsity) of the whitening layer, finest first; 0 is the dense layout
+
+
+def _sparse(bits: int, sparsity: float) -> LayerRecipe:
+    return LayerRecipe(bits, sparsity=sparsity, layout="sparse", row_scale="soft", calibrate="gptq")
+
+
+def _blocks(block: int, bits: int, calibrate: str = "moments") -> LayerRecipe:
+    return LayerRecipe(bits, block=block, row_scale="soft", calibrate=calibrate)
+
+
+# settings of the whitening layer, finest first. Error compensation overfits the calibration photos where less
+# than half of the weights survive, so the coarse ones do without.
 WHITENING = (
-    (8, 0.0),
-    (6, 0.0),
-    (5, 0.0),
-    (4, 0.32),
-    (4, 0.5),
-    (3, 0.55),
-    (2, 0.55),
-    (2, 0.66),
-    (1, 0.8),
-    (1, 0.915),
+    *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
+    *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
+    _blocks(2, 2, "gptq"),
+    *(_blocks(*setting) for setting in ((4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
 )
 _GRAPH_BYTES, _LAYER_BYTES = 12_000, 1_500  # of a program beside its arrays, first guess
 
@@ -82,13 +87,8 @@ class Judged:
 Judge = Callable[[Candidate], Judged]
 
 
-def setting(layer: str, bits: int, sparsity: float) -> LayerRecipe:
-    """The options the search uses for a layer at some bits and sparsity (0: the dense layout)."""
-    if layer == "whitening":
-        layout = "sparse" if sparsity else "dense"
-        return LayerRecipe(
-            bits, "kmeans", sparsity=sparsity, layout=layout, row_scale="soft", calibrate="gptq"
-        )
+def convolution(bits: int) -> LayerRecipe:
+    """The options the search uses for a convolution or the soft assignment."""
     return LayerRecipe(bits, "uniform" if bits == 8 else "kmeans", row_scale="max", calibrate="gptq")
 
 
@@ -105,15 +105,11 @@ def ladder(model: PlaceModel, dimensions: float = 1.0) -> list[Candidate]:
     """
     found = []
     names, last = compressible_layers(model), len(WHITENING) - 1
-    for place, (bits, sparsity) in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
+    for place, whitening in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
         matched = CONVOLUTION_BITS[round(place / last * (len(CONVOLUTION_BITS) - 1))]
-        for convolution in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
-            layers = {
-                name: setting(name, bits, sparsity) if name == "whitening" else setting(name, convolution, 0)
-                for name in names
-            }
-            title = f"search-{convolution}bit-convolutions-{bits}bit-{sparsity:.0%}-pruned-whitening"
-            recipe = recipe_of(title, layers, dimensions)
+        for bits in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
+            layers = {name: whitening if name == "whitening" else convolution(bits) for name in names}
+            recipe = recipe_of(f"search-{bits}bit-convolutions-whitening-{place}", layers, dimensions)
             found.append(Candidate(recipe, predicted_bytes(model, recipe)))
     return sorted(found, key=lambda c: -c.bytes)
 
@@ -129,12 +125,16 @@ def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:
     """Bytes of one compressed layer with its bias; sparse rows are taken as equally dense."""
     rows, columns = module.weight.shape[0], module.weight[0].numel()
     flat = module.weight.dim() != 2
+    scales_and_bias = 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
+    if options.block:
+        tiles = -(-rows // packing.TILE) * packing.tile_bytes(columns, options.bits, options.block)
+        return tiles + 4 * (1 << options.bits) + scales_and_bias
     lines, length = (1, rows * columns) if flat else (rows, columns)
     kept = length if options.layout != "sparse" else round(length * (1 - options.sparsity))
     total = lines * packing.row_bytes(kept, options.bits) + 4 * (1 << options.bits)
     if options.layout == "sparse":
         total += lines * packing.mask_bytes(length) + (0 if flat else 4 * (rows + 1))
-    return total + 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
+    return total + scales_and_bias
 
 
 def program_overhead(model: PlaceModel) -> int:

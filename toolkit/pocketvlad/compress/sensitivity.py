@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.budget import WHITENING, Candidate, layer_bytes, predicted_bytes, recipe_of, setting
+from pocketvlad.compress.budget import (
+    WHITENING,
+    Candidate,
+    convolution,
+    layer_bytes,
+    predicted_bytes,
+    recipe_of,
+)
 from pocketvlad.compress.calibrated import feature_moments, fit_conv
 from pocketvlad.compress.emulate import fast_weight, quantize_input
 from pocketvlad.compress.moments import Moments
@@ -66,7 +73,7 @@ def measure_sensitivity(
     for name, module in modules.items():
         found[name] = []
         for bits in BITS:
-            options = setting(name, bits, 0)
+            options = convolution(bits)
             loss = _conv_loss(model, module, options, moments[name], photos, wanted)
             found[name].append(Option(options, layer_bytes(module, options), loss))
             steps.done()
@@ -154,8 +161,7 @@ def _whitening_options(model: PlaceModel, calibration: Tensor, photos: Tensor, s
     part = _some_rows(layer)
     wanted = unit_length(part(vlads))
     found = []
-    for bits, sparsity in WHITENING:
-        options = setting("whitening", bits, sparsity)
+    for options in WHITENING:
         lut, bias = fit_whitening_codes(part, options, vectors, vectors, model.config.channels)
         outputs = quantize_input(vlads) @ torch.from_numpy(fast_weight(lut)).T + torch.from_numpy(bias)
         found.append(Option(options, layer_bytes(layer, options), _loss(unit_length(outputs), wanted)))
