@@ -36,7 +36,12 @@ def _table(summary: ReportSummary) -> Table:
         "95% interval of the change; times on this host, first: from opening the file to its first answer"
     )
     table = Table(
-        box=box.SIMPLE_HEAD, title=Text(summary.title, style="bold"), caption=caption, title_justify="left"
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        title=Text(summary.title, style="bold"),
+        caption=caption,
+        title_justify="left",
     )
     table.caption_justify = "left"
     table.add_column("", no_wrap=True, min_width=_NAME_WIDTH)
