@@ -136,5 +136,11 @@ def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any
     scale = tensors.get(f"{name}.row_scale")
     shape = tuple(about["shape"])
     return LutTensor.from_packed(
-        packed, shape, about["bits"], tensors[f"{name}.codebook"], scale, about["sparse"], about["block"]
+        packed,
+        shape,
+        about["bits"],
+        tensors[f"{name}.codebook"],
+        scale,
+        about["sparse"],
+        about.get("block", 0),
     )
