@@ -85,7 +85,7 @@ def every_photo_asks(dataset: Dataset) -> Dataset:
         members[place] |= {query.photo, *query.positives}
         junk[place] |= query.junk
     queries = [
-        Query(photo, frozenset(same - {photo}), frozenset(junk[place] - same))
+        Query(photo, frozenset(same - {photo}), frozenset(junk[place] - same | {photo}))
         for place, same in sorted(members.items())
         for photo in sorted(same)
         if len(same) > 1

@@ -65,13 +65,14 @@ class AppPlan:
 
     Attributes:
         title: shown by the app.
-        semantics: of the kernels: ``mixed`` (whitening int8, the rest float32), ``exact`` or ``fast``.
+        semantics: of the kernels: ``mixed`` (whitening int8, the rest float32), ``exact`` or ``fast``; by
+            default what each recipe says.
         vectors: ``float32``, ``float16`` or ``int8`` in the index.
         emulate: run the APK's arm64 library on this machine at the end, where qemu is installed.
     """
 
     title: str = "Pocketvlad"
-    semantics: str = "mixed"
+    semantics: str | None = None
     vectors: str = "float16"
     emulate: bool = True
 
@@ -117,7 +118,7 @@ def load_plan(path: Path | str) -> Plan:
 def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "version", plan.version, (VERSION,))
     one_of(str(path), "photos.fit", plan.photos.fit, _SPLITS)
-    one_of(str(path), "app.semantics", plan.app.semantics, ("mixed", "exact", "fast"))
+    one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
     one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
     if not plan.photos.datasets:

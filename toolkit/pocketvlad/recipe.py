@@ -129,8 +129,14 @@ class TrainRecipe:
 class Recipe:
     """A whole recipe: defaults for every layer, rules that override them, fine-tuning.
 
-    ``without_photos`` names the recipe that takes its place where there are no calibration photos;
-    ``dimensions`` is the share of a PCA whitening's leading dimensions that the descriptors keep.
+    Attributes:
+        version, name, description: of the file.
+        layer, rule: what every layer is compressed by, and what overrides it.
+        train: fine-tuning, or None.
+        without_photos: the recipe that takes this one's place where there are no calibration photos.
+        dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
+        semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
+            rest float32) or ``fast`` (all int8).
     """
 
     version: int
@@ -141,6 +147,7 @@ class Recipe:
     train: TrainRecipe | None = None
     without_photos: str | None = None
     dimensions: float = 1.0
+    semantics: str = "mixed"
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -197,6 +204,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def check_recipe(recipe: Recipe, where: str) -> None:
     """Every value within its range, for the defaults and for what each rule makes of them."""
     require(recipe.version == VERSION, where, "version", recipe.version, VERSION)
+    one_of(where, "semantics", recipe.semantics, ("mixed", "fast"))
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
     for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")

@@ -171,8 +171,12 @@ def export(
     out: Out,
     size: Annotated[str | None, typer.Option(help="Input HxW in pixels; the model's own if absent.")] = None,
     semantics: Annotated[
-        str, typer.Option(help="mixed (int8 whitening, the rest float32), exact or fast (all int8).")
-    ] = "mixed",
+        str | None,
+        typer.Option(
+            help="mixed (int8 whitening, the rest float32), exact or fast (all int8); by default as the "
+            "recipe says."
+        ),
+    ] = None,
     photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,
     force: Force = False,
     as_json: Json = False,

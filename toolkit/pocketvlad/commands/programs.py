@@ -14,7 +14,7 @@ from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.check import check_cosines, program_cosines
 from pocketvlad.export.describer import open_model
-from pocketvlad.export.fold import EXACT, FAST, MIXED
+from pocketvlad.export.fold import EXACT, FAST, MIXED, semantics_of
 from pocketvlad.export.latency import measure_latency
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
@@ -27,13 +27,15 @@ _CHECK_PHOTOS = 8
 
 
 def export_file(
-    model: Path, out: Path, *, size: str | None, semantics: str, photos: str | None, force: bool
+    model: Path, out: Path, *, size: str | None, semantics: str | None, photos: str | None, force: bool
 ) -> Values:
     """Export and, on photos if given, check the written program against the torch model."""
     classifier = open_classifier(model)
     if classifier is not None:
         plain = size is None and photos is None
-        return export_classifier_file(model, classifier, out, semantics=semantics, plain=plain, force=force)
+        return export_classifier_file(
+            model, classifier, out, semantics=semantics or MIXED, plain=plain, force=force
+        )
     source = open_model(model)
     preprocess = source.config.preprocess
     if size is not None:
@@ -60,7 +62,7 @@ def check_program(
     model: PlaceModel | CompressedModel,
     photos: Sequence[Path],
     preprocess: Preprocess,
-    semantics: str,
+    semantics: str | None = None,
 ) -> float:
     """The worst cosine between a program and the torch model with the same weights, on real photos.
 
@@ -71,7 +73,9 @@ def check_program(
     module = model.to_torch() if isinstance(model, CompressedModel) else model
     runner = ProgramRunner(program)
     cosines = program_cosines(runner.describe_tensor, module, photos, preprocess)
-    check_cosines(cosines, LEAST_COSINE[semantics] if compressed else LEAST_COSINE[EXACT])
+    check_cosines(
+        cosines, LEAST_COSINE[semantics_of(model, semantics)] if compressed else LEAST_COSINE[EXACT]
+    )
     return float(cosines.min())
 
 

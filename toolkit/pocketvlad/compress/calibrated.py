@@ -1,9 +1,9 @@
 """Post-training compression that looks at the layers' real inputs on calibration photos.
 
 Every layer is fitted to the uncompressed model's outputs, on the inputs it gets from the compressed layers
-before it, int8 activations included: the weights it aims at are the least-squares ones for those inputs, the
-codebook weighs each input by its second moment, the assignment makes up for its own errors, the bias for
-what is left of the mean.
+before it, int8 activations included where the program will have them: the weights it aims at are the
+least-squares ones for those inputs, the codebook weighs each input by its second moment, the assignment makes
+up for its own errors, the bias for what is left of the mean.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ def compress_calibrated(
     """Compress every layer by the recipe, in the order they run; arguments as ``compress_model``."""
     if len(photos) == 0:
         raise RecipeError(f"recipe {recipe.name} calibrates on photos", found="none")
+    fast = recipe.semantics == "fast"
     steps = _Steps(progress, _work(model, photos))
     fitted: dict[str, Fitted] = {}
 
     def replace(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
-        fitted[f"backbone.{name}"] = found = fit_conv(conv, recipe.for_layer(f"backbone.{name}"), moments)
+        fitted[f"backbone.{name}"] = found = fit_conv(
+            conv, recipe.for_layer(f"backbone.{name}"), moments, fast=fast
+        )
         steps.done()
-        return _fast_conv(conv, found)
+        return _compressed_conv(conv, found, fast=fast)
 
     with torch.no_grad():
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
@@ -60,11 +63,12 @@ def compress_calibrated(
         compressed.backbone = walk_backbone(model.backbone, chosen, replace)
         moments = feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
         fitted["pool.assignment"] = fit_conv(
-            model.pool.assignment, recipe.for_layer("pool.assignment"), moments
+            model.pool.assignment, recipe.for_layer("pool.assignment"), moments, fast=fast
         )
         steps.done()
         centroids, scale = quantize_centroids(model.pool.centroids.numpy())
-        compressed.pool = _fast_pool(model.pool, fitted["pool.assignment"], centroids, scale)
+        assignment = fitted["pool.assignment"]
+        compressed.pool = _compressed_pool(model.pool, assignment, centroids, scale, fast=fast)
         if model.whitening is not None:
             reference, inputs = vlad_pairs(model, compressed, photos, steps.done)
             options = recipe.for_layer("whitening")
@@ -93,8 +97,8 @@ class _Steps:
             self._progress(self._count, self._total)
 
 
-def fit_conv(conv: nn.Conv2d, recipe: LayerRecipe, moments: Moments) -> Fitted:
-    """One convolution (or the soft assignment) on the moments of its inputs."""
+def fit_conv(conv: nn.Conv2d, recipe: LayerRecipe, moments: Moments, *, fast: bool = False) -> Fitted:
+    """One convolution (or the soft assignment) on the moments of its inputs; ``fast``: for int8 kernels."""
     weight = conv.weight.detach().float()
     bias = None if conv.bias is None else conv.bias.detach().numpy()
     if recipe.calibrate == "none":
@@ -102,13 +106,16 @@ def fit_conv(conv: nn.Conv2d, recipe: LayerRecipe, moments: Moments) -> Fitted:
     curvature = _damped(moments.gram)
     target = _least_squares(weight, moments, curvature)
     importance = _rows(moments.importance, weight.shape[0])
-    grid = make_grid(target.numpy(), recipe, importance.numpy()).snapped()
+    grid = make_grid(target.numpy(), recipe, importance.numpy())
+    grid = grid.snapped() if fast else grid
     curvatures = [Curvature(each[None]) for each in curvature]
     if recipe.calibrate == "gptq":
         lut = compensate_grid(target, grid, recipe, curvatures)
     else:
         lut = refit_scales(target, assign_nearest(target.numpy(), grid), curvatures)
-    return Fitted(lut, None if bias is None else _corrected_bias(bias, weight, lut, moments))
+    return Fitted(
+        lut, None if bias is None else _corrected_bias(bias, weight, used_weight(lut, fast=fast), moments)
+    )
 
 
 def _damped(gram: Tensor) -> Tensor:
@@ -131,17 +138,21 @@ def _rows(per_group: Tensor, outputs: int) -> Tensor:
     return per_group.repeat_interleave(outputs // per_group.shape[0], dim=0)
 
 
-def _corrected_bias(bias: np.ndarray, weight: Tensor, lut: LutTensor, moments: Moments) -> np.ndarray:
+def _corrected_bias(bias: np.ndarray, weight: Tensor, used: Tensor, moments: Moments) -> np.ndarray:
     """The bias that keeps the mean output: ``b + W mean(z) - Wq mean(x)``, float32 [O]."""
     outputs = weight.shape[0]
-    used = torch.from_numpy(fast_weight(lut)).reshape(outputs, -1)
     before = (weight.reshape(outputs, -1) * _rows(moments.reference_mean, outputs)).sum(dim=1)
-    after = (used * _rows(moments.mean, outputs)).sum(dim=1)
+    after = (used.reshape(outputs, -1) * _rows(moments.mean, outputs)).sum(dim=1)
     return (torch.from_numpy(bias) + before - after).numpy()
 
 
-def _fast_conv(conv: nn.Conv2d, fitted: Fitted) -> nn.Conv2d:
-    """The convolution as the ``fast`` kernels compute it."""
+def used_weight(lut: LutTensor, *, fast: bool) -> Tensor:
+    """The weight the kernels compute with, float32 of the layer's shape."""
+    return torch.from_numpy(fast_weight(lut) if fast else lut.dequantize())
+
+
+def _compressed_conv(conv: nn.Conv2d, fitted: Fitted, *, fast: bool) -> nn.Conv2d:
+    """The convolution as the kernels compute it."""
     found = nn.utils.skip_init(
         nn.Conv2d,
         conv.in_channels,
@@ -153,17 +164,20 @@ def _fast_conv(conv: nn.Conv2d, fitted: Fitted) -> nn.Conv2d:
         groups=conv.groups,
         bias=fitted.bias is not None,
     )
-    found.weight.copy_(torch.from_numpy(fast_weight(fitted.lut)))
+    found.weight.copy_(used_weight(fitted.lut, fast=fast))
     if fitted.bias is not None:
         found.bias.copy_(torch.from_numpy(fitted.bias))
-    quantize_inputs_of(found)
+    if fast:
+        quantize_inputs_of(found)
     return found
 
 
-def _fast_pool(pool: NetVlad, fitted: Fitted, centroids: np.ndarray, scale: np.ndarray) -> NetVlad:
+def _compressed_pool(
+    pool: NetVlad, fitted: Fitted, centroids: np.ndarray, scale: np.ndarray, *, fast: bool
+) -> NetVlad:
     clusters, channels = centroids.shape
     found = NetVlad(clusters, channels, bias=fitted.bias is not None)
-    found.assignment = _fast_conv(pool.assignment, fitted)
+    found.assignment = _compressed_conv(pool.assignment, fitted, fast=fast)
     found.centroids.copy_(torch.from_numpy(centroids * scale[:, None]))
     return found
 

@@ -68,6 +68,14 @@ def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
     return FoldedModel(backbone, pool, whitening).eval()
 
 
+def semantics_of(model: object, asked: str | None) -> str:
+    """The semantics asked for, else the one its recipe says, else ``mixed``."""
+    recipe = model.recipe if isinstance(model, CompressedModel) else {}
+    found = asked or str(recipe.get("semantics", MIXED))
+    require_semantics(found)
+    return found
+
+
 def require_semantics(semantics: str) -> None:
     """Raises ExportError for a name that is not one of SEMANTICS."""
     if semantics not in SEMANTICS:

@@ -16,7 +16,7 @@ from pocketvlad import artifact
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.errors import ExportError
 from pocketvlad.export.check import check_operators
-from pocketvlad.export.fold import MIXED, fold
+from pocketvlad.export.fold import fold, semantics_of
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
@@ -28,7 +28,7 @@ def export_model(
     out: Path | str,
     *,
     preprocess: Preprocess | None = None,
-    semantics: str = MIXED,
+    semantics: str | None = None,
     made_from: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> int:
@@ -38,7 +38,8 @@ def export_model(
         model: a compressed model becomes packed layers and lookup ops; a plain one XNNPACK float32.
         out: the ``.pte``.
         preprocess: another input size than the model's own.
-        semantics: of a compressed model's kernels, see :func:`pocketvlad.export.fold.fold`.
+        semantics: of a compressed model's kernels, see :func:`pocketvlad.export.fold.fold`; None: as its
+            recipe says.
         made_from: provenance, stored for people.
         force: overwrite ``out``.
 
@@ -49,14 +50,14 @@ def export_model(
         ExportError: torch or ExecuTorch refuse the model, or the phone runtime lacks one of its ops.
     """
     config = replace(model.config, preprocess=preprocess or model.config.preprocess)
-    packed = isinstance(model, CompressedModel)
+    semantics = semantics_of(model, semantics)
     return export_module(
         fold(model, semantics) if isinstance(model, CompressedModel) else model,
         out,
         config=config.to_json(),
         preprocess=config.preprocess,
         outputs=config.descriptor_dim,
-        semantics=semantics if packed else "float32",
+        semantics=semantics if isinstance(model, CompressedModel) else "float32",
         made_from=made_from or {},
         force=force,
     )
