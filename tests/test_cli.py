@@ -238,3 +238,22 @@ def test_the_doctor_lists_tools(run):
 def test_real_photos_are_read_and_ranked(run, chain):
     code, out, _ = run("evaluate", chain["model.pte"], "--dataset", OUTDOOR, "--json")
     assert code == 0 and json.loads(out)["queries"] == 112
+
+
+def test_a_program_of_other_ops_is_refused(run, chain, tmp_path, monkeypatch):
+    from pocketvlad.lut import ops
+
+    monkeypatch.setattr(ops, "VERSION", ops.VERSION + 1)
+    other = tmp_path / "other.pte"
+    assert run("export", chain["small.safetensors"], "--out", other)[0] == 0
+    monkeypatch.undo()
+    result = run_again(other)
+    assert result.returncode == 1 and "other lookup ops" in result.stderr and "Traceback" not in result.stderr
+
+
+def run_again(program: Path):
+    """`pocketvlad bench` in a process of its own: the runtime would abort this one if the check failed."""
+    import subprocess
+
+    command = [sys.executable, "-m", "pocketvlad", "bench", str(program)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

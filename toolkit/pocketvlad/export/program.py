@@ -17,6 +17,7 @@ from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.errors import ExportError
 from pocketvlad.export.check import check_operators
 from pocketvlad.export.fold import fold, semantics_of
+from pocketvlad.lut import ops
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
@@ -99,7 +100,8 @@ def _constant_methods(
 ) -> dict[str, torch.Tensor]:
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     fingerprint = bytes.fromhex(artifact.tensors_fingerprint(tensors, identity))
-    info = json.dumps({**identity, "made_from": dict(made_from), "versions": artifact.versions()})
+    details = {**identity, "ops": ops.VERSION, "made_from": dict(made_from), "versions": artifact.versions()}
+    info = json.dumps(details)
     return {
         "pv_image_size": torch.tensor([preprocess.height, preprocess.width]),
         "pv_mean": torch.tensor(preprocess.mean, dtype=torch.float32),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from pocketvlad.errors import ArtifactError
+from pocketvlad.lut import ops
 from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 
@@ -84,6 +85,14 @@ class ProgramRunner:
             raise ArtifactError(f"{path} is not a program this runtime can load", found=str(error)) from error
         if "forward" not in methods or "pv_dim" not in methods:
             raise ArtifactError(f"{path} is not a program of pocketvlad", do="run `pocketvlad export`")
+        made_for = self.info.details.get("ops")
+        if made_for != ops.VERSION:
+            raise ArtifactError(
+                f"{path} was exported for other lookup ops",
+                found=f"version {made_for}",
+                allowed=f"version {ops.VERSION}",
+                do="export it again",
+            )
 
     @cached_property
     def info(self) -> ProgramInfo:

@@ -17,6 +17,7 @@ from pocketvlad.lut import reference
 from pocketvlad.lut.tensor import LutTensor, PackedLut
 
 NAMESPACE = "pocketvlad"
+VERSION = 2  # of the schemas: a program made for others would hand these kernels the wrong arguments
 _LUT_LINEAR = (
     "Tensor x, Tensor packed, Tensor? row_offsets, Tensor codebook, Tensor? row_scale, Tensor? bias, "
     "int bits, int in_features, int out_features, int block, bool fast, int activation"
