@@ -20,11 +20,22 @@ matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import gemv  # noqa: E402
+import loading  # noqa: E402
 import models  # noqa: E402
+import search  # noqa: E402
 from machine import machine  # noqa: E402
 from rows import Row  # noqa: E402
 
-SUITES = {"gemv": gemv.run, "models": models.run}
+import compress  # noqa: E402
+from pocketvlad.lut import ops  # noqa: E402
+
+SUITES = {
+    "gemv": gemv.run,
+    "models": models.run,
+    "loading": loading.run,
+    "search": search.run,
+    "compress": compress.run,
+}
 
 
 def main() -> None:
@@ -38,7 +49,9 @@ def main() -> None:
     found: list[Row] = []
     for name in options.suites or SUITES:
         for threads in options.threads:
-            found += SUITES[name](options.out / "programs", threads, options.rounds, console.log)
+            found += SUITES[name](
+                options.out / f"programs-{ops.VERSION}", threads, options.rounds, console.log
+            )
     report = {
         **machine(),
         "date": time.strftime("%Y-%m-%d"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import machine
@@ -16,17 +17,37 @@ from pocketvlad.lut.native import register_executorch_ops
 SHAPES = [(16384, 4096), (32768, 4096)]
 FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"
 STREAM = "streaming read of the packed bytes"
-# Name of ours, bits, share of weights kept, fast, {peer: goal}.
+
+
+@dataclass(frozen=True)
+class Ours:
+    """One packed layer: ``kept`` is the share of survivors of a sparse layer, ``block`` the M of a 1:M one.
+
+    ``goals`` are the ratios wanted of each peer, on one thread and cold; None: only shown.
+    """
+
+    name: str
+    bits: int
+    goals: dict[str, float | None]
+    fast: bool = True
+    kept: float = 1.0
+    block: int = 0
+
+
 OURS = [
-    ("8-bit", 8, 1.0, True, {INT8: 1.0, STREAM: 0.8}),
-    ("6-bit", 6, 1.0, True, {INT8: None, STREAM: 0.8}),
-    ("5-bit", 5, 1.0, True, {INT8: 1.2, STREAM: 0.8}),
-    ("4-bit", 4, 1.0, True, {INT4: 1.0, FP32: 12.0, STREAM: 0.8}),
-    ("3-bit", 3, 1.0, True, {INT4: 1.25, STREAM: 0.8}),
-    ("2-bit", 2, 1.0, True, {INT4: 1.7, STREAM: 0.8}),
-    ("ternary, 90% zeros", 1, 0.1, True, {INT4: 2.0, STREAM: 0.8}),
-    ("8-bit exact", 8, 1.0, False, {FP32: 1.0}),
-    ("4-bit exact", 4, 1.0, False, {FP32: 1.0}),
+    Ours("8-bit", 8, {INT8: 1.0, STREAM: 0.8}),
+    Ours("6-bit", 6, {INT8: None, STREAM: 0.8}),
+    Ours("5-bit", 5, {INT8: 1.2, STREAM: 0.8}),
+    Ours("4-bit", 4, {INT4: 1.0, FP32: 12.0, STREAM: 0.8}),
+    Ours("3-bit", 3, {INT4: 1.25, STREAM: 0.8}),
+    Ours("2-bit", 2, {INT4: 1.7, STREAM: 0.8}),
+    Ours("ternary, bitmap, 90% zeros", 1, {INT4: None}, kept=0.1),
+    Ours("ternary, 1:16, 94% zeros", 1, {INT4: 2.0}, block=16),
+    Ours("ternary, 1:8, 88% zeros", 1, {INT4: 2.0}, block=8),
+    Ours("ternary, 1:4, 75% zeros", 1, {INT4: None}, block=4),
+    Ours("2-bit, 1:2, 50% zeros", 2, {INT4: None}, block=2),
+    Ours("8-bit exact", 8, {FP32: 1.0}, fast=False),
+    Ours("4-bit exact", 4, {FP32: 1.0}, fast=False),
 ]
 
 
@@ -56,13 +77,15 @@ def _contenders(folder: Path, rows: int, columns: int, say: Callable[[str], None
         calls[peer] = _call(peers.xnnpack_linear(folder, peer, rows, columns), x)
     linear = torch.nn.Linear(columns, rows)
     calls["torch fp32"] = lambda: linear(x)
-    for name, bits, kept, fast, _ in OURS:
-        say(f"  {name}")
-        path = peers.lookup_linear(folder, bits, rows, columns, fast=fast, kept=kept)
-        calls[name] = _call(path, x)
-        if fast:
+    for ours in OURS:
+        say(f"  {ours.name}")
+        path = peers.lookup_linear(
+            folder, ours.bits, rows, columns, fast=ours.fast, kept=ours.kept, block=ours.block
+        )
+        calls[ours.name] = _call(path, x)
+        if STREAM in ours.goals:
             data = np.memmap(path, np.uint8, "r")  # as the runtime maps it
-            packed[f"{name} {STREAM}"] = lambda data=data: machine.read_bytes(data)
+            packed[f"{ours.name} {STREAM}"] = lambda data=data: machine.read_bytes(data)
     return calls, packed
 
 
@@ -72,8 +95,9 @@ def _call(path: Path, x: torch.Tensor) -> Callable[[], object]:
 
 
 def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Row]:
-    for name, _, _, _, goals in OURS:
-        for peer, goal in goals.items():
+    for ours in OURS:
+        name = ours.name
+        for peer, goal in ours.goals.items():
             key = f"{name} {STREAM}" if peer == STREAM else peer
             if key in timings:
                 wanted = goal if "cold" in prefix and threads == 1 else None

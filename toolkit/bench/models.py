@@ -38,7 +38,7 @@ MODELS = [
     ("squeezenet1_1", 512, 240, 320, {FP32: None, INT8: None}),
     ("mobilenet_v2", 512, 240, 320, {FP32: None, INT8: None}),
 ]
-_BITS = (8, 5)
+BITS = (8, 5)
 
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
@@ -49,18 +49,23 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
     for backbone, dim, height, width, goals in MODELS:
         name = f"{backbone} {height}x{width}"
         calls = {}
-        for label, build in _contenders(backbone, dim, height, width).items():
+        for label, build in contenders(backbone, dim, height, width).items():
             say(f"{name}: {label}")
-            file = f"{backbone}-{height}x{width}-{label.replace(' ', '-').lower()}.pte"
-            path = peers.exported(folder / file, build, (1, 3, height, width))
+            file = folder / file_name(backbone, height, width, label)
+            path = peers.exported(file, build, (1, 3, height, width))
             calls[label] = partial(peers.loaded(path), torch.randn(1, 3, height, width))
         timings = take_turns(calls, rounds)
-        for bits in _BITS:
+        for bits in BITS:
             for peer, goal in goals.items():
                 wanted = goal if threads == 1 else None
                 ours = timings[f"{bits}-bit"]
                 found.append(compare(f"{name}, {bits}-bit", ours, peer, timings[peer], wanted, threads))
     return found
+
+
+def file_name(backbone: str, height: int, width: int, label: str) -> str:
+    """Of a contender's program in the cache folder."""
+    return f"{backbone}-{height}x{width}-{label.replace(' ', '-').lower()}.pte"
 
 
 class _PeerModel(nn.Module):
@@ -79,7 +84,7 @@ class _PeerModel(nn.Module):
         return functional.normalize(self.whitening(vlad), dim=1)
 
 
-def _contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
+def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
     config = ModelConfig(backbone, 64, dim, Preprocess(height, width))
 
     def plain() -> PlaceModel:
@@ -96,7 +101,7 @@ def _contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, C
         prepared(*example)
         return convert_pt2e(prepared)
 
-    ours = {f"{bits}-bit": partial(_packed, plain, bits) for bits in _BITS}
+    ours = {f"{bits}-bit": partial(_packed, plain, bits) for bits in BITS}
     return {FP32: plain, INT8: int8, **ours}
 
 

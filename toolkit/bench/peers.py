@@ -14,6 +14,7 @@ from torch import nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerAxis, PerGroup
 
+from pocketvlad.compress.prune import block_survivors
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutLinear
 from pocketvlad.lut.tensor import LutTensor
@@ -42,20 +43,24 @@ def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int) -> Path:
     return exported(folder / f"linear-{name}-{columns}x{rows}.pte", build, (1, columns))
 
 
-def lookup_linear(folder: Path, bits: int, rows: int, columns: int, *, fast: bool, kept: float = 1.0) -> Path:
-    """Random codes of ``bits`` bits; below 1, ``kept`` is the share of survivors of the sparse layout."""
+def lookup_linear(
+    folder: Path, bits: int, rows: int, columns: int, *, fast: bool, kept: float = 1.0, block: int = 0
+) -> Path:
+    """Random codes of ``bits`` bits; ``kept`` below 1: the share a sparse layer keeps; ``block``: a 1:M layer."""
 
     def build() -> nn.Module:
         rng = np.random.default_rng(bits)
         codes = rng.integers(0, 2**bits, (rows, columns), dtype=np.uint8)
         codebook = rng.normal(size=(1, 2**bits)).astype(np.float32)
         mask = rng.random((rows, columns)) < kept if kept < 1 else None
-        lut = LutTensor((rows, columns), bits, codes, codebook, np.ones(rows, np.float32), mask)
+        if block:
+            mask = block_survivors(rng.normal(size=(rows, columns)).astype(np.float32), block)
+        lut = LutTensor((rows, columns), bits, codes, codebook, np.ones(rows, np.float32), mask, block)
         if fast and bits == 8:
             lut = reference.on_grid(lut)
         return nn.Sequential(LutLinear(lut, np.zeros(rows, np.float32), fast=fast)).eval()
 
-    name = f"linear-lut{bits}-{'fast' if fast else 'exact'}-{round(100 * kept)}-{columns}x{rows}.pte"
+    name = f"linear-lut{bits}-{'fast' if fast else 'exact'}-{round(100 * kept)}-{block}-{columns}x{rows}.pte"
     return exported(folder / name, build, (1, columns))
 
 
