@@ -119,8 +119,10 @@ def linear_case(
 def conv_case(
     rng: np.random.Generator, lut: LutTensor, image: tuple[int, int], fast: bool, activation: int, **conv
 ) -> Case:
+    """Two images, one of them without a negative value."""
     channels = lut.shape[1] * conv.get("groups", 1)
     x = rng.normal(size=(2, channels, *image)).astype(np.float32)
+    x[1] = np.maximum(x[1], 0)
     b = rng.normal(size=lut.rows).astype(np.float32)
     expected = reference.lut_conv2d(x, lut, b, fast=fast, activation=activation, **conv)
     if fast:

@@ -48,20 +48,26 @@ static void avx2_quantize(const float* x, size_t n, float inverse, int8_t* q) {
   pv_scalar_quantize(x + i, n - i, inverse, q + i);
 }
 
-static void avx2_quantize4(const float* const x[4], size_t n, float inverse, uint8_t* dst) {
+PV_INLINE __m256i on_grid8(const float* x, const pv_grid* g) {
+  const __m256 q = _mm256_round_ps(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(g->inverse)), _MM_FROUND_TO_NEAREST_INT);
+  return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(q, _mm256_set1_ps(g->lowest)), _mm256_set1_ps(g->highest)));
+}
+
+static void avx2_quantize4(const float* const x[4], size_t n, const pv_grid* g, uint8_t* dst) {
+  const __m256i zero = _mm256_set1_epi8((char)g->zero);
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
     __m256i quad = _mm256_setzero_si256();
     for (int c = 0; c < 4; c++) {
       if (!x[c]) continue;
-      const __m256i q = _mm256_and_si256(quantize8(x[c] + i, _mm256_set1_ps(inverse)), _mm256_set1_epi32(255));
+      const __m256i q = _mm256_and_si256(on_grid8(x[c] + i, g), _mm256_set1_epi32(255));
       quad = _mm256_or_si256(quad, _mm256_slli_epi32(q, 8 * c));
     }
-    _mm256_storeu_si256((__m256i*)(dst + 4 * i), quad);
+    _mm256_storeu_si256((__m256i*)(dst + 4 * i), _mm256_add_epi8(quad, zero));
   }
   const float* tail[4];
   for (int c = 0; c < 4; c++) tail[c] = x[c] ? x[c] + i : NULL;
-  pv_scalar_quantize4(tail, n - i, inverse, 0, dst + 4 * i);
+  pv_scalar_quantize4(tail, n - i, g, 0, dst + 4 * i);
 }
 
 PV_INLINE void finish8(__m256 value, const pv_finish* f, float* y) {
@@ -95,7 +101,7 @@ const pv_kernels pv_kernels_avx2 = {
     .supported = avx2_supported,
     .lanes = 8,
     .max_vectors = 3,
-    .zero = 0,
+    .offset = 0,
     .max_abs = avx2_max_abs,
     .quantize = avx2_quantize,
     .quantize4 = avx2_quantize4,

@@ -3,7 +3,7 @@
  * vpermb reads only the low 6 bits of an index, vpermi2b the low 7: a table of 2^bits entries is repeated to fill the
  * register, so the bits above the code need no mask. vpmultishiftqb puts any field of a byte where it is wanted.
  * vpdpbusd multiplies unsigned by signed bytes: the GEMV adds 128 to the weights and subtracts 128 * sum(x); the
- * convolution adds 128 to the activations and subtracts 128 * sum(w). Both are exact modulo 2^32. */
+ * convolution adds 128 to the activations and subtracts what that adds. Both are exact modulo 2^32. */
 #include "kernels.h"
 
 #if defined(__x86_64__)
@@ -37,20 +37,22 @@ static float avx512_max_abs(const float* x, size_t n) {
   return head > tail ? head : tail;
 }
 
-PV_INLINE __m512i quantize16(__m512 x, __m512 inverse) {
-  const __m512 q = _mm512_roundscale_ps(_mm512_mul_ps(x, inverse), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(q, _mm512_set1_ps(-127)), _mm512_set1_ps(127)));
+PV_INLINE __m512i quantize16(__m512 x, float inverse, float lowest, float highest) {
+  const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(inverse));
+  const __m512 q = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(q, _mm512_set1_ps(lowest)), _mm512_set1_ps(highest)));
 }
 
 static void avx512_quantize(const float* x, size_t n, float inverse, int8_t* q) {
   size_t i = 0;
   for (; i + 16 <= n; i += 16)
     _mm_storeu_si128((__m128i*)(q + i),
-                     _mm512_cvtepi32_epi8(quantize16(_mm512_loadu_ps(x + i), _mm512_set1_ps(inverse))));
+                     _mm512_cvtepi32_epi8(quantize16(_mm512_loadu_ps(x + i), inverse, -127, 127)));
   pv_scalar_quantize(x + i, n - i, inverse, q + i);
 }
 
-static void avx512_quantize4(const float* const x[4], size_t n, float inverse, uint8_t* dst) {
+static void avx512_quantize4(const float* const x[4], size_t n, const pv_grid* g, uint8_t* dst) {
+  const __m512i zero = _mm512_set1_epi8((char)(g->zero + 128));
   const __m512i byte = _mm512_set1_epi32(255);
   size_t i = 0;
   for (; i + 16 <= n; i += 16) {
@@ -58,15 +60,15 @@ static void avx512_quantize4(const float* const x[4], size_t n, float inverse, u
     PV_UNROLL
     for (int c = 0; c < 4; c++) {
       if (!x[c]) continue;
-      const __m512i q = quantize16(_mm512_loadu_ps(x[c] + i), _mm512_set1_ps(inverse));
+      const __m512i q = quantize16(_mm512_loadu_ps(x[c] + i), g->inverse, g->lowest, g->highest);
       quad = _mm512_or_si512(quad, _mm512_slli_epi32(_mm512_and_si512(q, byte), 8 * (unsigned)c));
     }
-    _mm512_storeu_si512(dst + 4 * i, _mm512_xor_si512(quad, _mm512_set1_epi8((char)0x80)));
+    _mm512_storeu_si512(dst + 4 * i, _mm512_add_epi8(quad, zero));
   }
   const float* tail[4];
   PV_UNROLL
   for (int c = 0; c < 4; c++) tail[c] = x[c] ? x[c] + i : NULL;
-  pv_scalar_quantize4(tail, n - i, inverse, 128, dst + 4 * i);
+  pv_scalar_quantize4(tail, n - i, g, 128, dst + 4 * i);
 }
 
 static size_t avx512_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, int8_t* out) {
@@ -123,7 +125,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .supported = avx512_supported,
     .lanes = 16,
     .max_vectors = 3,
-    .zero = 128,
+    .offset = 128,
     .max_abs = avx512_max_abs,
     .quantize = avx512_quantize,
     .quantize4 = avx512_quantize4,

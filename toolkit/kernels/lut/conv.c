@@ -6,9 +6,12 @@
  * offset[tap] + i, across row ends too. The columns past the output's width are computed and dropped.
  * The weights of PV_TILE_ROWS output channels are decoded once into a panel that stays in the L1 or L2 cache.
  */
+#include <math.h>
+
 #include "kernels.h"
 
-enum { PV_FLOAT_TAPS = 1040 }; /* 127 * 127 * 1040 < 2^24: float32 sums of integers this long are exact */
+enum { PV_FLOAT_TAPS = 518 };    /* 255 * 127 * 518 < 2^24: float32 sums of integers this long are exact */
+enum { PV_UNSIGNED_COLS = 66000 }; /* 255 * 127 * 66000 < 2^31 */
 
 typedef struct pv_geometry {
   int32_t out[2], plane[2]; /* heights, widths */
@@ -19,9 +22,9 @@ typedef struct pv_geometry {
   size_t phases, plane_size, elements;
 } pv_geometry;
 
-/* Shared scratch: activation scale, element offset of every step, the planes. */
+/* Shared scratch: the grid of the activations, element offset of every step, the planes. */
 typedef struct pv_image {
-  float* scale;
+  pv_grid* grid;
   int32_t* offsets;
   uint32_t* elements;
 } pv_image;
@@ -73,7 +76,7 @@ int pv_conv_check(const pv_lut* lut, const pv_conv* c) {
 
 static pv_image view(const pv_geometry* g, const void* scratch) {
   uint8_t* base = pv_align(scratch);
-  pv_image image = {(float*)base, (int32_t*)(base + PV_LINE), NULL};
+  pv_image image = {(pv_grid*)base, (int32_t*)(base + PV_LINE), NULL};
   image.elements = (uint32_t*)(base + PV_LINE + pv_round_up((size_t)g->steps * sizeof(int32_t), PV_LINE));
   return image;
 }
@@ -100,27 +103,34 @@ static void step_offsets(const pv_geometry* g, const pv_conv* c, int32_t* offset
 typedef struct pv_writer {
   const pv_kernels* kernels;
   const pv_geometry* geometry;
-  float inverse; /* 127 / max|x|, or 0 in exact mode */
+  const pv_grid* grid;
   int fast;
 } pv_writer;
 
+/* The grid of an image, float32 [n]. */
+static pv_grid image_grid(const pv_kernels* k, const pv_lut* lut, const float* x, size_t n) {
+  const float largest = k->max_abs(x, n);
+  int negative = lut->cols > PV_UNSIGNED_COLS;
+  for (size_t i = 0; i < n; i++) negative |= x[i] < 0;
+  const float steps = negative ? 127 : 255;
+  const float inverse = largest > 0 ? steps / largest : 0;
+  return (pv_grid){inverse, largest / steps, negative ? -127 : 0, steps, negative ? 0 : -128};
+}
+
 static void write_elements(const pv_writer* w, const float* const x[4], size_t n, uint32_t* out) {
   if (!w->geometry->floats) {
-    w->kernels->quantize4(x, n, w->inverse, (uint8_t*)out);
+    w->kernels->quantize4(x, n, w->grid, (uint8_t*)out);
     return;
   }
   if (!w->fast) {
     memcpy(out, x[0], n * sizeof(float));
     return;
   }
-  int8_t q[256];
-  for (size_t i = 0; i < n; i += sizeof q) {
-    const size_t count = n - i < sizeof q ? n - i : sizeof q;
-    w->kernels->quantize(x[0] + i, count, w->inverse, q);
-    for (size_t j = 0; j < count; j++) {
-      const float value = q[j];
-      memcpy(out + i + j, &value, sizeof value);
-    }
+  const pv_grid* g = w->grid;
+  for (size_t i = 0; i < n; i++) {
+    const float q = rintf(x[0][i] * g->inverse), top = q > g->highest ? g->highest : q;
+    const float value = top > g->lowest ? top : g->lowest; /* a NaN becomes the lowest */
+    memcpy(out + i, &value, sizeof value);
   }
 }
 
@@ -154,12 +164,11 @@ int pv_lut_conv2d_prepare(const pv_lut* lut, const pv_conv* c, const float* x, i
   const pv_geometry g = geometry(lut, c, fast);
   const pv_image image = view(&g, scratch);
   const size_t plane = (size_t)c->height * (size_t)c->width;
-  const float largest = fast ? k->max_abs(x, plane * (size_t)c->channels) : 0;
-  const pv_writer writer = {k, &g, pv_activation_inverse(largest), fast};
+  image.grid[0] = fast ? image_grid(k, lut, x, plane * (size_t)c->channels) : (pv_grid){0};
+  const pv_writer writer = {k, &g, image.grid, fast};
   const int32_t per_element = g.floats ? 1 : 4;
-  image.scale[0] = largest / 127.0f;
   step_offsets(&g, c, image.offsets);
-  memset(image.elements, g.floats ? 0 : k->zero, (g.elements + PV_TILE_PIXELS) * sizeof(uint32_t));
+  memset(image.elements, g.floats ? 0 : image.grid->zero + k->offset, (g.elements + PV_TILE_PIXELS) * sizeof(uint32_t));
   for (int32_t e = 0; e < c->groups * g.depth; e++) {
     const int32_t in_group = e % g.depth * per_element, channel = e / g.depth * g.group_channels + in_group;
     for (int32_t y = 0; y < c->height; y++) {
@@ -238,7 +247,7 @@ static int fill_row(pv_task* t, int32_t row, int r) {
   if (g->floats)
     for (size_t i = 0; i < cols; i++) panel[i * PV_TILE_ROWS + (size_t)r] = w[i];
   else
-    t->finish[r].zero = t->kernels->zero * panel_row_i8(g, w, r, t->worker.panel);
+    t->finish[r].zero = (t->image.grid->zero + t->kernels->offset) * panel_row_i8(g, w, r, t->worker.panel);
   return PV_OK;
 }
 
@@ -252,7 +261,7 @@ static int fill_panel(pv_task* t, int32_t row, int32_t rows) {
     t->group = group;
     const float row_scale = lut->row_scale ? lut->row_scale[row + r] : 1;
     t->finish[r] = (pv_finish){row_scale, lut->bias ? lut->bias[row + r] : 0, 0, lut->activation};
-    if (t->fast) t->finish[r].scale = t->image.scale[0] * (t->levels.scale * row_scale);
+    if (t->fast) t->finish[r].scale = t->image.grid->scale * (t->levels.scale * row_scale);
     const int error = fill_row(t, row + r, r);
     if (error) return error;
   }

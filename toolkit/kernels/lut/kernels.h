@@ -84,16 +84,24 @@ typedef struct pv_tile {
   const float* x;
 } pv_tile;
 
+/* An image's activations as 8 bits: clamp(rint(x * inverse), lowest, lowest + 255 or 127) + zero. Signed images use
+ * -127..127 around zero = 0; images without a negative value 0..255 from zero = -128. */
+typedef struct pv_grid {
+  float inverse, scale; /* scale: what one step is worth */
+  float lowest, highest;
+  int32_t zero; /* the int8 that stands for activation 0 */
+} pv_grid;
+
 typedef struct pv_kernels {
   const char* name;
   int (*supported)(void);
   int32_t lanes, max_vectors; /* pixels per vector, vectors per convolution tile */
-  uint8_t zero;               /* the byte of activation 0 in gemm_i8: 0 (int8) or 128 (uint8) */
+  uint8_t offset;             /* gemm_i8 reads int8 activations plus this: 0 (as int8) or 128 (as uint8) */
   float (*max_abs)(const float* x, size_t n);
   /* q[i] = clamp(rint(x[i] * inverse), -127, 127) */
   void (*quantize)(const float* x, size_t n, float inverse, int8_t* q);
-  /* four channels side by side, dst [n, 4]; a NULL channel is 0 */
-  void (*quantize4)(const float* const x[4], size_t n, float inverse, uint8_t* dst);
+  /* four channels side by side, dst [n, 4], on the grid plus `offset`; a NULL channel is activation 0 */
+  void (*quantize4)(const float* const x[4], size_t n, const pv_grid* grid, uint8_t* dst);
   /* out[i] = table[code i] for 128 * blocks codes */
   void (*decode)(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
   /* sums int32 or float32 [rows, batch] */
@@ -120,7 +128,7 @@ const pv_kernels* pv_active(void);
 /* Scalar bodies, also the tails and the rare cases of the others. */
 float pv_scalar_max_abs(const float* x, size_t n);
 void pv_scalar_quantize(const float* x, size_t n, float inverse, int8_t* q);
-void pv_scalar_quantize4(const float* const x[4], size_t n, float inverse, uint8_t zero, uint8_t* dst);
+void pv_scalar_quantize4(const float* const x[4], size_t n, const pv_grid* grid, uint8_t offset, uint8_t* dst);
 void pv_scalar_decode(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
 void pv_scalar_gemv_f32(const pv_dot* dot, float* sums);
 void pv_scalar_tile_f32(const pv_tile* tile, float sums[PV_TILE]);

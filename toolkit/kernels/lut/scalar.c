@@ -28,16 +28,17 @@ void pv_scalar_quantize(const float* x, size_t n, float inverse, int8_t* q) {
   for (size_t i = 0; i < n; i++) q[i] = pv_quantize_one(x[i], inverse);
 }
 
-void pv_scalar_quantize4(const float* const x[4], size_t n, float inverse, uint8_t zero, uint8_t* dst) {
+void pv_scalar_quantize4(const float* const x[4], size_t n, const pv_grid* g, uint8_t offset, uint8_t* dst) {
   for (size_t i = 0; i < n; i++)
     for (int c = 0; c < 4; c++) {
-      const int q = x[c] ? pv_quantize_one(x[c][i], inverse) : 0;
-      dst[4 * i + (size_t)c] = (uint8_t)(q + zero);
+      const float q = x[c] ? rintf(x[c][i] * g->inverse) : 0;
+      const float held = q > g->highest ? g->highest : q > g->lowest ? q : g->lowest; /* a NaN becomes the lowest */
+      dst[4 * i + (size_t)c] = (uint8_t)((int32_t)held + g->zero + offset);
     }
 }
 
-static void scalar_quantize4(const float* const x[4], size_t n, float inverse, uint8_t* dst) {
-  pv_scalar_quantize4(x, n, inverse, 0, dst);
+static void scalar_quantize4(const float* const x[4], size_t n, const pv_grid* g, uint8_t* dst) {
+  pv_scalar_quantize4(x, n, g, 0, dst);
 }
 
 void pv_scalar_decode(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out) {
@@ -164,7 +165,7 @@ const pv_kernels pv_kernels_scalar = {
     .supported = scalar_supported,
     .lanes = 1,
     .max_vectors = 48,
-    .zero = 0,
+    .offset = 0,
     .max_abs = pv_scalar_max_abs,
     .quantize = pv_scalar_quantize,
     .quantize4 = scalar_quantize4,

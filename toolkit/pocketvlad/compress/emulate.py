@@ -18,6 +18,16 @@ def quantize_input(x: Tensor) -> Tensor:
     return (x / scale).round().clamp(-127, 127) * scale
 
 
+def quantize_image(x: Tensor) -> Tensor:
+    """As :func:`quantize_input`, with 8 bits and no sign for each image that needs none: convolutions' inputs."""
+    largest = x.flatten(1).abs().amax(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+    negative = x.flatten(1).amin(dim=1) < 0
+    steps = torch.where(negative, 127.0, 255.0)
+    ones = [1] * (x.dim() - 1)
+    scale, steps = (largest / steps).reshape(-1, *ones), steps.reshape(-1, *ones)
+    return torch.minimum((x / scale).round(), steps).maximum(-steps) * scale
+
+
 def snap_codebook(codebook: np.ndarray) -> np.ndarray:
     """Centroids float32 [G, L] on the int8 grid of their group, where the ``fast`` kernels see them."""
     scale = np.abs(codebook).max(axis=1, keepdims=True) / np.float32(127)
@@ -32,8 +42,9 @@ def fast_weight(lut: LutTensor) -> np.ndarray:
 
 
 def quantize_inputs_of(layer: nn.Module) -> None:
-    """From now on ``layer`` sees its input through :func:`quantize_input`."""
-    layer.register_forward_pre_hook(lambda module, inputs: (quantize_input(inputs[0]),))
+    """From now on ``layer`` sees its input as the ``fast`` kernels do."""
+    quantize = quantize_image if isinstance(layer, nn.Conv2d) else quantize_input
+    layer.register_forward_pre_hook(lambda module, inputs: (quantize(inputs[0]),))
 
 
 def fast_torch(compressed: CompressedModel) -> PlaceModel:

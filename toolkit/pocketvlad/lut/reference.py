@@ -4,7 +4,8 @@ Two semantics:
 
 * ``exact``: float32 centroids, float32 sums (NumPy sums in its own order; a kernel's float32 sum of n terms
   may differ by about ``n * 2**-24`` of the sum of absolute products, and in practice by its square root).
-* ``fast``: activations per image quantized to int8 by ``sx = max|x| / 127``, ``xq = rint(x / sx)``;
+* ``fast``: activations per image quantized to int8 by ``sx = max|x| / 127``, ``xq = rint(x / sx)``; where a
+  convolution's image has no negative value, to 8 bits without a sign, ``sx = max(x) / 255``;
   centroids per codebook group by ``sc = max|c| / 127``, ``cq = rint(c / sc)``; sums in int32, exact on every
   machine; ``y = sum * (sx * sc * row_scale) + bias``. Against ``exact`` the error of one output is at most
   ``sum_i |w_i| * sx / 2 + |x_i| * sc * row_scale / 2`` to first order.
@@ -19,6 +20,7 @@ import numpy as np
 from pocketvlad.lut.tensor import LutTensor
 
 NONE, RELU, RELU6 = 0, 1, 2
+_UNSIGNED_COLUMNS = 66_000  # 255 * 127 * 66000 < 2**31
 
 
 def activate(y: np.ndarray, activation: int) -> np.ndarray:
@@ -35,6 +37,24 @@ def quantize_activations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inverse = np.divide(np.float32(127), largest, out=np.zeros_like(largest), where=largest > 0)
     shaped = inverse.reshape(-1, *([1] * (x.ndim - 1)))
     return np.clip(np.rint(x * shaped), -127, 127).astype(np.int32), scale
+
+
+def quantize_image(x: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`quantize_activations`, without a sign for each image that needs none.
+
+    Args:
+        x: float32 [B, ...].
+        columns: of the weights; above 66,000 every image keeps its sign (the sums would not fit int32).
+    """
+    signed, scale = quantize_activations(x)
+    for image in range(len(x)):
+        if columns > _UNSIGNED_COLUMNS or (x[image] < 0).any():
+            continue
+        largest = np.abs(x[image]).max().astype(np.float32)
+        scale[image] = largest / np.float32(255)
+        inverse = np.float32(255) / largest if largest > 0 else np.float32(0)
+        signed[image] = np.clip(np.rint(x[image] * inverse), 0, 255).astype(np.int32)
+    return signed, scale
 
 
 def quantize_codebook(codebook: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +103,7 @@ def lut_conv2d(
     out_channels, _, kh, kw = lut.shape
     if fast:
         weights, row = integer_weights(lut)
-        values, sx = quantize_activations(x)
+        values, sx = quantize_image(x, lut.columns)
         scale = sx[:, None] * row[None]
     else:
         weights, values = lut.dequantize().reshape(out_channels, -1), x
@@ -141,7 +161,7 @@ def vlad_pool(
     features = _unit(x.reshape(*x.shape[:2], -1), axis=1)
     if fast:
         weights, row = integer_weights(assignment)
-        values, sx = quantize_activations(features)
+        values, sx = quantize_image(features, assignment.columns)
         logits = np.einsum("kd,bdn->bkn", weights, values).astype(np.float32)
         logits *= (sx[:, None] * row[None])[:, :, None]
     else:
