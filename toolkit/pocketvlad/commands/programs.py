@@ -22,7 +22,7 @@ from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
 # cosine to the torch model with the same weights, the worst photo; fast is bounded by no theory, only sanity
-LEAST_COSINE = {EXACT: 0.9999, MIXED: 0.99, FAST: 0.0}
+LEAST_COSINE = {EXACT: 0.9999, MIXED: 0.97, FAST: 0.0}
 _CHECK_PHOTOS = 8
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketvlad.compress.arithmetic import int8_layers
 from pocketvlad.compress.compensate import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.emulate import fast_weight, quantize_inputs_of
@@ -46,7 +47,10 @@ def compress_calibrated(
     """Compress every layer by the recipe, in the order they run; arguments as ``compress_model``."""
     if len(photos) == 0:
         raise RecipeError(f"recipe {recipe.name} calibrates on photos", found="none")
-    fast = recipe.semantics == "fast"
+    if recipe.semantics == "fast":
+        int8 = frozenset(name for name, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    else:
+        int8 = int8_layers(model, photos)
     steps = _Steps(progress, _work(model, photos))
     fitted: dict[str, Fitted] = {}
 
@@ -58,6 +62,7 @@ def compress_calibrated(
         return _compressed_conv(conv, found, fast=fast)
 
     with torch.no_grad():
+        fast = "pool.assignment" in int8
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
         compressed = nn.Module()
         compressed.backbone = walk_backbone(model.backbone, chosen, replace)
@@ -78,7 +83,7 @@ def compress_calibrated(
             steps.done()
     biases = {name: f.bias for name, f in fitted.items() if f.bias is not None}
     layers = {name: f.lut for name, f in fitted.items()}
-    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe))
+    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe), int8=int8)
 
 
 def _work(model: PlaceModel, photos: Tensor) -> int:

@@ -31,6 +31,8 @@ class CompressedModel:
         centroid_scale: float32 [K].
         recipe: the recipe as JSON.
         figures: what compression measured of itself, for reports.
+        int8: convolutions that compute in int8 in a program of ``mixed`` semantics, as calibration found they
+            may.
     """
 
     config: ModelConfig
@@ -40,6 +42,7 @@ class CompressedModel:
     centroid_scale: np.ndarray
     recipe: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    int8: frozenset[str] = frozenset()
 
     def to_torch(self) -> PlaceModel:
         """The model with dequantized weights, in eval mode: the ``exact`` semantics of the kernels."""
@@ -103,6 +106,7 @@ def save_compressed(
         **identity,
         "recipe": dict(compressed.recipe),
         "figures": dict(compressed.figures),
+        "int8": sorted(compressed.int8),
         "fingerprint": artifact.tensors_fingerprint(tensors, identity),
         "made_from": dict(made_from),
     }
@@ -126,6 +130,7 @@ def load_compressed(path: Path | str) -> CompressedModel:
             centroid_scale=tensors["pool.centroid_scale"],
             recipe=info["recipe"],
             figures=info["figures"],
+            int8=frozenset(info.get("int8", ())),
         )
     except (KeyError, TypeError, ValueError, IndexError, KernelError) as error:
         raise ArtifactError(f"{path} does not fit its own description", found=str(error)) from error

@@ -17,7 +17,7 @@ from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.netvlad import unit_length
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
-_BACKBONE = "backbone."
+_BACKBONE, _WHITENING = "backbone.", "whitening"
 SEMANTICS = (MIXED, EXACT, FAST)
 _ACTIVATIONS = {nn.ReLU: reference.RELU, nn.ReLU6: reference.RELU6}
 
@@ -41,31 +41,36 @@ def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
 
     Args:
         compressed: of any recipe.
-        semantics: ``exact``, ``fast``, or ``mixed``: the whitening fast, everything else exact. The whitening
-            is the bulk of the bytes and bound by memory, where int8 pays and costs little accuracy; the
-            convolutions of a per-tensor codebook lose much more to int8 than they gain.
+        semantics: ``exact``, ``fast``, or ``mixed``: the whitening fast, and the convolutions that calibration
+            found to bear it. The whitening is the bulk of the bytes and bound by memory, where int8 pays and
+            costs little accuracy; a convolution with heavy-tailed inputs can lose a lot.
     """
     require_semantics(semantics)
-    fast, fast_whitening = semantics == FAST, semantics in (FAST, MIXED)
-    layers = {
-        name: for_kernels(lut, fast_whitening if name == "whitening" else fast)
-        for name, lut in compressed.layers.items()
-    }
-    within = {name.removeprefix(_BACKBONE): lut for name, lut in layers.items() if name.startswith(_BACKBONE)}
-    biases = {name.removeprefix(_BACKBONE): bias for name, bias in compressed.biases.items()}
-    network = build_backbone(compressed.config.backbone)
-    backbone = fold_network(network, within, biases, dict.fromkeys(within, fast))
+    fast = {name: computes_in_int8(compressed, name, semantics) for name in compressed.layers}
+    layers = {name: for_kernels(lut, fast[name]) for name, lut in compressed.layers.items()}
+    inside = {name: name.removeprefix(_BACKBONE) for name in layers if name.startswith(_BACKBONE)}
+    backbone = fold_network(
+        build_backbone(compressed.config.backbone),
+        {short: layers[name] for name, short in inside.items()},
+        {short: compressed.biases[name] for name, short in inside.items() if name in compressed.biases},
+        {short: fast[name] for name, short in inside.items()},
+    )
     pool = LutVladPool(
         layers["pool.assignment"],
         compressed.biases.get("pool.assignment"),
         compressed.centroids,
         compressed.centroid_scale,
-        fast=fast,
+        fast=fast["pool.assignment"],
     )
     whitening = None
     if "whitening" in layers:
-        whitening = LutLinear(layers["whitening"], compressed.biases.get("whitening"), fast=fast_whitening)
+        whitening = LutLinear(layers["whitening"], compressed.biases.get("whitening"), fast=fast[_WHITENING])
     return FoldedModel(backbone, pool, whitening).eval()
+
+
+def computes_in_int8(compressed: CompressedModel, name: str, semantics: str) -> bool:
+    """Whether the layer ``name`` computes with the int8 kernels in a program of these semantics."""
+    return semantics == FAST or (semantics == MIXED and (name == _WHITENING or name in compressed.int8))
 
 
 def semantics_of(model: object, asked: str | None) -> str:

@@ -55,7 +55,7 @@ def export_model(
     return export_module(
         fold(model, semantics) if isinstance(model, CompressedModel) else model,
         out,
-        config=config.to_json(),
+        config={**config.to_json(), "int8": sorted(model.int8) if isinstance(model, CompressedModel) else []},
         preprocess=config.preprocess,
         outputs=config.descriptor_dim,
         semantics=semantics if isinstance(model, CompressedModel) else "float32",
