@@ -28,17 +28,15 @@ def _sparse(bits: int, sparsity: float) -> LayerRecipe:
     return LayerRecipe(bits, sparsity=sparsity, layout="sparse", row_scale="soft", calibrate="gptq")
 
 
-def _blocks(block: int, bits: int, calibrate: str = "moments") -> LayerRecipe:
-    return LayerRecipe(bits, block=block, row_scale="soft", calibrate=calibrate)
+def _blocks(block: int, bits: int) -> LayerRecipe:
+    return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
 
 
-# settings of the whitening layer, finest first. Error compensation overfits the calibration photos where less
-# than half of the weights survive, so the coarse ones do without.
+# settings of the whitening layer, finest first
 WHITENING = (
     *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
     *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
-    _blocks(2, 2, "gptq"),
-    *(_blocks(*setting) for setting in ((4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
+    *(_blocks(*setting) for setting in ((2, 2), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
 )
 _GRAPH_BYTES, _LAYER_BYTES = 12_000, 1_500  # of a program beside its arrays, first guess
 

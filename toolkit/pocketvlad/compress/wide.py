@@ -7,6 +7,8 @@ all clusters, since the residuals of every cluster are the same channels of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,9 +19,28 @@ from pocketvlad.compress.quantize import assign_nearest, make_grid
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.recipe import LayerRecipe
 
-LOW_RANK = 0.5  # share of the vectors themselves in the curvature
 POOLED = 0.5  # share of the pooled covariance among the blocks
-_DAMPING = 0.1  # share of the mean variance, the same in all directions
+_DAMPING = 0.1  # share of the mean variance in what weighs the centroids
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the calibration vectors are believed.
+
+    Attributes:
+        low_rank: share of the vectors themselves in the curvature.
+        damping: share of the mean variance, the same in all directions, in the blocks.
+    """
+
+    low_rank: float
+    damping: float
+
+
+USUAL = Trust(0.5, 0.1)
+FEW_SURVIVORS = Trust(
+    0.02, 0.7
+)  # large errors to make up for: they would be fitted to the few vectors at hand
+_FEW = 4  # from blocks of this length on
 
 
 def fit_whitening_codes(
@@ -42,9 +63,10 @@ def fit_whitening_codes(
     centred = inputs - mean
     importance = centred.square().mean(dim=0)
     grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), "whitening")
-    grid, curvature = grid.snapped(), vlad_curvature(centred, block)
+    trust = FEW_SURVIVORS if recipe.block >= _FEW else USUAL
+    grid, curvature = grid.snapped(), vlad_curvature(centred, block, trust)
     if recipe.calibrate == "gptq":
-        scaling = (LOW_RANK / len(centred)) ** 0.5
+        scaling = (trust.low_rank / len(centred)) ** 0.5
         residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
         lut = compensate_grid(weight, grid, recipe, [curvature], residual)
     else:
@@ -53,7 +75,7 @@ def fit_whitening_codes(
     return lut, (bias + weight @ reference_mean - used @ mean).numpy()
 
 
-def vlad_curvature(centred: Tensor, block: int) -> Curvature:
+def vlad_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:
     """The mixture described above, from centred VLAD vectors float32 [M, K * D]."""
     count, size = centred.shape
     parts = centred.reshape(count, size // block, block)
@@ -64,5 +86,5 @@ def vlad_curvature(centred: Tensor, block: int) -> Curvature:
     pooled = own.mean(dim=0)
     pooled = pooled / pooled.diagonal().mean()
     blocks = (1 - POOLED) * own + POOLED * energy * pooled
-    blocks = (1 - _DAMPING) * blocks + _DAMPING * energy * torch.eye(block)
-    return Curvature((1 - LOW_RANK) * blocks, centred * (LOW_RANK / count) ** 0.5)
+    blocks = (1 - trust.damping) * blocks + trust.damping * energy * torch.eye(block)
+    return Curvature((1 - trust.low_rank) * blocks, centred * (trust.low_rank / count) ** 0.5)
