@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,9 @@ from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.console import Output, progress
 from pocketvlad.errors import PocketvladError
+
+# Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
