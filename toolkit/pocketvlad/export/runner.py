@@ -77,6 +77,7 @@ class ProgramRunner:
             register_executorch_ops()
             if threads is not None:
                 portable_lib._unsafe_reset_threadpool(threads)
+            portable_lib._threadpool_get_thread_count()  # makes the pool, which logs, now
         try:
             with _quiet_runtime():
                 self._module = portable_lib._load_for_executorch(str(self.path))

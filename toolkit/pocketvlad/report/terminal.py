@@ -45,7 +45,7 @@ def _table(summary: ReportSummary) -> Table:
     )
     table.caption_justify = "left"
     table.add_column("", no_wrap=True, min_width=_NAME_WIDTH)
-    for name in ("size", "smaller", "mAP", "change", "a photo", "first"):
+    for name in ("size", "ratio", "mAP", "change", "a photo", "first"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary.variants:
         table.add_row(*_cells(row, summary), style="bold" if row is summary.after else "")
