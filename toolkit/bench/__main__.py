@@ -61,7 +61,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
     plot(found, options.out / "bench.png", f"{report['cpu']}, {report['isa']}")
-    Console(width=max(120, Console().width)).print(
+    Console(width=max(150, Console().width)).print(
         table(found, f"{report['cpu']}, {report['isa']}, median of {options.rounds} rounds")
     )
 
@@ -69,7 +69,8 @@ def main() -> None:
 def table(rows: list[Row], title: str) -> Table:
     view = Table(title=title)
     for column in ("", "ours ms", "peer", "peer ms", "ratio", "goal", "threads"):
-        view.add_column(column, justify="left" if column in ("", "peer") else "right")
+        words = column in ("", "peer")
+        view.add_column(column, justify="left" if words else "right", no_wrap=words)
     for row in rows:
         colour = "" if row.goal is None else "green" if row.ratio >= row.goal else "red"
         ratio = f"[{colour}]{row.ratio:.2f}[/]" if colour else f"{row.ratio:.2f}"
