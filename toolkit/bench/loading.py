@@ -31,7 +31,7 @@ module.forward((x,))
 print(json.dumps({"seconds": time.perf_counter() - start, "anonymous": anonymous() - before}))
 """
 GOALS = {models.FP32: 20.0, models.INT8: 3.0}
-_STARTS = 5
+_STARTS = 3
 
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
