@@ -4,7 +4,6 @@ There are no ImageNet photos here: the classes are textures, and the network is 
 """
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import torchvision
 from PIL import Image
 
 from pocketvlad import artifact
-from pocketvlad.cli import main
 from pocketvlad.dataset import open_dataset
 from pocketvlad.evaluate.classification import central_square
 from pocketvlad.model.classifier import CLASSIFIER_INPUT
@@ -21,20 +19,6 @@ from pocketvlad.model.preprocess import load_photo, photo_tensor
 from pocketvlad.model.scratch import init_backbone_from_photos
 
 CLASSES, EACH = 6, 3
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketvlad", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -17,20 +17,6 @@ from pocketvlad.cli import main
 OUTDOOR = Path(__file__).parents[2] / "shared/data/places_outdoor"
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketvlad", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
-
-
 def refused(result: tuple[int, str, str], *words: str) -> str:
     """Exit 1 and one line on stderr that holds every word."""
     code, out, err = result

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_model
 from PIL import Image
 
-from pocketvlad.cli import main
+from conftest import make_model
 from pocketvlad.commands.training import StateFolder
 from pocketvlad.compress import sensitivity
 from pocketvlad.compress.budget import WHITENING
@@ -47,20 +46,6 @@ save_every = 1
 validate_every = 6
 validation = 0.34
 """
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketvlad", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
