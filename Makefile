@@ -18,8 +18,8 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python toolkit/bench
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 
 machine:

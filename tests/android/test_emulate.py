@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Package, make_package, small_model, write_apk, write_photos
 from PIL import Image
 
+from conftest import Package, make_package, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
 from pocketvlad.errors import IndexFormatError, MissingToolError, PackageError, PhoneError
 from pocketvlad.index import open_index, write_index

@@ -19,9 +19,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from conftest import Package, make_package
 from PIL import Image
 
+from conftest import Package, make_package
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import host_preload
 from pocketvlad.android.native import build_libraries

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from conftest import make_model, make_photos
 
+from conftest import make_model, make_photos
 from pocketvlad.compress import sensitivity
 from pocketvlad.compress.budget import (
     WHITENING,

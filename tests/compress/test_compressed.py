@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import make_model, make_photos
 
+from conftest import make_model, make_photos
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import load_compressed, quantize_centroids, save_compressed
 from pocketvlad.compress.post_training import compress_model

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_model, make_photos
 
+from conftest import make_model, make_photos
 from pocketvlad.compress.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compress_model

@@ -8,12 +8,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import make_model
-from test_trained import place_photos, recipe
-
 from pocketvlad.compress.compressed import save_compressed
 from pocketvlad.compress.parallel import rank_and_world
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.trained import train_compressed
+from test_trained import place_photos, recipe
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

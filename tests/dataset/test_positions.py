@@ -1,9 +1,9 @@
 """UTM folders and dbStruct files: positions decide what counts."""
 
-import matfiles
 import numpy as np
 import pytest
 
+import matfiles
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import DatasetError
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-import plain
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import plain
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint
 from pocketvlad.model.preprocess import photo_tensor

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-import matfiles
 import numpy as np
-import plain
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+import matfiles
+import plain
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint
 from pocketvlad.importer.matlab import read_mat

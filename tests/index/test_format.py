@@ -6,13 +6,13 @@ import json
 import resource
 import signal
 
-import index_golden as golden
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
+import index_golden as golden
 from pocketvlad.errors import ArtifactError, IndexFormatError
 from pocketvlad.index import Entry, PlaceIndex, open_index, rules, search_index, write_index
 from pocketvlad.index.types import encode_vectors

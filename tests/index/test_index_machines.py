@@ -8,9 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import index_golden as golden
 import pytest
 
+import index_golden as golden
 from pocketvlad.index import PlaceIndex, write_index
 from pocketvlad.index.types import encode_vectors
 from pocketvlad.lut import build

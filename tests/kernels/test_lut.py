@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, random_lut
 
+from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, random_lut
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import native, packing, reference
 from pocketvlad.resources import resource_dir

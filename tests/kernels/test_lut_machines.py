@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lut_cases import all_cases, write_cases
 
+from lut_cases import all_cases, write_cases
 from pocketvlad.lut import build
 from pocketvlad.lut.native import isa_names
 from pocketvlad.resources import resource_dir

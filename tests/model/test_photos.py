@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from resize_oracle import PLAIN, STORED, reference, scene
 
 from pocketvlad.errors import PhotoError
 from pocketvlad.model import preprocess as module
 from pocketvlad.model.preprocess import Preprocess, load_photo, photo_tensor
+from resize_oracle import PLAIN, STORED, reference, scene
 
 
 def save(path: Path, array: np.ndarray, mode: str | None = None, **options) -> Path:

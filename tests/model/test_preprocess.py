@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from resize_oracle import PLAIN, STORED, reference, scene
 
 from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
 from pocketvlad.lut import native
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor, preprocess_pixels
+from resize_oracle import PLAIN, STORED, reference, scene
 
 
 @pytest.mark.parametrize("size", [(480, 640), (37, 91), (1, 1), (1, 300), (7, 5), (1000, 3)])

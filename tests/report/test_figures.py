@@ -3,10 +3,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from PIL import Image
-from report_example import example_with_everything
 
 from pocketvlad.report import figures
 from pocketvlad.report.summary import ReportSummary
+from report_example import example_with_everything
 
 SVG = "{http://www.w3.org/2000/svg}"
 BENCH = [

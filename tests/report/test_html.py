@@ -2,10 +2,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_example import example, example_with_everything
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.report.html import render_report, write_report
+from report_example import example, example_with_everything
 
 VOID = {"meta", "img", "br", "link"}
 

@@ -1,8 +1,8 @@
 import pytest
-from report_example import example, example_with_everything
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.report.summary import ReportSummary
+from report_example import example, example_with_everything
 
 
 def test_a_runs_summary_is_read_with_its_nested_rows():

@@ -1,11 +1,11 @@
 import io
 
 import pytest
-from report_example import example
 from rich.console import Console
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.report.terminal import terminal_summary
+from report_example import example
 
 
 def shown(value, width=110):
