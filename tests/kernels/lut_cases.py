@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketvlad.lut import native, packing, reference
+from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import FLAT, LutTensor
 
 UNIT = 2.0**-24  # float32 rounding of one operation
@@ -184,6 +185,12 @@ _CONV_SHAPES = [  # (out, in per group, kh, kw), image, geometry, codebook group
     ((3, 4, 1, 1), (1, 1), {"stride": (2, 2)}, 1),
     ((9, 1, 1, 3), (4, 300), {"stride": (1, 2), "padding": (0, 5), "dilation": (1, 3)}, 1),
     ((4, 1, 33, 33), (34, 40), {"groups": 4}, 1),  # too many taps for exact float32 sums
+    ((70, 70, 3, 3), (11, 20), {"padding": (1, 1)}, 7),  # several tiles of channels at a time
+    ((11, 5, 3, 3), (23, 30), {"padding": (1, 1), "pool": MaxPool(2, 2)}, 1),
+    ((70, 66, 3, 3), (10, 19), {"padding": (1, 1), "pool": MaxPool(3, 2, ceil=True)}, 1),
+    ((9, 3, 1, 1), (130, 300), {"pool": MaxPool(3, 2)}, 1),  # several bands
+    ((9, 2, 3, 2), (40, 700), {"stride": (1, 2), "padding": (2, 1), "groups": 3, "pool": MaxPool(4, 3)}, 1),
+    ((3, 1, 3, 3), (17, 9), {"padding": (1, 1), "groups": 3, "pool": MaxPool(2, 3, ceil=True)}, 1),
 ]
 _VLAD_SHAPES = [((4, 16, 1, 1), (3, 5)), ((19, 70, 1, 1), (7, 9)), ((64, 256, 1, 1), (1, 1))]
 
@@ -227,10 +234,10 @@ def _grid_case(rng: np.random.Generator) -> Case:
 
 
 def write_cases(path: Path, cases: list[Case]) -> None:
-    """The cases as the C driver reads them: 24 int32, then 10 arrays, each after its byte count (int64)."""
+    """The cases as the C driver reads them: 26 int32, then 10 arrays, each after its byte count (int64)."""
     with open(path, "wb") as file:
         for case in cases:
-            file.write(struct.pack("<24i", *_header(case)))
+            file.write(struct.pack("<26i", *_header(case)))
             lut = case.lut
             for array in (
                 lut.packed.packed,
@@ -260,5 +267,6 @@ def _header(case: Case) -> list[int]:
         values.append(conv.get("groups", 1))
     elif case.kind == VLAD:
         values += [lut.rows, lut.columns, case.x[0, 0].size]
-    values += [0] * (22 - len(values)) + [lut.block, 0]
+    pool = conv.get("pool")
+    values += [0] * (22 - len(values)) + [lut.block] + ([0, 0, 0] if pool is None else pool.to_list())
     return [int(v) for v in values]

@@ -7,7 +7,7 @@
 
 #include "lut/lut.h"
 
-enum { HEADER = 24, ARRAYS = 10 };
+enum { HEADER = 26, ARRAYS = 10 };
 enum { PACKED, OFFSETS, CODEBOOK, ROW_SCALE, BIAS, X, CENTROIDS, CENTROID_SCALE, EXPECTED, BUDGET };
 
 typedef struct {
@@ -39,7 +39,8 @@ static int run_linear(const pv_lut* lut, const int32_t* h, const float* x, float
 }
 
 static int run_conv(const pv_lut* lut, const int32_t* h, const float* x, float* y) {
-  const pv_conv conv = {h[10], h[11], h[12], {h[13], h[14]}, {h[15], h[16]}, {h[17], h[18]}, {h[19], h[20]}, h[21]};
+  const pv_conv conv = {h[10], h[11], h[12], {h[13], h[14]}, {h[15], h[16]}, {h[17], h[18]}, {h[19], h[20]}, h[21],
+                        h[23],   h[24],  h[25]};
   int error = pv_conv_check(lut, &conv);
   if (error) return error;
   int32_t size[2];

@@ -37,7 +37,7 @@ static __attribute__((unused)) int run_conv2d(input* in, float* y) {
   const uint8_t* h = in->header;
   pv_lut* lut = &in->lut;
   pv_conv c = {1 + h[6] % 9, 1 + h[7] % 12, 1 + h[8] % 12, {1 + h[9] % 4, 1 + h[10] % 4}, {1 + h[11] % 3, 1 + h[12] % 3},
-               {h[13] % 3, h[14] % 3}, {1 + h[15] % 2, 1 + h[15] / 2 % 2}, 1 + h[15] / 4 % 3};
+               {h[13] % 3, h[14] % 3}, {1 + h[15] % 2, 1 + h[15] / 2 % 2}, 1 + h[15] / 4 % 3, h[15] / 16 % 4, 1 + h[15] / 64 % 2, h[15] / 128};
   lut->flat = 1;
   lut->rows = 1 + lut->rows % 12;
   lut->groups = 1 + lut->groups % lut->rows;

@@ -99,3 +99,14 @@ def test_ops_have_shapes_without_data():
     with torch.device("meta"):
         x = torch.empty(2, 6, 20, 30)
     assert layer.to("meta")(x).shape == (2, 12, 10, 15)
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 8, 9, 20])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "ceil"), [(2, 2, False), (3, 2, True), (3, 2, False), (2, 3, True)]
+)
+def test_max_pool_is_torchs(kernel, stride, ceil, size):
+    x = np.random.default_rng(size).normal(size=(2, 3, size, size + 1)).astype(np.float32)
+    expected = functional.max_pool2d(torch.from_numpy(x), kernel, stride, ceil_mode=ceil).numpy()
+    found = reference.max_pool(x, reference.MaxPool(kernel, stride, ceil))
+    assert np.array_equal(found, expected)

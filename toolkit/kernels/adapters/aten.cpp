@@ -107,11 +107,21 @@ void pair(at::IntArrayRef values, int32_t out[2]) {
   }
 }
 
+void max_pool(at::IntArrayRef values, pv_conv& conv) {
+  TORCH_CHECK_VALUE(values.empty() || values.size() == 3, "pocketvlad: pool is empty or kernel, stride, ceil");
+  for (const int64_t value : values) {
+    TORCH_CHECK_VALUE(value >= 0 && value <= 4096, "pocketvlad: a wrong pooling parameter, ", value);
+  }
+  conv.pool = values.empty() ? 0 : static_cast<int32_t>(values[0]);
+  conv.pool_stride = values.empty() ? 0 : static_cast<int32_t>(values[1]);
+  conv.pool_ceil = values.empty() ? 0 : static_cast<int32_t>(values[2]);
+}
+
 Tensor lut_conv2d(
     const Tensor& input, const Tensor& packed, const Tensor& codebook, const OptionalTensor& row_scale,
     const OptionalTensor& bias, int64_t bits, bool sparse, int64_t out_channels, at::IntArrayRef kernel_size,
     at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups, bool fast,
-    int64_t activation) {
+    int64_t activation, at::IntArrayRef pool) {
   const Tensor x = float_input(input);
   TORCH_CHECK_VALUE(x.dim() == 4 && groups >= 1, "pocketvlad: x must be [B, C, H, W]");
   pv_conv conv{};
@@ -123,6 +133,7 @@ Tensor lut_conv2d(
   pair(stride, conv.stride);
   pair(padding, conv.padding);
   pair(dilation, conv.dilation);
+  max_pool(pool, conv);
   const int64_t cols = x.size(1) / groups * conv.kernel[0] * conv.kernel[1];
   Layer l = layer(packed, std::nullopt, codebook, row_scale, bias, bits, out_channels, cols, activation);
   l.lut.sparse = sparse;

@@ -181,11 +181,26 @@ bool pair(const IntList& values, int32_t out[2]) {
   return values.size() == 2;
 }
 
+// Kernel, stride and whether the last window may be cut off, or nothing; false if it is neither.
+bool max_pool(const IntList& values, pv_conv& conv) {
+  for (size_t i = 0; i < values.size(); i++) {
+    if (values[i] < 0 || values[i] > 4096) {
+      return false;
+    }
+  }
+  if (values.size() == 3) {
+    conv.pool = static_cast<int32_t>(values[0]);
+    conv.pool_stride = static_cast<int32_t>(values[1]);
+    conv.pool_ceil = static_cast<int32_t>(values[2]);
+  }
+  return values.empty() || values.size() == 3;
+}
+
 Tensor& lut_conv2d_out(
     KernelRuntimeContext& ctx, const Tensor& x, const Tensor& packed, const Tensor& codebook,
     const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, bool sparse, int64_t out_channels,
     IntList kernel_size, IntList stride, IntList padding, IntList dilation, int64_t groups, bool fast,
-    int64_t activation, Tensor& out) {
+    int64_t activation, IntList pool, Tensor& out) {
   ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && groups >= 1 && groups <= x.size(1), InvalidArgument, out);
   pv_conv conv{};
   conv.channels = x.size(1);
@@ -195,7 +210,7 @@ Tensor& lut_conv2d_out(
   ET_KERNEL_CHECK(
       ctx,
       pair(kernel_size, conv.kernel) && pair(stride, conv.stride) && pair(padding, conv.padding) &&
-          pair(dilation, conv.dilation),
+          pair(dilation, conv.dilation) && max_pool(pool, conv),
       InvalidArgument, out);
   const int64_t cols = x.size(1) / groups * conv.kernel[0] * conv.kernel[1];
   ET_KERNEL_CHECK(ctx, is_layer(packed, codebook, row_scale, bias, out_channels, cols, bits), InvalidArgument, out);

@@ -17,6 +17,13 @@
 #define PV_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+/* Elements of two vectors by index, the second's after the first's; `lanes` is an integer vector of their shape. */
+#if defined(__clang__)
+#define PV_SHUFFLE(lanes, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PV_SHUFFLE(lanes, a, b, ...) __builtin_shuffle(a, b, (lanes){__VA_ARGS__})
+#endif
+
 /* Functions that follow may use these instructions; the caller has checked the machine. */
 #define PV_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

@@ -48,11 +48,13 @@ typedef struct pv_lut {
   int32_t block; /* one of every `block` weights of a row survives (2, 4, 8 or 16), or 0 */
 } pv_lut;
 
-/* One image, float32 [channels, height, width], and the geometry of a convolution over it. */
+/* One image, float32 [channels, height, width], and the geometry of a convolution over it. Max pooling may follow: square
+ * windows of `pool` pixels (0: none) every `pool_stride`, the last one cut off by the edge if `pool_ceil`. */
 typedef struct pv_conv {
   int32_t channels, height, width;
   int32_t kernel[2], stride[2], padding[2], dilation[2]; /* vertical, horizontal */
   int32_t groups;
+  int32_t pool, pool_stride, pool_ceil;
 } pv_conv;
 
 /* NetVLAD: cluster centre k is centroids[k, :] * centroid_scale[k]. */
@@ -80,8 +82,8 @@ int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int 
 int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* scratch, void* worker, float* y,
                        int32_t begin, int32_t end);
 
-/* 2-D convolution of one image with a flat layer of weights [rows, channels / groups, kernel]; `y` is the whole
- * output, float32 [rows, H', W'], of which rows begin..end are written. */
+/* 2-D convolution of one image with a flat layer of weights [rows, channels / groups, kernel], then max pooling; `y`
+ * is the whole output, float32 [rows, H', W'], of which rows begin..end are written. */
 enum { PV_CONV_STEP = 8 }; /* row ranges that start at multiples of it waste nothing */
 int pv_conv_check(const pv_lut* lut, const pv_conv* conv);
 void pv_conv_out_size(const pv_conv* conv, int32_t size[2]);

@@ -19,7 +19,7 @@ typedef struct pv_pool {
 } pv_pool;
 
 static pv_conv assignment(const pv_vlad* v) {
-  return (pv_conv){v->dims, 1, v->locations, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1};
+  return (pv_conv){v->dims, 1, v->locations, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, 0, 0, 0};
 }
 
 static size_t floats(size_t n) { return pv_round_up(n * sizeof(float), PV_LINE); }

@@ -6,12 +6,14 @@ import operator
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
+from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.netvlad import unit_length
@@ -35,7 +37,7 @@ class FoldedModel(nn.Module):
 
 
 def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
-    """Every layer of ``compressed`` as a packed module, activations fused into their convolutions.
+    """Every layer of ``compressed`` as a packed module, activations and max pooling fused into their convolutions.
 
     Fast 8-bit layers are re-coded onto the int8 grid (the results do not change).
 
@@ -121,6 +123,9 @@ def fold_network(
                 else LutLinear(lut, bias, fast=fast[name], activation=activation)
             )
             _replace_module(graph, name, folded)
+    for node in called:
+        if isinstance(modules[node.target], nn.MaxPool2d):
+            _fuse_pool(graph, node, modules[node.target])
     graph.graph.lint()
     graph.recompile()
     graph.delete_all_unused_submodules()
@@ -142,6 +147,48 @@ def _fuse_activation(graph: fx.GraphModule, node: fx.Node, modules: dict[str, nn
         users[0].replace_all_uses_with(node)
         graph.graph.erase_node(users[0])
     return activation
+
+
+def _fuse_pool(graph: fx.GraphModule, node: fx.Node, module: nn.MaxPool2d) -> None:
+    """Max pooling into the convolutions whose output, or whose outputs side by side, it alone reads."""
+    pool = _plain_pool(module)
+    convolutions = _sources(node)
+    if pool is None or any(not _is_convolution(graph, source) for source in convolutions):
+        return
+    for source in convolutions:
+        graph.get_submodule(str(source.target)).pool = pool.to_list()
+    _bypass(graph, node)
+
+
+def _plain_pool(module: nn.MaxPool2d) -> MaxPool | None:
+    """The pooling as the kernels have it: square windows, no padding, no dilation."""
+    kernel, stride, padding, dilation = (
+        value if isinstance(value, tuple) else (value, value)
+        for value in (module.kernel_size, module.stride, module.padding, module.dilation)
+    )
+    plain = kernel[0] == kernel[1] and stride[0] == stride[1] and padding == (0, 0) and dilation == (1, 1)
+    return MaxPool(kernel[0], stride[0], module.ceil_mode) if plain else None
+
+
+def _sources(node: fx.Node) -> list[fx.Node]:
+    """What feeds ``node``, through a concatenation of channels that nothing else reads."""
+    (source,) = node.all_input_nodes
+    if (
+        source.target is torch.cat
+        and len(source.users) == 1
+        and 1 in (source.args[-1], source.kwargs.get("dim"))
+    ):
+        return source.all_input_nodes
+    return [source]
+
+
+def _is_convolution(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """A packed convolution with one user."""
+    return (
+        node.op == "call_module"
+        and len(node.users) == 1
+        and isinstance(graph.get_submodule(str(node.target)), LutConv2d)
+    )
 
 
 def _replace_module(graph: fx.GraphModule, target: str, module: nn.Module) -> None:

@@ -63,15 +63,22 @@ class LutLinear(_LutModule):
 
 
 class LutConv2d(_LutModule):
-    """``nn.Conv2d`` with a fused activation over packed codes: float32 [B, C, H, W] -> [B, O, H', W']."""
+    """``nn.Conv2d`` over packed codes, activation and max pooling fused: float32 [B, C, H, W] -> [B, O, H', W']."""
 
     def __init__(
-        self, lut: LutTensor, bias: np.ndarray | None, like: nn.Conv2d, *, fast: bool, activation: int
+        self,
+        lut: LutTensor,
+        bias: np.ndarray | None,
+        like: nn.Conv2d,
+        *,
+        fast: bool,
+        activation: int,
     ):
         super().__init__(lut, bias, fast)
         self.out_channels, self.groups, self.activation = like.out_channels, like.groups, activation
         self.kernel_size, self.stride = list(like.kernel_size), list(like.stride)
         self.padding, self.dilation = list(like.padding), list(like.dilation)
+        self.pool: list[int] = []  # of a MaxPool, once one is fused
 
     def forward(self, x: Tensor) -> Tensor:
         return OPS.lut_conv2d(
@@ -90,6 +97,7 @@ class LutConv2d(_LutModule):
             self.groups,
             self.fast,
             self.activation,
+            self.pool,
         )
 
 

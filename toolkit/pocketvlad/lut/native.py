@@ -14,6 +14,7 @@ import numpy as np
 
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import build
+from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import FLAT, LutTensor
 
 _P, _I32, _I64, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t
@@ -43,7 +44,7 @@ class CConv(ctypes.Structure):
     _fields_ = [
         *[(name, _I32) for name in ("channels", "height", "width")],
         *[(name, _I32 * 2) for name in ("kernel", "stride", "padding", "dilation")],
-        ("groups", _I32),
+        *[(name, _I32) for name in ("groups", "pool", "pool_stride", "pool_ceil")],
     ]
 
 
@@ -215,12 +216,14 @@ def lut_conv2d(
     groups: int = 1,
     fast: bool = False,
     activation: int = 0,
+    pool: MaxPool | None = None,
 ) -> np.ndarray:
     """:func:`pocketvlad.lut.reference.lut_conv2d` by the kernels: float32 [B, C, H, W] -> [B, O, H', W']."""
     x = np.ascontiguousarray(x, np.float32)
     pair = _I32 * 2
     kernel = pair(*lut.shape[2:])
-    conv = CConv(*x.shape[1:], kernel, pair(*stride), pair(*padding), pair(*dilation), groups)
+    window = (0, 0, 0) if pool is None else pool.to_list()
+    conv = CConv(*x.shape[1:], kernel, pair(*stride), pair(*padding), pair(*dilation), groups, *window)
     view, library = c_lut(lut, bias, activation), core()
     check(library.pv_conv_check(view, conv))
     size = pair()

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from pocketvlad.lut import reference
+from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor, PackedLut
 
 NAMESPACE = "pocketvlad"
-VERSION = 2  # of the schemas: a program made for others would hand these kernels the wrong arguments
+VERSION = 3  # of the schemas: a program made for others would hand these kernels the wrong arguments
 _LUT_LINEAR = (
     "Tensor x, Tensor packed, Tensor? row_offsets, Tensor codebook, Tensor? row_scale, Tensor? bias, "
     "int bits, int in_features, int out_features, int block, bool fast, int activation"
@@ -25,7 +26,7 @@ _LUT_LINEAR = (
 _LUT_CONV2D = (
     "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, bool sparse, "
     "int out_channels, int[] kernel_size, int[] stride, int[] padding, int[] dilation, int groups, "
-    "bool fast, int activation"
+    "bool fast, int activation, int[] pool"
 )
 _VLAD_POOL = (
     "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, bool sparse, "
@@ -95,6 +96,7 @@ def _lut_conv2d(
     groups: int,
     fast: bool,
     activation: int,
+    pool: list[int],
 ) -> Tensor:
     shape = (out_channels, x.shape[1] // groups, *kernel_size)
     lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, sparse)
@@ -108,6 +110,7 @@ def _lut_conv2d(
         groups=groups,
         fast=fast,
         activation=activation,
+        pool=MaxPool.of(pool),
     )
     return torch.from_numpy(y).to(x.device)
 
@@ -166,10 +169,14 @@ def _fake_conv2d(
     groups,
     fast,
     activation,
+    pool,
 ):
+    window = MaxPool.of(pool)
+
     def size(axis: int) -> int:
         span = dilation[axis] * (kernel_size[axis] - 1) + 1
-        return (x.shape[2 + axis] + 2 * padding[axis] - span) // stride[axis] + 1
+        convolved = (x.shape[2 + axis] + 2 * padding[axis] - span) // stride[axis] + 1
+        return convolved if window is None else window.size(convolved)
 
     return x.new_empty((x.shape[0], out_channels, size(0), size(1)))
 

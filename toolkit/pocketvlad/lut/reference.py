@@ -15,12 +15,39 @@ Rounding is to nearest, ties to even (NumPy's ``rint``, C's ``rintf``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from pocketvlad.lut.tensor import LutTensor
 
 NONE, RELU, RELU6 = 0, 1, 2
 _UNSIGNED_COLUMNS = 66_000  # 255 * 127 * 66000 < 2**31
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Max pooling behind a convolution: square windows; with ``ceil`` the last one may be cut off by the edge."""
+
+    kernel: int
+    stride: int
+    ceil: bool = False
+
+    @classmethod
+    def of(cls, values: Sequence[int]) -> MaxPool | None:
+        """From the ops' argument: nothing, or kernel, stride, ceil."""
+        return cls(values[0], values[1], bool(values[2])) if values else None
+
+    def to_list(self) -> list[int]:
+        """The ops' argument."""
+        return [self.kernel, self.stride, int(self.ceil)]
+
+    def size(self, size: int) -> int:
+        """Windows along an axis (as torch counts them: none starts past the end)."""
+        room = size - self.kernel
+        windows = (-(-room // self.stride) if self.ceil else room // self.stride) + 1
+        return windows if (windows - 1) * self.stride < size else windows - 1
 
 
 def activate(y: np.ndarray, activation: int) -> np.ndarray:
@@ -98,8 +125,9 @@ def lut_conv2d(
     groups: int = 1,
     fast: bool = False,
     activation: int = 0,
+    pool: MaxPool | None = None,
 ) -> np.ndarray:
-    """2-D convolution: x float32 [B, C, H, W], weight [O, C / groups, kh, kw] -> float32 [B, O, H', W']."""
+    """2-D convolution: x float32 [B, C, H, W], weight [O, C / groups, kh, kw] -> float32 [B, O, H', W'], max-pooled."""
     out_channels, _, kh, kw = lut.shape
     if fast:
         weights, row = integer_weights(lut)
@@ -114,7 +142,18 @@ def lut_conv2d(
     y = sums.reshape(x.shape[0], out_channels, *sums.shape[3:]).astype(np.float32) * scale[:, :, None, None]
     if bias is not None:
         y = y + bias[None, :, None, None]
-    return activate(y, activation).astype(np.float32)
+    y = activate(y, activation).astype(np.float32)
+    return y if pool is None else max_pool(y, pool)
+
+
+def max_pool(x: np.ndarray, pool: MaxPool) -> np.ndarray:
+    """float32 [B, C, H, W] -> [B, C, H', W']: the largest value of each window."""
+    height, width = (pool.size(size) for size in x.shape[2:])
+    reach = [pool.kernel + pool.stride * (size - 1) for size in (height, width)]
+    edge = [(0, max(0, end - size)) for end, size in zip(reach, x.shape[2:], strict=True)]
+    padded = np.pad(x, ((0, 0), (0, 0), *edge), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (pool.kernel, pool.kernel), axis=(2, 3))
+    return windows[:, :, :: pool.stride, :: pool.stride][:, :, :height, :width].max(axis=(4, 5))
 
 
 def _patches(
