@@ -55,18 +55,18 @@ def compress_calibrated(
     fitted: dict[str, Fitted] = {}
 
     def replace(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
-        fitted[f"backbone.{name}"] = found = fit_conv(
-            conv, recipe.for_layer(f"backbone.{name}"), moments, fast=fast
-        )
+        layer = f"backbone.{name}"
+        fast = layer in int8
+        fitted[layer] = found = fit_conv(conv, recipe.for_layer(layer), moments, fast=fast)
         steps.done()
         return _compressed_conv(conv, found, fast=fast)
 
     with torch.no_grad():
-        fast = "pool.assignment" in int8
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
         compressed = nn.Module()
         compressed.backbone = walk_backbone(model.backbone, chosen, replace)
         moments = feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
+        fast = "pool.assignment" in int8
         fitted["pool.assignment"] = fit_conv(
             model.pool.assignment, recipe.for_layer("pool.assignment"), moments, fast=fast
         )

@@ -1,0 +1,36 @@
+"""Calibration sees the model the program will be."""
+
+import numpy as np
+import pytest
+import torch
+
+from pocketvlad.compress import calibrated
+from pocketvlad.export.fold import FAST, MIXED, fold
+from pocketvlad.recipe import LayerRecipe, Recipe
+
+SOME = frozenset({"backbone.3.squeeze", "backbone.12.expand3x3", "pool.assignment"})
+
+
+@pytest.mark.parametrize(
+    ("int8", "semantics"),
+    [(frozenset(), MIXED), (SOME, MIXED), (SOME - {"pool.assignment"}, MIXED), (frozenset(), FAST)],
+)
+def test_the_model_calibrated_on_computes_what_the_program_does(model, photos, monkeypatch, int8, semantics):
+    seen = {}
+
+    def vlad_pairs(reference, compressed, views, tick):
+        seen["model"] = compressed
+        return pairs(reference, compressed, views, tick)
+
+    pairs = calibrated.vlad_pairs
+    monkeypatch.setattr(calibrated, "vlad_pairs", vlad_pairs)
+    monkeypatch.setattr(calibrated, "int8_layers", lambda model, photos: int8)
+    layer = LayerRecipe(bits=8, codebook="uniform", row_scale="max", calibrate="gptq")
+    recipe = Recipe(1, "test", layer=layer, semantics=semantics)
+    compressed = calibrated.compress_calibrated(model, recipe, photos)
+    program = fold(compressed, semantics)
+    for photo in photos[:3]:
+        with torch.no_grad():
+            expected = program.pool(program.backbone(photo[None])).numpy()
+            found = seen["model"].pool(seen["model"].backbone(photo[None])).numpy()
+        assert np.linalg.norm(found - expected) < 1e-5
