@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -83,6 +84,7 @@ class TrainRecipe:
         triplet, distill: weights of the triplet loss and of 1 - cosine to the uncompressed descriptors.
         optimizer: ``adam`` or ``sgd``.
         learning_rate: relative to each tensor's root mean square.
+        decay: of the learning rate over the run: ``none``, or half a ``cosine`` down to 0.
         start: stored weights begin as the ``compressed`` ones or as the original ``weights``.
         weights: stored weights follow their gradients and change centroids (straight-through).
         codebook: ``trained`` (gradients summed per centroid), ``recluster`` (k-means again) or ``fixed``.
@@ -104,6 +106,7 @@ class TrainRecipe:
     distill: float = 0.0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    decay: str = "none"
     start: str = "compressed"
     weights: bool = True
     codebook: str = "trained"
@@ -118,6 +121,10 @@ class TrainRecipe:
     save_every: int = 10
     freeze: tuple[str, ...] = ()
     seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """What the learning rate is multiplied by at a step."""
+        return 1.0 if self.decay == "none" else 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
     def l1_of(self, name: str) -> float:
         """Lambda of a layer by its module name."""
@@ -252,6 +259,7 @@ def _check_train(train: TrainRecipe, where: str) -> None:
     require(0 <= train.validation <= 0.5, where, "train.validation", train.validation, "0 to 0.5")
     require(train.triplet + train.distill > 0, where, "train.triplet with train.distill", "0", "one above 0")
     one_of(where, "train.optimizer", train.optimizer, ("adam", "sgd"))
+    one_of(where, "train.decay", train.decay, ("none", "cosine"))
     one_of(where, "train.start", train.start, ("compressed", "weights"))
     one_of(where, "train.codebook", train.codebook, ("trained", "recluster", "fixed"))
     if train.prune_steps:

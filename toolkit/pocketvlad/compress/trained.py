@@ -101,6 +101,7 @@ class Trainer:
         held_out = {q.photo for q in photos.validation} | {p for q in photos.validation for p in q.positives}
         self.database = np.array([i for i in range(photos.count) if i not in held_out])
         self.optimizer = _optimizer(self.model, self.options)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.step, self.cache, self.validation_map = 0, np.zeros((0, 0), np.float32), -1.0
         self.started, self.first_step = time.monotonic(), 0
 
@@ -121,6 +122,8 @@ class Trainer:
             total += torch.tensor([float(loss.detach()), bool(one.negatives) / len(tuples)])
         parallel.sum_gradients(self._parameters(), self.world)
         self._add_l1()
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * options.rate_at(self.step)
         self.optimizer.step()
         self.step += 1
         if self.step == options.steps:
