@@ -203,6 +203,15 @@ def test_damaged_programs_and_packages(run, chain, tmp_path):
     refused(run("package", "--check", tmp_path / "a.apk"), "not a readable APK")
 
 
+def test_a_bench_times_every_op(run, chain):
+    code, out, _ = run("bench", chain["model.pte"], "--runs", 3, "--profile", "--json")
+    (ops,) = json.loads(out)["ops"].values()
+    ours = {op["op"]: op["calls"] for op in ops if op["by"] == "pocketvlad"}
+    assert code == 0 and ours == {"lut_conv2d": 25, "lut_linear": 1, "vlad_pool": 1}
+    assert sum(op["share"] for op in ops) == pytest.approx(1) and all(op["ms"] >= 0 for op in ops)
+    assert {"XNNPACK", "ExecuTorch"} <= {op["by"] for op in ops} and ops[-1]["op"] == "between the ops"
+
+
 def test_a_missing_compiler_is_one_line(run, chain, photos, tmp_path, monkeypatch):
     """In a fresh cache and with no program on the path, kernels cannot be built."""
     import subprocess

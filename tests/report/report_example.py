@@ -169,6 +169,10 @@ def example_with_everything() -> dict[str, Any]:
             {"stage": "describe", "ms": 11.6, "where": "host"},
             {"stage": "search 75 photos", "ms": 0.02, "where": "host"},
         ],
+        "ops": [
+            {"op": "lut_conv2d", "by": "pocketvlad", "calls": 25, "ms": 10.2, "share": 0.879},
+            {"op": "between the ops", "by": "ExecuTorch", "calls": 1, "ms": 0.31, "share": 0.027},
+        ],
         "files": [{"name": "model.pte", "bytes": 6_120_000, "sha256": "ab" * 32}],
         "commands": ["pocketvlad run calibration/recipes/demo.toml --out out/demo"],
         "notes": ["The index holds the places the model never saw."],

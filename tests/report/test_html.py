@@ -58,6 +58,8 @@ def test_the_figures_of_the_run_stand_on_the_page(page):
         "11.6×",
         "−2.3 to −0.4",
         "adb install -r out/demo/demo.apk",
+        "lut_conv2d",
+        "88%",
         "ab" * 32,
     ):
         assert text in page

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import gemv  # noqa: E402
 import loading  # noqa: E402
 import models  # noqa: E402
+import phone_model  # noqa: E402
 import search  # noqa: E402
 from machine import machine  # noqa: E402
 from rows import Row  # noqa: E402
@@ -35,7 +36,9 @@ SUITES = {
     "loading": loading.run,
     "search": search.run,
     "compress": compress.run,
+    "phone_model": phone_model.run,
 }
+TITLES = {"ms": "median of {rounds} rounds", phone_model.UNIT: "a model of phone cores, not a measurement"}
 
 
 def main() -> None:
@@ -60,30 +63,41 @@ def main() -> None:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
-    plot(found, options.out / "bench.png", f"{report['cpu']}, {report['isa']}")
-    Console(width=max(150, Console().width)).print(
-        table(found, f"{report['cpu']}, {report['isa']}, median of {options.rounds} rounds")
+    plot(
+        [row for row in found if row.unit == "ms"],
+        options.out / "bench.png",
+        f"{report['cpu']}, {report['isa']}",
     )
+    for unit in dict.fromkeys(row.unit for row in found):
+        title = TITLES[unit].format(rounds=options.rounds)
+        title = f"{report['cpu']}, {report['isa']}, {title}" if unit == "ms" else f"{unit}: {title}"
+        rows = [row for row in found if row.unit == unit]
+        Console(width=max(150, Console().width)).print(table(rows, title, unit))
 
 
-def table(rows: list[Row], title: str) -> Table:
+def table(rows: list[Row], title: str, unit: str) -> Table:
     view = Table(title=title)
-    for column in ("", "ours ms", "peer", "peer ms", "ratio", "goal", "threads"):
+    unit = "" if len(unit) > 8 else f" {unit}"
+    for column in ("", f"ours{unit}", "peer", f"peer{unit}", "ratio", "goal", "threads"):
         words = column in ("", "peer")
         view.add_column(column, justify="left" if words else "right", no_wrap=words)
     for row in rows:
         colour = "" if row.goal is None else "green" if row.ratio >= row.goal else "red"
         ratio = f"[{colour}]{row.ratio:.2f}[/]" if colour else f"{row.ratio:.2f}"
         goal = "" if row.goal is None else f"{row.goal:g}"
-        spread = f"{row.ours_ms:.2f} ({row.spread_ms[0]:.2f}-{row.spread_ms[1]:.2f})"
-        view.add_row(row.name, spread, row.peer, f"{row.peer_ms:.2f}", ratio, goal, str(row.threads))
+        ours, theirs = (f"{value:.{row.digits}f}" for value in (row.ours, row.theirs))
+        if row.spread is not None:
+            ours += f" ({row.spread[0]:.2f}-{row.spread[1]:.2f})"
+        view.add_row(row.name, ours, row.peer, theirs, ratio, goal, str(row.threads))
     return view
 
 
 def plot(rows: list[Row], out: Path, title: str) -> None:
-    """A bar per row: how many times faster than the peer, with the goal as a mark."""
+    """A bar per row: how many times faster than the peer, with the goal as a mark. Nothing without rows."""
     import matplotlib.pyplot as plt
 
+    if not rows:
+        return
     figure, axes = plt.subplots(figsize=(10, 0.25 * len(rows) + 1.5))
     places = range(len(rows))
     axes.barh(places, [row.ratio for row in rows], color="#4878a8")

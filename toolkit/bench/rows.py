@@ -1,11 +1,14 @@
-"""Side-by-side timing: contenders take turns within a round, so that all of them meet the same noise."""
+"""The rows of bench.json, and side-by-side timing.
+
+Contenders take turns within a round, so that all of them meet the same noise.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 _ATTEMPTS = 5
 
@@ -26,25 +29,46 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of bench.json: ``ratio`` above 1 means faster than the peer.
+    """One line of bench.json: ``ratio`` above 1 means better than the peer.
 
     Attributes:
-        spread_ms: 10th and 90th percentile of ours; ``peer_spread_ms`` of the peer's.
+        ours, theirs: in ``unit``, which names them in bench.json: ``ours_ms`` and ``peer_ms``.
         goal: the ratio wanted, or None.
+        spread: 10th and 90th percentile of ours, where it was timed; ``peer_spread`` the peer's.
+        bytes: of our file and of the peer's, where they belong to the figure.
     """
 
     name: str
-    ours_ms: float
+    ours: float
     peer: str
-    peer_ms: float
+    theirs: float
     ratio: float
     goal: float | None
     threads: int
-    spread_ms: tuple[float, float]
-    peer_spread_ms: tuple[float, float]
+    unit: str = "ms"
+    spread: tuple[float, float] | None = None
+    peer_spread: tuple[float, float] | None = None
+    bytes: tuple[int, int] | None = None
+
+    @property
+    def digits(self) -> int:
+        """Behind the decimal point of the two figures, in a table."""
+        return {"ms": 2, "cosine": 4}.get(self.unit, 1)
 
     def to_json(self) -> dict:
-        return asdict(self)
+        unit = self.unit.replace(" ", "_")
+        found = {"name": self.name, "unit": self.unit, f"ours_{unit}": self.ours, "peer": self.peer}
+        found |= {
+            f"peer_{unit}": self.theirs,
+            "ratio": self.ratio,
+            "goal": self.goal,
+            "threads": self.threads,
+        }
+        if self.spread is not None:
+            found |= {f"spread_{unit}": self.spread, f"peer_spread_{unit}": self.peer_spread}
+        if self.bytes is not None:
+            found |= {"ours_bytes": self.bytes[0], "peer_bytes": self.bytes[1]}
+        return found
 
 
 def compare(name: str, ours: Timing, peer: str, theirs: Timing, goal: float | None, threads: int) -> Row:
@@ -56,8 +80,8 @@ def compare(name: str, ours: Timing, peer: str, theirs: Timing, goal: float | No
         theirs.median / ours.median,
         goal,
         threads,
-        (ours.low, ours.high),
-        (theirs.low, theirs.high),
+        spread=(ours.low, ours.high),
+        peer_spread=(theirs.low, theirs.high),
     )
 
 

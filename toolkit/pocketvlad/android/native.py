@@ -106,7 +106,7 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
         work / f"{source.parent.name}-{source.stem}.o": source for source in [*_sources(), _BIONIC / "crt.c"]
     }
     commands = [
-        [*_options(zig, abi, source), "-c", str(source), "-o", str(compiled)]
+        [*compiler_options(zig, abi, source), "-c", str(source), "-o", str(compiled)]
         for compiled, source in objects.items()
     ]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -120,7 +120,7 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
     shutil.rmtree(work)
 
 
-def _options(zig: Zig, abi: str, source: Path) -> list[str]:
+def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
     """Compiler options for one source: C sees zig's C headers, C++ the runtime's and libc++'s as well."""
     options = [*_MARCH[abi], *_COMMON.split(), "-include", str(_BIONIC / "declarations.h")]
     options += [f"-I{resource_dir('kernels')}"]

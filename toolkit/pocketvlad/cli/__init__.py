@@ -282,14 +282,20 @@ def bench(
     programs: Annotated[list[Path], typer.Argument(help="One or more .pte files, timed in turn.")],
     runs: Annotated[int, typer.Option(min=1)] = 20,
     threads: Threads = 1,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="And the time of each op, from an ETDump.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Latency, load time and size of programs on this machine."""
     from pocketvlad.commands.programs import bench_files
 
     output = Output(as_json)
-    result = bench_files(programs, runs=runs, threads=threads)
+    result = bench_files(programs, runs=runs, threads=threads, profile=profile)
     output.table(f"{result['machine']['cpu']} ({result['machine']['isa']})", result["programs"])
+    for name, ops in result.get("ops", {}).items():
+        rows = [{**op, "ms": f"{op['ms']:.3f}", "share": f"{100 * op['share']:.1f}%"} for op in ops]
+        output.table(f"{name}, the mean of {runs} runs", rows)
     output.result(result, silent=True)
 
 

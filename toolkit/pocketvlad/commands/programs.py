@@ -16,6 +16,7 @@ from pocketvlad.export.check import check_cosines, program_cosines
 from pocketvlad.export.describer import open_model
 from pocketvlad.export.fold import EXACT, FAST, MIXED, semantics_of
 from pocketvlad.export.latency import measure_latency
+from pocketvlad.export.profile import profile_program
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.model.netvlad import PlaceModel
@@ -79,8 +80,13 @@ def check_program(
     return float(cosines.min())
 
 
-def bench_files(programs: Sequence[Path], *, runs: int, threads: int) -> Values:
+def bench_files(programs: Sequence[Path], *, runs: int, threads: int, profile: bool = False) -> Values:
+    """Times of programs, and with ``profile`` those of their ops by program."""
     names = {str(path): path for path in programs}
     times = measure_latency(names, runs=runs, threads=threads)
     rows = [{"program": name, "mb": megabytes(names[name]), **asdict(times[name])} for name in names]
-    return {"machine": machine.describe(), "threads": threads, "programs": rows}
+    values: Values = {"machine": machine.describe(), "threads": threads, "programs": rows}
+    if profile:
+        ops = {name: profile_program(path, runs=runs, threads=threads) for name, path in names.items()}
+        values["ops"] = {name: [asdict(row) for row in found] for name, found in ops.items()}
+    return values

@@ -22,7 +22,7 @@ from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 
 
 @contextlib.contextmanager
-def _quiet_runtime() -> Iterator[None]:
+def quiet_runtime() -> Iterator[None]:
     """The runtime logs its start and every change of threads to file descriptor 2; a user needs neither."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -67,19 +67,19 @@ class ProgramRunner:
         Raises:
             ArtifactError: not a program, damaged, or not one of ours.
         """
-        with _quiet_runtime():
+        with quiet_runtime():
             from executorch.extension.pybindings import portable_lib
 
         self.path = Path(path)
         if not self.path.is_file():
             raise ArtifactError(f"{path} does not exist")
-        with _quiet_runtime():
+        with quiet_runtime():
             register_executorch_ops()
             if threads is not None:
                 portable_lib._unsafe_reset_threadpool(threads)
             portable_lib._threadpool_get_thread_count()  # makes the pool, which logs, now
         try:
-            with _quiet_runtime():
+            with quiet_runtime():
                 self._module = portable_lib._load_for_executorch(str(self.path))
                 methods = self._module.method_names()
         except RuntimeError as error:

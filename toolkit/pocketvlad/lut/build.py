@@ -59,6 +59,7 @@ def executorch_library() -> Path:
         *CXX_FLAGS,
         "-DC10_USING_CUSTOM_GENERATED_MACROS",
         "-DET_USE_THREADPOOL",
+        "-DET_EVENT_TRACER_ENABLED",  # as the wheel: an ETDump names the ops
         "-shared",
         *_system_includes(include, include / "executorch/runtime/core/portable_type/c10"),
         f"-I{resource_dir('kernels')}",

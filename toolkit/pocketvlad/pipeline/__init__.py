@@ -42,4 +42,5 @@ def _run_stages(run: Run) -> Outcome:
     apk = run.package(app_program, index, visitors)
     emulated = run.emulate(apk)
     latency = run.latency(programs)
-    return Outcome(sources, programs, descriptors, latency, app_program, index, visitors, apk, emulated)
+    ops = run.ops(app_program)
+    return Outcome(sources, programs, descriptors, latency, ops, app_program, index, visitors, apk, emulated)

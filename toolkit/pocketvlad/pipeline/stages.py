@@ -26,6 +26,7 @@ from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.latency import measure_latency
+from pocketvlad.export.profile import profile_program
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import build_index, write_index
@@ -274,6 +275,18 @@ class Run:
             }
 
         return self.stage("latency", inputs | {"machine": machine.describe()}, [], body)["times"]
+
+    def ops(self, program: Path) -> list[Values]:
+        """Milliseconds of every op of a program on this machine."""
+        inputs = {"program": artifact.file_sha256(program), "machine": machine.describe()}
+
+        def body(line: StageLine) -> Values:
+            found = profile_program(program, runs=_LATENCY_RUNS)
+            longest = found[0]
+            text = f"{longest.op} takes {100 * longest.share:.0f}% of the app's program"
+            return {"ops": [asdict(row) for row in found], "line": text}
+
+        return self.stage("profile", inputs, [], body)["ops"]
 
 
 def split_places(dataset: Dataset, fit: str) -> tuple[Dataset, Dataset]:

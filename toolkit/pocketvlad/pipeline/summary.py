@@ -30,6 +30,7 @@ class Outcome:
     programs: Mapping[str, Path]
     descriptors: Mapping[str, np.ndarray]
     latency: Mapping[str, Values]
+    ops: Sequence[Values]
     app_program: Path
     index: Path
     visitors: Sequence[Path]
@@ -50,6 +51,7 @@ def summarize(run: Run, outcome: Outcome) -> Values:
         "layers": layers,
         "matches": _matches(run, outcome, results),
         "histograms": _histograms(outcome, plan.app_recipe),
+        "ops": list(outcome.ops),
         "files": [_file(path) for path in (*outcome.programs.values(), outcome.index, outcome.apk)],
         "data": _data(run),
         "machine": machine.describe(),

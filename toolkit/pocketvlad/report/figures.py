@@ -102,8 +102,8 @@ def weight_histograms(histograms: Sequence[Histogram]) -> bytes:
 
 
 def bench_plot(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Ratio to the peer per row of ``bench.json`` as SVG; right of the line is faster, ticks are goals."""
-    rows = list(rows)
+    """Ratio to the peer per timed row of ``bench.json`` as SVG; right of the line is faster, ticks are goals."""
+    rows = [row for row in rows if row.get("unit", "ms") == "ms"]
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot()

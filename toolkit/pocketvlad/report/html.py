@@ -189,6 +189,29 @@ def _stages(summary: ReportSummary) -> str:
     return section("Where the time goes", table(("stage", "measured on", "time", ""), rows))
 
 
+def _ops(summary: ReportSummary) -> str:
+    if not summary.ops:
+        return ""
+    rows = [
+        [
+            cell(row.op),
+            cell(row.by, "text"),
+            cell(str(row.calls)),
+            cell(units.milliseconds(row.ms)),
+            cell(units.percent(row.share)),
+            f'<td class="barcell"><div class="bar" style="width:{100 * row.share:.1f}%">'
+            '<i class="after" style="width:100%"></i></div></td>',
+        ]
+        for row in summary.ops
+    ]
+    return section(
+        "Op by op",
+        table(("op", "kernel of", "calls", "time", "share", ""), rows),
+        f"One photo through {summary.after.name} on the host, as ExecuTorch's event trace (ETDump) has it; tracing "
+        "takes time of its own.",
+    )
+
+
 def _provenance(summary: ReportSummary) -> str:
     data, machine = summary.data, summary.machine
     facts = [
@@ -234,6 +257,6 @@ def _notes(summary: ReportSummary) -> str:
 
 
 _SECTIONS: tuple[Section, ...] = (
-    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _stages, _notes,
+    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _stages, _ops, _notes,
     _provenance,
 )  # fmt: skip

@@ -150,8 +150,19 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class OpRow:
+    """All calls of one op in a run of the app's program; see :class:`pocketvlad.export.profile.OpTime`."""
+
+    op: str
+    by: str
+    calls: int
+    ms: float
+    share: float
+
+
+@dataclass(frozen=True)
 class StageRow:
-    """Milliseconds of one stage or op, and where it was measured: host, emulated or phone."""
+    """Milliseconds of one stage, and where it was measured: host, emulated or phone."""
 
     stage: str
     ms: float
@@ -183,6 +194,7 @@ class ReportSummary:
     skipped: tuple[str, ...] = ()
     histograms: tuple[Histogram, ...] = ()
     stages: tuple[StageRow, ...] = ()
+    ops: tuple[OpRow, ...] = ()
     files: tuple[FileRow, ...] = ()
     commands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
