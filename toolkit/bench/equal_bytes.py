@@ -41,9 +41,9 @@ MB is the whole .pte, run by ExecuTorch, for ours, the paper's recipe and XNNPAC
 alone: its MB are computed (codes, float16 lookup tables, row scales and other parameters), its descriptors by torch
 in float32 from the palettized weights rounded to float16. "2/8 bits": the whitening layer's codes and everyone else's.
 There is one table per tensor, coremltools' default, unless rows are named. Sensitive k-means weighs by the triplet
-loss of {TUPLES} tuples. Differentiable k-means trained {DKM["steps"]} steps of {DKM["batch"]} photos towards float32
-descriptors, from the tables of plain k-means; nothing else was trained. The paper's recipe stores a bit per weight to
-say what survives, so that pruned it cannot reach 32x."""
+loss of up to {TUPLES} tuples. Differentiable k-means trained {DKM["steps"]} steps of {DKM["batch"]} photos towards
+the float32 descriptors, from the tables of plain k-means, moved once a step; nothing else was trained. The paper's
+recipe stores a bit per weight to say what survives, so that pruned it cannot reach 32x."""
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ class Palette:
     rows: int = 0
     scales: bool = False
 
-    def configuration(self) -> dict:
-        """As coremltools reads it."""
-        shared = {"granularity": "per_tensor", "enable_per_channel_scale": self.scales}
+    def configuration(self, **more: object) -> dict:
+        """As coremltools reads it, with ``more`` options for every layer."""
+        shared = {"granularity": "per_tensor", "enable_per_channel_scale": self.scales, **more}
         if self.rows:
             shared |= {"granularity": "per_grouped_channel", "group_size": self.rows}
         rest = {**shared, "n_bits": self.convolution_bits or self.bits}
@@ -99,7 +99,8 @@ def differentiable(
 ) -> PlaceModel:
     """Differentiable k-means, trained towards the float32 descriptors of ``photos`` [N, 3, H, W].
 
-    It starts from the lookup tables of :func:`post_training`: its own start takes hours for the whitening layer.
+    It starts from the lookup tables of :func:`post_training`, and each step moves them once: its own start takes hours
+    for the whitening layer, and its default of three moves three times as long.
     ``rate`` is relative to the root mean square of each tensor.
     """
     from coremltools.optimize.torch.palettization import DKMPalettizer, DKMPalettizerConfig
@@ -107,7 +108,8 @@ def differentiable(
     with torch.no_grad():
         wanted = torch.cat([model(photo[None]) for photo in photos])
     start = post_training(model, palette)
-    palettizer = DKMPalettizer(copy.deepcopy(model), DKMPalettizerConfig.from_dict(palette.configuration()))
+    config = DKMPalettizerConfig.from_dict(palette.configuration(kmeans_max_iter=1))
+    palettizer = DKMPalettizer(copy.deepcopy(model), config)
     network = palettizer.prepare(inplace=True)
     for name, module in network.named_modules():
         fake = getattr(module, "weight_fake_quant", None)
