@@ -11,15 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import peers
+import quantized
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
 from rows import Row, compare, take_turns
 from torch import nn
-from torch.nn import functional
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
@@ -68,22 +63,6 @@ def file_name(backbone: str, height: int, width: int, label: str) -> str:
     return f"{backbone}-{height}x{width}-{label.replace(' ', '-').lower()}.pte"
 
 
-class _PeerModel(nn.Module):
-    """The model in the operators XNNPACK takes whole once quantized (its own norms break the int8 delegate)."""
-
-    def __init__(self, model: PlaceModel):
-        super().__init__()
-        self.backbone, self.pool, self.whitening = model.backbone, model.pool, model.whitening
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.normalize(self.backbone(x), dim=1)
-        weights = self.pool.assignment(x).flatten(2).softmax(dim=1)
-        sums = weights @ x.flatten(2).transpose(1, 2)
-        vlad = sums - weights.sum(dim=2, keepdim=True) * self.pool.centroids
-        vlad = functional.normalize(functional.normalize(vlad, dim=2).flatten(1), dim=1)
-        return functional.normalize(self.whitening(vlad), dim=1)
-
-
 def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
     config = ModelConfig(backbone, 64, dim, Preprocess(height, width))
 
@@ -94,12 +73,7 @@ def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Ca
         return model
 
     def int8() -> nn.Module:
-        example = (torch.randn(1, 3, height, width),)
-        graph = torch.export.export(_PeerModel(plain()), example, strict=False).module()
-        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-        prepared = prepare_pt2e(graph, quantizer)
-        prepared(*example)
-        return convert_pt2e(prepared)
+        return quantized.static_int8(quantized.PlainOperators(plain()), [torch.randn(1, 3, height, width)])
 
     ours = {f"{bits}-bit": partial(_packed, plain, bits) for bits in BITS}
     return {FP32: plain, INT8: int8, **ours}

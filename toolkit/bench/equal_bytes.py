@@ -1,0 +1,230 @@
+r"""At equal bytes: our recipes beside the paper's, Core ML's palettization (coremltools) and XNNPACK in 8 and 4 bits.
+
+Cross-fitted as crossfit.py does it: half of the places fit the model, calibrate and train, the other half tests, then
+they swap, and every photo that has a partner is a query. Prints one table, in groups of about the same size, and writes
+out/bench/equal_bytes/equal_bytes.json; a second run keeps what has not changed:
+
+    .venv/bin/python toolkit/bench/equal_bytes.py --photos folder:indoor folder:outdoor \
+      --weights squeezenet1_1.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import palettized
+import quantized
+import torch
+from halves import Half, Outcome, Tested, add_arguments, measure, open_halves
+from palettized import Palette
+from rich.console import Console
+from rich.table import Table
+
+from pocketvlad import artifact, machine
+from pocketvlad.commands.files import dataset_hash
+from pocketvlad.model.netvlad import PlaceModel, load_model
+from pocketvlad.recipe import LayerRule, load_recipe
+
+TUPLES = 32  # of the triplet loss, for sensitive k-means
+DKM = {"steps": 12, "batch": 8, "rate": 1e-3}
+CALIBRATE_EVERY = 3  # of the calibration photos that our recipes see, for XNNPACK's ranges
+NOTE = f"""\
+MB is the whole .pte, run by ExecuTorch, for ours, the paper's recipe and XNNPACK. Core ML runs on Apple's systems
+alone: its MB are computed (codes, float16 lookup tables, row scales and other parameters), its descriptors by torch
+in float32 from the palettized weights rounded to float16. "2/8 bits": the whitening layer's codes and everyone else's.
+There is one table per tensor, coremltools' default, unless rows are named. Sensitive k-means weighs by the triplet
+loss of up to {TUPLES} tuples. Differentiable k-means trained {DKM["steps"]} steps of {DKM["batch"]} photos towards
+the float32 descriptors, from the tables of plain k-means, moved once a step; nothing else was trained. The paper's
+recipe stores a bit per weight to say what survives, so that pruned it cannot reach 32x."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row: ``key`` names its files, ``group`` the rows of about the same size."""
+
+    group: str
+    key: str
+    name: str
+    test: Callable[[Half], Tested]
+
+
+def shipped(group: str, key: str, whose: str) -> Contender:
+    recipe = load_recipe(key)
+    return Contender(group, key, f"{whose}, {key}", lambda half: half.test_recipe(key, recipe))
+
+
+def paper(group: str, bits: int, *, pruned: float = 0.0, match: str = "*") -> Contender:
+    """The paper's recipe at other sizes: k-means of ``bits`` bits per tensor, a share of some layers pruned.
+
+    Layers that ``match`` does not name keep the paper's threshold.
+    """
+    base = load_recipe("paper-5bit")
+    rule = LayerRule(match, bits=bits, threshold=0.0, sparsity=pruned, pin_zero=pruned > 0)
+    where = "" if match == "*" else f"{match} "
+    key = f"paper-{bits}bit-{where.replace(' ', '-')}pruned{round(100 * pruned)}"
+    recipe = replace(base, name=key, rule=(rule,))
+    name = f"paper, {bits} bits, {f'{where}{pruned:.0%} pruned' if pruned else 'nothing pruned'}"
+    return Contender(group, key, name, lambda half: half.test_recipe(key, recipe))
+
+
+def xnnpack(group: str, kind: str, name: str) -> Contender:
+    """``static8``: everything static; ``dynamic8``, ``dynamic4``: the whitening layer's input quantized on the fly."""
+    key = f"xnnpack-{kind}"
+
+    def test(half: Half) -> Tested:
+        def build() -> tuple[Any, int]:
+            model, program = load_model(half.model), half.folder / f"{key}.pte"
+            photos = half.fitting_tensors().calibration()[::CALIBRATE_EVERY].split(1)
+            if kind == "static8":
+                made = quantized.static_int8(quantized.PlainOperators(model), photos)
+            else:
+                dtype = torch.int8 if kind == "dynamic8" else torch.int4
+                made = quantized.static_and_dynamic(model, photos, dtype)
+            size = quantized.write_program(made, model.config.preprocess, program)
+            return quantized.described_by(program, model.config.preprocess), size
+
+        return half.test_peer(key, {"kind": kind, "every": CALIBRATE_EVERY}, build)
+
+    return Contender(group, key, f"XNNPACK, {name}", test)
+
+
+def core_ml(group: str, method: str, palette: Palette) -> Contender:
+    """``method``: post-training, sensitive or differentiable k-means."""
+    rest = palette.convolution_bits
+    size = f"{palette.bits}/{rest}" if rest else f"{palette.bits}"
+    grouped = f", tables of {palette.rows} rows and row scales" if palette.rows else ""
+    key = f"coreml-{method}-{size.replace('/', '-')}{'-grouped' if palette.rows else ''}"
+    options: dict[str, Any] = {"method": method, "palette": asdict(palette)}
+    if method == "sensitive":
+        options["tuples"] = TUPLES
+    elif method == "differentiable":
+        options |= DKM
+
+    def test(half: Half) -> Tested:
+        def build() -> tuple[Any, int]:
+            torch.manual_seed(0)
+            model = palettize(half, method, palette)
+            return palettized.described_by(model), palettized.palettized_bytes(model)
+
+        return half.test_peer(key, options, build)
+
+    trained = f", {DKM['steps']} steps" if method == "differentiable" else ""
+    return Contender(group, key, f"Core ML, {method} k-means, {size} bits{grouped}{trained}", test)
+
+
+def palettize(half: Half, method: str, palette: Palette) -> PlaceModel:
+    """The float32 model of a half, palettized."""
+    model = load_model(half.model)
+    if method == "post-training":
+        return palettized.post_training(model, palette)
+    if method == "differentiable":
+        return palettized.differentiable(model, palette, half.fitting_tensors().calibration(), **DKM)
+    out = half.folder / "sensitivity.pt"
+
+    def body() -> dict[str, Any]:
+        palettized.write_sensitivity(model, half.fitting_tensors(), TUPLES, out)
+        return {}
+
+    inputs = {
+        "model": artifact.file_sha256(half.model),
+        "photos": dataset_hash(half.fitting),
+        "tuples": TUPLES,
+    }
+    half.log.run("sensitivity", inputs, [out], body)
+    return palettized.sensitive(load_model(half.model), palette, out)
+
+
+def contenders() -> list[Contender]:
+    """All rows, the largest first."""
+    four, eight, sixteen, most = "about 4x", "about 8x", "about 16x", "about 32x"
+    plain, sensitive, trained = "post-training", "sensitive", "differentiable"
+    return [
+        shipped(four, "paper-8bit", "paper"),
+        core_ml(four, plain, Palette(8)),
+        xnnpack(four, "static8", "int8, all static"),
+        xnnpack(four, "dynamic8", "int8, whitening dynamic"),
+        shipped(eight, "paper-5bit", "paper"),
+        paper(eight, 5, pruned=0.4),
+        paper(eight, 5, pruned=0.4, match="whitening"),
+        core_ml(eight, plain, Palette(4)),
+        core_ml(eight, plain, Palette(4, 8)),
+        core_ml(eight, plain, Palette(4, 8, rows=16, scales=True)),
+        xnnpack(eight, "dynamic4", "int8, whitening int4 dynamic"),
+        shipped(eight, "compact-7x", "ours"),
+        shipped(eight, "compact-8x", "ours"),
+        paper(sixteen, 5, pruned=0.8),
+        paper(sixteen, 5, pruned=0.85, match="whitening"),
+        paper(sixteen, 2),
+        core_ml(sixteen, plain, Palette(2)),
+        core_ml(sixteen, plain, Palette(2, 4)),
+        core_ml(sixteen, sensitive, Palette(2, 4)),
+        core_ml(sixteen, trained, Palette(2, 4)),
+        core_ml(sixteen, plain, Palette(2, 8)),
+        core_ml(sixteen, plain, Palette(2, 8, rows=16, scales=True)),
+        shipped(sixteen, "compact-16x", "ours"),
+        paper(most, 1),
+        core_ml(most, plain, Palette(1)),
+        core_ml(most, plain, Palette(1, 4)),
+        core_ml(most, sensitive, Palette(1, 4)),
+        core_ml(most, trained, Palette(1, 4)),
+        core_ml(most, plain, Palette(1, 8)),
+        core_ml(most, plain, Palette(1, 8, rows=16, scales=True)),
+        shipped(most, "compact-32x", "ours"),
+    ]
+
+
+def table(rows: list[tuple[str, Outcome]], size: str) -> Table:
+    """``rows``: group and outcome; those of one group lie together."""
+    first = rows[0][1]
+    view = Table(
+        title=f"at equal bytes, {size}: float32 mAP {first.map_before:.1f}, {first.queries} queries",
+        caption=NOTE.replace("\n", " "),
+        caption_justify="left",
+    )
+    view.add_column("method")
+    for column in ("MB", "smaller", "cosine", "mAP", "change", "95% interval", "loses"):
+        view.add_column(column, justify="right")
+    for group, members in groupby(rows, key=lambda row: row[0]):
+        view.add_section()
+        view.add_row(group, style="bold")
+        for _, o in members:
+            cells = (f"{o.program_mb:.2f}", f"{o.smaller:.1f}x", f"{o.cosine:.4f}", f"{o.map_after:.1f}")
+            interval = f"{o.low:+.1f} to {o.high:+.1f}"
+            view.add_row(f"  {o.recipe}", *cells, f"{o.change:+.1f}", interval, o.verdict)
+    return view
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser, size="240x320", out=Path("out/bench/equal_bytes"))
+    everyone = contenders()
+    keys = [contender.key for contender in everyone]
+    parser.add_argument("--only", nargs="+", choices=keys, metavar="KEY", help="of: " + ", ".join(keys))
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    torch.manual_seed(0)
+    halves, say = open_halves(options), Console(stderr=True).log
+    rows = []
+    for contender in everyone:
+        if options.only is None or contender.key in options.only:
+            say(contender.key)
+            rows.append((contender.group, measure(halves, contender.name, contender.test)))
+    found = [{"group": group, **asdict(outcome), "smaller": outcome.smaller} for group, outcome in rows]
+    result = {"machine": machine.describe(), "size": options.size, "note": NOTE, "rows": found}
+    (options.out / "equal_bytes.json").write_text(json.dumps(result, indent=2) + "\n")
+    Console(width=150).print(table(rows, options.size))
+
+
+if __name__ == "__main__":
+    main()
