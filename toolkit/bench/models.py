@@ -6,6 +6,7 @@ Weights are random: time does not depend on them, and a bench needs no downloads
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.prune import block_survivors
 from pocketvlad.export.fold import FAST, fold
 from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.lut.tensor import LutTensor
@@ -33,7 +35,18 @@ MODELS = [
     ("squeezenet1_1", 512, 240, 320, {FP32: None, INT8: None}),
     ("mobilenet_v2", 512, 240, 320, {FP32: None, INT8: None}),
 ]
-BITS = (8, 5)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Bits of the codes, and of the whitening layer if its weights are pruned to one of every ``block``."""
+
+    bits: int
+    whitening: int | None = None
+    block: int = 0
+
+
+OURS = {"8-bit": Packing(8), "5-bit": Packing(5), "1/32": Packing(5, whitening=1, block=8)}
 
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
@@ -50,17 +63,16 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
             path = peers.exported(file, build, (1, 3, height, width))
             calls[label] = partial(peers.loaded(path), torch.randn(1, 3, height, width))
         timings = take_turns(calls, rounds)
-        for bits in BITS:
+        for ours in OURS:
             for peer, goal in goals.items():
                 wanted = goal if threads == 1 else None
-                ours = timings[f"{bits}-bit"]
-                found.append(compare(f"{name}, {bits}-bit", ours, peer, timings[peer], wanted, threads))
+                found.append(compare(f"{name}, {ours}", timings[ours], peer, timings[peer], wanted, threads))
     return found
 
 
 def file_name(backbone: str, height: int, width: int, label: str) -> str:
     """Of a contender's program in the cache folder."""
-    return f"{backbone}-{height}x{width}-{label.replace(' ', '-').lower()}.pte"
+    return f"{backbone}-{height}x{width}-{label.replace(' ', '-').replace('/', '-').lower()}.pte"
 
 
 def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
@@ -75,19 +87,22 @@ def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Ca
     def int8() -> nn.Module:
         return quantized.static_int8(quantized.PlainOperators(plain()), [torch.randn(1, 3, height, width)])
 
-    ours = {f"{bits}-bit": partial(_packed, plain, bits) for bits in BITS}
+    ours = {name: partial(_packed, plain, packing) for name, packing in OURS.items()}
     return {FP32: plain, INT8: int8, **ours}
 
 
-def _packed(plain: Callable[[], PlaceModel], bits: int) -> nn.Module:
-    """Every layer at ``bits`` bits, codes at random."""
-    model, rng = plain(), np.random.default_rng(bits)
+def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
+    """Every layer packed, codes at random."""
+    model, rng = plain(), np.random.default_rng(packing.bits)
     layers, biases = {}, {}
     for name, layer in compressible_layers(model).items():
         shape = tuple(layer.weight.shape)
+        block = packing.block if name == "whitening" else 0
+        bits = packing.whitening if block and packing.whitening else packing.bits
         codes = rng.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
         codebook = rng.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
-        layers[name] = LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32))
+        mask = block_survivors(layer.weight.detach().numpy(), block) if block else None
+        layers[name] = LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32), mask, block)
         if layer.bias is not None:
             biases[name] = layer.bias.detach().numpy()
     centroids, scale = quantize_centroids(model.pool.centroids.detach().numpy())

@@ -115,6 +115,7 @@ def compress(
     allow_dim: Annotated[
         bool, typer.Option("--allow-dim", help="The search may also drop trailing PCA dimensions.")
     ] = False,
+    device: Annotated[str, typer.Option(help="That fine-tuning runs on: cpu, cuda or mps.")] = "cpu",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +131,9 @@ def compress(
     output = Output(as_json)
     limits = Limits(max_drop, max_mb, allow_dim)
     with progress("compressing") as report:
-        result = compress_file(model, out, recipe, photos, limits, force=force, progress=report)
+        result = compress_file(
+            model, out, recipe, photos, limits, force=force, progress=report, device=device
+        )
     if result is None:  # under torchrun only the first process reports
         return
     output.table("layers", result["layers"])

@@ -32,6 +32,7 @@ def compress_file(
     *,
     force: bool,
     progress: Progress,
+    device: str = "cpu",
 ) -> Values | None:
     """Compress a model file.
 
@@ -46,6 +47,7 @@ def compress_file(
         limits: of size or accuracy; a search then takes the recipe's place.
         force: overwrite ``out``, and throw away another run's unfinished training.
         progress: of everything.
+        device: that fine-tuning runs on, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         PocketvladError: options that do not go together, photos that are needed and missing, and whatever
@@ -65,7 +67,7 @@ def compress_file(
         found = Search(load_model(model), dataset, limits, progress).run()
         compressed, figures = found.compressed, {**found.compressed.figures, "tried": list(found.tried)}
     elif dataset is not None and chosen.needs_labels:
-        trained = fine_tune(model, chosen, dataset, out, afresh=force, progress=progress)
+        trained = fine_tune(model, chosen, dataset, out, afresh=force, progress=progress, device=device)
         if trained is None:
             return None
         compressed = trained.compressed

@@ -73,7 +73,14 @@ class Trained:
 
 
 def fine_tune(
-    model: Path, recipe: Recipe, dataset: Dataset, out: Path, *, afresh: bool, progress: Progress
+    model: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    out: Path,
+    *,
+    afresh: bool,
+    progress: Progress,
+    device: str = "cpu",
 ) -> Trained | None:
     """Compress a model file and train it while compressed.
 
@@ -86,14 +93,16 @@ def fine_tune(
         out: beside which the state lies; whoever writes it removes the :class:`StateFolder` then.
         afresh: throw away the state of another run.
         progress: of reading, of the start's compression, of the steps.
+        device: that trains, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         ArtifactError: the state beside ``out`` belongs to another run.
         DatasetError: no query has a positive to learn from.
-        RecipeError: the recipe does not train.
+        RecipeError: the recipe does not train, or this machine lacks the device.
     """
     if recipe.train is None:
         raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
+    parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
     first, world = parallel.is_first(), parallel.rank_and_world()[1]
     reading = _quiet_unless(first, progress, "reading photos")
@@ -115,6 +124,7 @@ def fine_tune(
         recipe,
         split.photos,
         state=folder.state,
+        device=device,
         progress=lambda step: progress(step.step, step.steps, step_text(step)),
     )
     if not first:

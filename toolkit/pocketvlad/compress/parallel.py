@@ -8,19 +8,36 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, distributed
 
+from pocketvlad.errors import RecipeError
+
 
 def rank_and_world() -> tuple[int, int]:
     """This process's number and how many there are: (0, 1) unless torchrun started it."""
     if "WORLD_SIZE" not in os.environ:
         return 0, 1
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group(
+            None if torch.cuda.is_available() else "gloo"
+        )  # None: one per kind of device
     return distributed.get_rank(), distributed.get_world_size()
 
 
 def is_first() -> bool:
     """Whether this process is the one that writes files and reports."""
     return rank_and_world()[0] == 0
+
+
+def training_device(name: str) -> torch.device:
+    """The device called ``cpu``, ``cuda`` or ``mps``; each process of torchrun has a GPU of its own.
+
+    Raises:
+        RecipeError: this machine lacks it.
+    """
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not usable.get(name):
+        here = ", ".join(device for device, found in usable.items() if found)
+        raise RecipeError("training cannot use this device", found=name, allowed=here)
+    return torch.device(name, int(os.environ.get("LOCAL_RANK", 0))) if name == "cuda" else torch.device(name)
 
 
 def sum_gradients(parameters: Iterable[Tensor], world: int) -> None:

@@ -259,9 +259,10 @@ def train_compressed(
 
     Raises:
         DatasetError: no query has a positive.
+        RecipeError: this machine lacks the device.
         ArtifactError: ``state`` belongs to another run.
     """
-    trainer = Trainer(model, start, recipe, photos, torch.device(device))
+    trainer = Trainer(model, start, recipe, photos, parallel.training_device(device))
     if state is not None and state.exists():
         load_state(state, trainer)
     while trainer.step < trainer.options.steps:
