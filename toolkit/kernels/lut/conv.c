@@ -32,7 +32,7 @@ static size_t band_bytes(const pv_geometry* g, const pv_conv* c) {
   return pv_round_up(sizeof(float) * rows * (size_t)g->out[1], PV_LINE);
 }
 
-enum { PV_ACC_BYTES = sizeof(float) * PV_TILE_ROWS * PV_TILE_PIXELS };
+enum { PV_ACC = PV_TILE_ROWS * PV_TILE_PIXELS, PV_ACC_BYTES = sizeof(float) * PV_ACC };
 
 size_t pv_lut_conv2d_worker_bytes(const pv_lut* lut, const pv_conv* c, int fast) {
   const pv_geometry g = pv_conv_geometry(lut, c, fast);
@@ -68,7 +68,7 @@ typedef struct pv_run {
 
 /* The runs of pixels [first, first + count) that are within the output's width. */
 static int32_t find_runs(const pv_geometry* g, const pv_target* target, int32_t first, int32_t count,
-                         pv_run runs[PV_TILE_PIXELS]) {
+                         pv_run runs[PV_ACC]) {
   const int32_t pitch = g->plane[1], width = g->out[1];
   if (pitch == width) {
     runs[0] = (pv_run){0, count, (size_t)(first - target->first * width)};
@@ -95,25 +95,39 @@ static void store_rows(const pv_task* t, const pv_finish* finish, int32_t rows, 
   }
 }
 
+/* Sums of a tile of `count` pixels; a single output channel has the room of eight for more of them. */
+static void multiply(const pv_task* t, pv_gemm* gemm, int32_t count) {
+  const pv_kernels* k = t->kernels;
+  const int32_t step = k->lanes * k->max_vectors;
+  const uint32_t* x = gemm->x;
+  for (int32_t i = 0; i < count; i += step) {
+    gemm->x = x + i;
+    gemm->acc = (uint32_t*)t->acc + i;
+    gemm->vectors = (pv_min(step, count - i) + k->lanes - 1) / k->lanes;
+    if (t->geometry->floats)
+      k->gemm_f32(gemm);
+    else
+      k->gemm_i8(gemm);
+  }
+  gemm->x = x;
+}
+
 /* Rows [begin, end) of the convolution, of the `rows` output channels whose panels are filled. */
 static void convolve(const pv_task* t, int32_t channel_group, int32_t rows, int32_t begin, int32_t end,
                      const pv_target* target) {
   const pv_geometry* g = t->geometry;
-  const int32_t stop = (end - 1) * g->plane[1] + g->out[1], step = t->kernels->lanes * t->kernels->max_vectors;
+  const int32_t stop = (end - 1) * g->plane[1] + g->out[1], tile = t->kernels->lanes * t->kernels->max_vectors;
+  const int32_t step = g->floats && g->group_rows == 1 ? (PV_TILE_ROWS - 1) * tile : tile;
   const uint32_t* x = t->image.elements + (size_t)channel_group * (size_t)g->depth * g->phases * g->plane_size;
-  pv_gemm gemm = {.offsets = t->image.offsets, .steps = g->steps, .acc = t->acc};
-  pv_run runs[PV_TILE_PIXELS];
+  pv_gemm gemm = {.offsets = t->image.offsets, .steps = g->steps};
+  pv_run runs[PV_ACC];
   for (int32_t i = begin * g->plane[1]; i < stop; i += step) {
     const int32_t count = pv_min(step, stop - i), found = find_runs(g, target, i, count, runs);
     gemm.x = x + i;
-    gemm.vectors = (count + t->kernels->lanes - 1) / t->kernels->lanes;
     for (int32_t row = 0; row < rows; row += PV_TILE_ROWS) {
       gemm.panel = t->panel + (size_t)(row / PV_TILE_ROWS) * pv_panel_bytes(g);
       gemm.rows = pv_min(PV_TILE_ROWS, rows - row);
-      if (g->floats)
-        t->kernels->gemm_f32(&gemm);
-      else
-        t->kernels->gemm_i8(&gemm);
+      multiply(t, &gemm, count);
       store_rows(t, &t->finish[row], gemm.rows, runs, found, target, target->y + (size_t)row * target->pitch);
     }
   }

@@ -59,7 +59,7 @@ typedef struct pv_gemm {
   const void* panel;
   int32_t steps;
   int32_t vectors; /* of `lanes` pixels, 1..max_vectors */
-  int32_t rows;    /* gemm_f32 may skip the rows from here on; the panel has PV_TILE_ROWS of them all the same */
+  int32_t rows;    /* gemm_f32 may skip the rows from here on, and does if it is 1; the panel has PV_TILE_ROWS of them */
   void* acc;
 } pv_gemm;
 

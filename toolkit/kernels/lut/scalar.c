@@ -133,7 +133,7 @@ static void scalar_gemm_i8(const pv_gemm* g) {
 
 static void scalar_gemm_f32(const pv_gemm* g) {
   float* acc = g->acc;
-  memset(acc, 0, sizeof *acc * PV_TILE_ROWS * PV_TILE_PIXELS);
+  for (int r = 0; r < g->rows; r++) memset(acc + r * PV_TILE_PIXELS, 0, sizeof *acc * (size_t)g->vectors);
   const float* w = g->panel;
   for (int32_t k = 0; k < g->steps; k++, w += PV_TILE_ROWS) {
     const float* x = (const float*)g->x + g->offsets[k];
