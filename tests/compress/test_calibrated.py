@@ -24,7 +24,7 @@ def test_the_model_calibrated_on_computes_what_the_program_does(model, photos, m
 
     pairs = calibrated.vlad_pairs
     monkeypatch.setattr(calibrated, "vlad_pairs", vlad_pairs)
-    monkeypatch.setattr(calibrated, "int8_layers", lambda model, photos: int8)
+    monkeypatch.setattr(calibrated, "int8_layers", lambda *arguments: int8)
     layer = LayerRecipe(bits=8, codebook="uniform", row_scale="max", calibrate="gptq")
     recipe = Recipe(1, "test", layer=layer, semantics=semantics)
     compressed = calibrated.compress_calibrated(model, recipe, photos)

@@ -144,6 +144,8 @@ class Recipe:
         dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
         semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
             rest float32) or ``fast`` (all int8).
+        int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
+            calibration; 0: none is.
     """
 
     version: int
@@ -155,6 +157,7 @@ class Recipe:
     without_photos: str | None = None
     dimensions: float = 1.0
     semantics: str = "mixed"
+    int8_loss: float = 0.002
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -212,6 +215,7 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     """Every value within its range, for the defaults and for what each rule makes of them."""
     require(recipe.version == VERSION, where, "version", recipe.version, VERSION)
     one_of(where, "semantics", recipe.semantics, ("mixed", "fast"))
+    require(0 <= recipe.int8_loss <= 1, where, "int8_loss", recipe.int8_loss, "0 to 1")
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
     for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")

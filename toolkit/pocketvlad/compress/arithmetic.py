@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from pocketvlad.compress.emulate import quantize_image
 from pocketvlad.model.netvlad import PlaceModel
 
-ALLOWED = 0.002  # of 1 - cosine, the sum over the layers chosen; losses this small add up well
 _PHOTOS = 6
 
 
 @torch.no_grad()
-def int8_layers(model: PlaceModel, photos: Tensor) -> frozenset[str]:
+def int8_layers(model: PlaceModel, photos: Tensor, allowed: float) -> frozenset[str]:
     """Names of the convolutions, soft assignment included, whose 8-bit activations cost little together.
 
     Args:
         model: uncompressed.
         photos: float32 [N, 3, H, W], preprocessed; a few of them are looked at.
+        allowed: of 1 - cosine, the sum over the layers chosen, each alone; losses this small add up well.
     """
     chosen = photos[:: -(-len(photos) // _PHOTOS)]
     wanted = _describe(model, chosen)
@@ -33,7 +33,7 @@ def int8_layers(model: PlaceModel, photos: Tensor) -> frozenset[str]:
     found, total = set(), 0.0
     for name in sorted(losses, key=lambda name: losses[name]):
         total += max(losses[name], 0.0)
-        if total > ALLOWED:
+        if total >= allowed:
             break
         found.add(name)
     return frozenset(found)

@@ -50,7 +50,7 @@ def compress_calibrated(
     if recipe.semantics == "fast":
         int8 = frozenset(name for name, m in model.named_modules() if isinstance(m, nn.Conv2d))
     else:
-        int8 = int8_layers(model, photos)
+        int8 = int8_layers(model, photos, recipe.int8_loss)
     steps = _Steps(progress, _work(model, photos))
     fitted: dict[str, Fitted] = {}
 
