@@ -56,6 +56,10 @@ class Contender:
     test: Callable[[Half], Tested]
 
 
+def _bits(size: object) -> str:
+    return f"{size} bit" if str(size) == "1" else f"{size} bits"
+
+
 def shipped(group: str, key: str, whose: str) -> Contender:
     recipe = load_recipe(key)
     return Contender(group, key, f"{whose}, {key}", lambda half: half.test_recipe(key, recipe))
@@ -71,7 +75,7 @@ def paper(group: str, bits: int, *, pruned: float = 0.0, match: str = "*") -> Co
     where = "" if match == "*" else f"{match} "
     key = f"paper-{bits}bit-{where.replace(' ', '-')}pruned{round(100 * pruned)}"
     recipe = replace(base, name=key, rule=(rule,))
-    name = f"paper, {bits} bits, {f'{where}{pruned:.0%} pruned' if pruned else 'nothing pruned'}"
+    name = f"paper, {_bits(bits)}, {f'{where}{pruned:.0%} pruned' if pruned else 'nothing pruned'}"
     return Contender(group, key, name, lambda half: half.test_recipe(key, recipe))
 
 
@@ -117,7 +121,7 @@ def core_ml(group: str, method: str, palette: Palette) -> Contender:
         return half.test_peer(key, options, build)
 
     trained = f", {DKM['steps']} steps" if method == "differentiable" else ""
-    return Contender(group, key, f"Core ML, {method} k-means, {size} bits{grouped}{trained}", test)
+    return Contender(group, key, f"Core ML, {method} k-means, {_bits(size)}{grouped}{trained}", test)
 
 
 def palettize(half: Half, method: str, palette: Palette) -> PlaceModel:
