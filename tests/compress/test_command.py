@@ -94,22 +94,33 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def test_a_training_killed_at_a_random_moment_goes_on_to_the_same_bytes(files, photos, tmp_path):
+@pytest.mark.slow
+def test_a_training_killed_at_ten_random_moments_goes_on_to_the_same_bytes(files, photos, tmp_path):
     whole, killed = tmp_path / "whole/c.safetensors", tmp_path / "killed/c.safetensors"
+    recipe = tmp_path / "long.toml"
+    recipe.write_text(RECIPE.replace("steps = 12", "steps = 100"))
+    files = {**files, "recipe": recipe}
     done = subprocess.run(_command(files, photos, whole), env=_environment(), capture_output=True, text=True)
     values = json.loads(done.stdout)
-    assert done.returncode == 0 and values["train_steps"] == 12 and "2 places" in values["validation"]
+    assert done.returncode == 0 and values["train_steps"] == 100 and "2 places" in values["validation"]
     assert values["program_mb"] > values["mb"] / 2 and "broken.jpg" in values["skipped"][0]
-    process = subprocess.Popen(_command(files, photos, killed), env=_environment())
-    state = StateFolder(killed).state
-    while not state.exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(float(np.random.default_rng().uniform(0, 1)))
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL and not killed.exists() and state.exists()
+    for _ in range(10):
+        _kill_after_a_step(_command(files, photos, killed), StateFolder(killed).state)
+        assert not killed.exists()
     subprocess.run(_command(files, photos, killed), env=_environment(), check=True, capture_output=True)
     assert whole.read_bytes() == killed.read_bytes()
     assert [path.name for path in killed.parent.iterdir()] == [killed.name]
+
+
+def _kill_after_a_step(command: list[str], state: Path) -> None:
+    """Let it save at least once, then kill it while it computes or saves."""
+    saved = state.stat().st_mtime_ns if state.exists() else None
+    process = subprocess.Popen(command, env=_environment())
+    while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == saved):
+        time.sleep(0.005)
+    time.sleep(float(np.random.default_rng().uniform(0, 0.3)))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
 
 def test_two_processes_train_and_one_writes(files, photos, tmp_path):
@@ -170,6 +181,7 @@ def test_options_that_do_not_go_together_are_one_line(run, files, photos, tmp_pa
     given = (*compress, "--photos", photos)
     refused(run(*compress, "--recipe", files["recipe"]), "tiny-trained", "--photos")
     refused(run(*compress, "--max-mb", 1), "--photos")
+    refused(run(*given, "--recipe", files["recipe"], "--device", "tpu"), "tpu", "cpu")
     refused(run(*given, "--max-mb", 1, "--max-drop", 1), "one of them")
     refused(run(*given, "--max-mb", 1, "--recipe", "paper-8bit"), "paper-8bit", "auto")
     refused(run(*given, "--max-mb", 0), "above 0")
