@@ -19,6 +19,7 @@ logging.disable(logging.WARNING)
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import fidelity  # noqa: E402
 import gemv  # noqa: E402
 import loading  # noqa: E402
 import models  # noqa: E402
@@ -37,8 +38,13 @@ SUITES = {
     "search": search.run,
     "compress": compress.run,
     "phone_model": phone_model.run,
+    "fidelity": fidelity.run,
 }
-TITLES = {"ms": "median of {rounds} rounds", phone_model.UNIT: "a model of phone cores, not a measurement"}
+TITLES = {
+    "ms": "median of {rounds} rounds",
+    phone_model.UNIT: "a model of phone cores, not a measurement",
+    fidelity.UNIT: "mean of descriptors to float32's, ratio of 1 - cosine",
+}
 
 
 def main() -> None:

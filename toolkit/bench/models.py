@@ -5,7 +5,7 @@ Weights are random: time does not depend on them, and a bench needs no downloads
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +84,21 @@ class _PeerModel(nn.Module):
         return functional.normalize(self.whitening(vlad), dim=1)
 
 
+def quantized(model: PlaceModel, photos: torch.Tensor, parts: Sequence[str] = ()) -> nn.Module:
+    """XNNPACK's static int8, per channel, of a model; activations have the ranges of ``photos`` [N, 3, H, W].
+
+    ``parts`` names the modules to quantize; none: all of it.
+    """
+    graph = torch.export.export(_PeerModel(model), (photos[:1],), strict=False).module()
+    quantizer, config = XNNPACKQuantizer(), get_symmetric_quantization_config(is_per_channel=True)
+    for part in parts:
+        quantizer.set_module_name(part, config)
+    prepared = prepare_pt2e(graph, quantizer if parts else quantizer.set_global(config))
+    for photo in photos:
+        prepared(photo[None])
+    return convert_pt2e(prepared)
+
+
 def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
     config = ModelConfig(backbone, 64, dim, Preprocess(height, width))
 
@@ -94,12 +109,7 @@ def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Ca
         return model
 
     def int8() -> nn.Module:
-        example = (torch.randn(1, 3, height, width),)
-        graph = torch.export.export(_PeerModel(plain()), example, strict=False).module()
-        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-        prepared = prepare_pt2e(graph, quantizer)
-        prepared(*example)
-        return convert_pt2e(prepared)
+        return quantized(plain(), torch.randn(1, 3, height, width))
 
     ours = {f"{bits}-bit": partial(_packed, plain, bits) for bits in BITS}
     return {FP32: plain, INT8: int8, **ours}
