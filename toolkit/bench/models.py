@@ -5,7 +5,7 @@ Weights are random: time does not depend on them, and a bench needs no downloads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -84,16 +84,19 @@ class _PeerModel(nn.Module):
         return functional.normalize(self.whitening(vlad), dim=1)
 
 
-def quantized(model: PlaceModel, photos: torch.Tensor, parts: Sequence[str] = ()) -> nn.Module:
+def quantized(model: PlaceModel, photos: torch.Tensor, *, layers_only: bool = False) -> nn.Module:
     """XNNPACK's static int8, per channel, of a model; activations have the ranges of ``photos`` [N, 3, H, W].
 
-    ``parts`` names the modules to quantize; none: all of it.
+    ``layers_only`` leaves what lies between convolutions and linear layers in float32.
     """
     graph = torch.export.export(_PeerModel(model), (photos[:1],), strict=False).module()
     quantizer, config = XNNPACKQuantizer(), get_symmetric_quantization_config(is_per_channel=True)
-    for part in parts:
-        quantizer.set_module_name(part, config)
-    prepared = prepare_pt2e(graph, quantizer if parts else quantizer.set_global(config))
+    if layers_only:
+        for op in (torch.ops.aten.conv2d.default, torch.ops.aten.linear.default):
+            quantizer.set_operator_type(op, config)
+    else:
+        quantizer.set_global(config)
+    prepared = prepare_pt2e(graph, quantizer)
     for photo in photos:
         prepared(photo[None])
     return convert_pt2e(prepared)
