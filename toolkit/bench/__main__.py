@@ -19,6 +19,7 @@ logging.disable(logging.WARNING)
 matplotlib.use("Agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import fidelity  # noqa: E402
 import gemv  # noqa: E402
 import loading  # noqa: E402
 import models  # noqa: E402
@@ -37,20 +38,26 @@ SUITES = {
     "search": search.run,
     "compress": compress.run,
     "phone_model": phone_model.run,
+    "fidelity": fidelity.run,
 }
-TITLES = {"ms": "median of {rounds} rounds", phone_model.UNIT: "a model of phone cores, not a measurement"}
+SLOW = {"fidelity"}  # fits models for half an hour: by name only
+TITLES = {
+    "ms": "median of {rounds} rounds",
+    phone_model.UNIT: "a model of phone cores, not a measurement",
+    fidelity.UNIT: "mean of descriptors to float32's, ratio of 1 - cosine",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="toolkit/bench", description=__doc__)
-    parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all of them unless named")
+    parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all but fidelity unless named")
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     options = parser.parse_args()
     console = Console(stderr=True)
     found: list[Row] = []
-    for name in options.suites or SUITES:
+    for name in options.suites or [suite for suite in SUITES if suite not in SLOW]:
         for threads in options.threads:
             found += SUITES[name](
                 options.out / f"programs-{ops.VERSION}", threads, options.rounds, console.log

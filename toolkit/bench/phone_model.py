@@ -150,7 +150,8 @@ def _rows(tools: Tools, ours: dict[tuple[Isa, Ours], Loop], theirs: dict[Peer, l
                 ):
                     continue
                 best = 1000 * min(tools.cycles(one, core) for one in found) / peer.weights
-                name = f"model of {core}, LLVM {tools.version}: GEMV, {isa.name}, {kernel.name}"
+                model = f"model of {core} ({tools.tables(core)} of LLVM {tools.version})"
+                name = f"{model}: GEMV, {isa.name}, {kernel.name}"
                 goal = GOALS.get((kernel.name, core))
                 yield Row(name, cycles, peer.name, best, best / cycles, goal, 1, unit=UNIT)
 

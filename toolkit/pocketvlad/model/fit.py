@@ -51,7 +51,7 @@ def fit_model(
     model = PlaceModel(ModelConfig(**{**vars(config), "dim": None}), backbone).eval()
     steps = _Steps(progress, len(tensors) * (1 + (views if config.dim else 0)))
     with torch.no_grad():
-        fit_clusters(model, tensors, seed, steps)
+        fit_clusters(model, tensors, seed, steps.done)
         if config.dim:
             vectors = torch.cat([steps.done(model(view[None])) for view in _views(tensors, views, seed)])
             whitening = fit_whitening(vectors, config.dim)
@@ -106,11 +106,17 @@ def _views(photos: Sequence[Tensor], views: int, seed: int) -> Iterator[Tensor]:
             yield crop.flip(2) if view % 2 else crop
 
 
-def fit_clusters(model: PlaceModel, photos: Sequence[Tensor], seed: int, steps: _Steps) -> None:
+def fit_clusters(
+    model: PlaceModel,
+    photos: Sequence[Tensor],
+    seed: int,
+    done: Callable[[Tensor], object] = lambda photo: None,
+) -> None:
     """Cluster centres by k-means; soft assignment scaled as the original initialisation does.
 
     The scale alpha makes the second nearest cluster weigh 1/100 of the nearest for the mean gap of their
-    dot products: ``alpha = -log(0.01) / mean(d1 - d2)`` (NetVLAD, section 3.1 and its public code).
+    dot products: ``alpha = -log(0.01) / mean(d1 - d2)`` (NetVLAD, section 3.1 and its public code). ``done`` is
+    called with each photo whose features have been sampled.
     """
     random = np.random.default_rng(seed)
     each = -(-_SAMPLES // len(photos))
@@ -118,7 +124,7 @@ def fit_clusters(model: PlaceModel, photos: Sequence[Tensor], seed: int, steps: 
     for photo in photos:
         local = functional.normalize(model.backbone(photo[None]), dim=1)[0].flatten(1).T.numpy()
         samples.append(local[random.permutation(len(local))[:each]])
-        steps.done(photo)
+        done(photo)
     features = np.concatenate(samples)
     clusters = model.config.clusters
     if len(features) < clusters:
