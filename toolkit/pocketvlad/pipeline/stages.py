@@ -30,6 +30,7 @@ from pocketvlad.export.profile import profile_program
 from pocketvlad.export.program import export_model
 from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import build_index, write_index
+from pocketvlad.lut import ops
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
@@ -151,7 +152,7 @@ class Run:
         """The ``.pte`` of a model, checked against torch on photos."""
         out = self.out / f"{slug(name)}.pte"
         semantics = self.plan.app.semantics
-        inputs = {"source": artifact.file_sha256(source), "semantics": semantics}
+        inputs = {"source": artifact.file_sha256(source), "semantics": semantics, "ops": ops.VERSION}
 
         def body(line: StageLine) -> Values:
             kind = artifact.load_info(source)["kind"]
