@@ -32,13 +32,13 @@ module.forward((x,))
 print(json.dumps({"seconds": time.perf_counter() - start, "anonymous": anonymous() - before}))
 """
 GOALS = {models.FP32: 20.0, models.INT8: 3.0}
-BACKBONES = ("alexnet", "squeezenet1_1")
+BACKBONES = ("alexnet",)
 FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
-    """AlexNet and SqueezeNet at the sizes of the model bench; anonymous megabytes stand in the row's name."""
+    """AlexNet at the sizes of the model bench; anonymous megabytes stand in the row's name."""
     del rounds  # a process each: a few starts are enough
     found: list[Row] = []
     for backbone, dim, height, width, _ in models.MODELS:
