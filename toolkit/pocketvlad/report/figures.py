@@ -69,7 +69,12 @@ def size_accuracy_plot(variants: Sequence[VariantRow], app: str = "") -> bytes:
             axes.plot(x, row.map, "o", markersize=9, color=colour, markerfacecolor=fill, zorder=3)
             axes.annotate(row.name, (x, row.map), (8, 8), textcoords="offset points", fontsize=9)
         axes.axhline(base.map, color=BEFORE, linewidth=0.8, linestyle=":")
+        from matplotlib.ticker import LogLocator, NullFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         sizes = [row.program_bytes / 1e6 for row in variants]
         axes.set_xlim(min(sizes) / 1.6, max(sizes) * 2.4)
         axes.set_xlabel("program, MB (10⁶ bytes)")
