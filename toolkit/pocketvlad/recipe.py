@@ -81,9 +81,13 @@ class TrainRecipe:
         tuples: queries per step, each with its best positive and hardest negatives.
         negatives: per query, at most.
         margin: of the triplet loss, on squared distances.
-        triplet, distill: weights of the triplet loss and of 1 - cosine to the uncompressed descriptors.
+        triplet: weight of the triplet loss.
+        distill: weight of 1 - cosine to the uncompressed descriptors.
+        distill_features: weight of the relative squared error of the outputs of the backbone's stages against
+            the uncompressed ones, which teaches each stage at once where a descriptor teaches all together.
         optimizer: ``adam`` or ``sgd``.
         learning_rate: relative to each tensor's root mean square.
+        whitening_rate: the whitening layer's learning rate, relative to that.
         decay: of the learning rate over the run: ``none``, or half a ``cosine`` down to 0.
         start: stored weights begin as the ``compressed`` ones or as the original ``weights``.
         weights: stored weights follow their gradients and change centroids (straight-through).
@@ -104,8 +108,10 @@ class TrainRecipe:
     margin: float = 0.1
     triplet: float = 1.0
     distill: float = 0.0
+    distill_features: float = 0.0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    whitening_rate: float = 1.0
     decay: str = "none"
     start: str = "compressed"
     weights: bool = True
@@ -122,9 +128,18 @@ class TrainRecipe:
     freeze: tuple[str, ...] = ()
     seed: int = 0
 
+    @property
+    def distills(self) -> bool:
+        """Whether the uncompressed model teaches."""
+        return self.distill + self.distill_features > 0
+
     def rate_at(self, step: int) -> float:
         """What the learning rate is multiplied by at a step."""
         return 1.0 if self.decay == "none" else 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    def rate_of(self, name: str) -> float:
+        """The learning rate of a layer by its module name."""
+        return self.learning_rate * (self.whitening_rate if name == "whitening" else 1.0)
 
     def l1_of(self, name: str) -> float:
         """Lambda of a layer by its module name."""
@@ -247,6 +262,7 @@ _NOT_NEGATIVE = (
     "margin",
     "triplet",
     "distill",
+    "distill_features",
     "prune_steps",
     "l1_convolution",
     "l1_assignment",
@@ -259,9 +275,11 @@ def _check_train(train: TrainRecipe, where: str) -> None:
         require(getattr(train, key) >= 1, where, f"train.{key}", getattr(train, key), "1 or more")
     for key in _NOT_NEGATIVE:
         require(getattr(train, key) >= 0, where, f"train.{key}", getattr(train, key), "0 or more")
-    require(train.learning_rate > 0, where, "train.learning_rate", train.learning_rate, "above 0")
+    for key in ("learning_rate", "whitening_rate"):
+        require(getattr(train, key) > 0, where, f"train.{key}", getattr(train, key), "above 0")
     require(0 <= train.validation <= 0.5, where, "train.validation", train.validation, "0 to 0.5")
-    require(train.triplet + train.distill > 0, where, "train.triplet with train.distill", "0", "one above 0")
+    losses = train.triplet + train.distill + train.distill_features
+    require(losses > 0, where, "train.triplet, train.distill and train.distill_features", "0", "one above 0")
     one_of(where, "train.optimizer", train.optimizer, ("adam", "sgd"))
     one_of(where, "train.decay", train.decay, ("none", "cosine"))
     one_of(where, "train.start", train.start, ("compressed", "weights"))

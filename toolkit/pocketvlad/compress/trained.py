@@ -25,7 +25,7 @@ from pocketvlad.compress import parallel
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.dimensions import keep_dimensions
 from pocketvlad.compress.prune import cubic_schedule
-from pocketvlad.compress.training_model import TrainingModel
+from pocketvlad.compress.training_model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.training_state import load_state, save_state
 from pocketvlad.compress.triplets import Tuple, epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query
@@ -93,7 +93,7 @@ class Trainer:
         self.rank, self.world = parallel.rank_and_world()
         self.model = TrainingModel(model, start, self.options).to(device)
         self.model._network.to(device)
-        self.reference = model.to(device).eval() if self.options.distill else None
+        self.reference = FeaturesAndDescriptors(model.to(device).eval()) if self.options.distills else None
         self.queries = tuple(q for q in photos.queries if q.positives)
         if not self.queries:
             raise DatasetError("no query has a positive to learn from", allowed="places with two photos")
@@ -115,11 +115,14 @@ class Trainer:
         tuples = self._tuples()
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros(2, dtype=torch.float64)
+        made = self.model.weights()
+        used = {name: weight.detach().requires_grad_(weight.requires_grad) for name, weight in made.items()}
         for one in tuples[self.rank :: self.world]:
-            loss = self._loss(one) / len(tuples)
+            loss = self._loss(one, used) / len(tuples)
             if loss.requires_grad:
                 loss.backward()
             total += torch.tensor([float(loss.detach()), bool(one.negatives) / len(tuples)])
+        _pass_on(made, used)
         parallel.sum_gradients(self._parameters(), self.world)
         self._add_l1()
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -143,17 +146,19 @@ class Trainer:
             tuples.append(mine(query, self.cache, self.database, options.negatives, options.margin, random))
         return tuples
 
-    def _loss(self, one: Tuple) -> Tensor:
-        """Triplet loss of a tuple and, with distillation, the distance to the uncompressed descriptors."""
-        if not one.negatives and not self.options.distill:
+    def _loss(self, one: Tuple, weights: dict[str, Tensor]) -> Tensor:
+        """Triplet loss of a tuple and, with distillation, the distances to the uncompressed model."""
+        options = self.options
+        if not one.negatives and not options.distills:
             return torch.zeros((), device=self.device)
         batch = torch.stack([self.photos.tensor(i) for i in one.photos]).to(self.device)
-        found = self.model(batch, self.model.weights())
-        loss = self.options.triplet * triplet_loss(found[0], found[1], found[2:], self.options.margin)
+        features, found = self.model(batch, weights)
+        loss = options.triplet * triplet_loss(found[0], found[1], found[2:], options.margin)
         if self.reference is not None:
             with torch.no_grad():
-                wanted = self.reference(batch)
-            loss = loss + self.options.distill * (1 - (found * wanted).sum(dim=1)).mean()
+                their_features, wanted = self.reference(batch)
+            loss = loss + options.distill * (1 - (found * wanted).sum(dim=1)).mean()
+            loss = loss + options.distill_features * relative_error(features, their_features)
         return loss
 
     def _add_l1(self) -> None:
@@ -188,7 +193,7 @@ class Trainer:
         weights = self.model.weights()
         found = torch.zeros(self.photos.count, self.model.config.descriptor_dim)
         for index in range(self.rank, self.photos.count, self.world):
-            found[index] = self.model(self.photos.tensor(index)[None].to(self.device), weights)[0].cpu()
+            found[index] = self.model(self.photos.tensor(index)[None].to(self.device), weights)[1][0].cpu()
         return parallel.sum_values(found, self.world).numpy()
 
     def validate(self) -> float:
@@ -211,6 +216,19 @@ class Trainer:
         return TrainProgress(self.step, self.options.steps, loss, violating, score, seconds, self.skipped)
 
 
+def _pass_on(made: dict[str, Tensor], used: dict[str, Tensor]) -> None:
+    """The gradients that all tuples left on the weights they used, to what the weights were made from."""
+    names = [name for name, weight in used.items() if weight.grad is not None]
+    if names:
+        torch.autograd.backward([made[n] for n in names], [used[n].grad for n in names])
+
+
+def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Squared errors of tensors over the squares of what is wanted, the mean over the tensors."""
+    errors = [(f - w).square().sum() / w.square().sum() for f, w in zip(found, wanted, strict=True)]
+    return torch.stack(errors).mean()
+
+
 def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimizer:
     """Steps are in units of each tensor's own size: the layers' weights differ by orders of magnitude."""
     groups = []
@@ -220,11 +238,11 @@ def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimi
         layer.weight.requires_grad_(trained and options.weights)
         layer.codebook.requires_grad_(trained and options.codebook == "trained")
         for parameter in (layer.weight, layer.codebook):
-            groups.append((parameter, options.learning_rate * _rms(parameter)))
+            groups.append((parameter, options.rate_of(name) * _rms(parameter)))
         bias = model.bias(name)
         if bias is not None:
             bias.requires_grad_(trained)
-            groups.append((bias, options.learning_rate * _rms(bias)))
+            groups.append((bias, options.rate_of(name) * _rms(bias)))
     groups.append((model.centroids, options.learning_rate * _rms(model.centroids)))
     settings = [{"params": [p], "lr": rate} for p, rate in groups if p.requires_grad]
     if options.optimizer == "sgd":

@@ -14,6 +14,22 @@ from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import TrainRecipe
 
 
+class FeaturesAndDescriptors(nn.Module):
+    """A place model that also says what every stage of its backbone found."""
+
+    def __init__(self, model: PlaceModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, photos: Tensor) -> tuple[list[Tensor], Tensor]:
+        """float32 [B, 3, H, W] -> outputs of the backbone's stages [B, D', H', W'], unit descriptors [B, N]."""
+        found, features = photos, []
+        for stage in self.model.backbone:
+            found = stage(found)
+            features.append(found)
+        return features, self.model.describe_features(found)
+
+
 class TrainingModel(nn.Module):
     """A place model whose layers' weights come from :class:`ClusteredLayer` modules."""
 
@@ -31,7 +47,7 @@ class TrainingModel(nn.Module):
         self.biases = nn.ParameterDict(biases)
         self.centroids = nn.Parameter(model.pool.centroids.detach().clone())
         # the layers' places in the network; not registered, since they hold no state of their own
-        object.__setattr__(self, "_network", PlaceModel(model.config))
+        object.__setattr__(self, "_network", FeaturesAndDescriptors(PlaceModel(model.config)))
 
     def layer(self, name: str) -> ClusteredLayer:
         return self.layers[_key(name)]
@@ -45,9 +61,9 @@ class TrainingModel(nn.Module):
         found |= {f"{n}.bias": self.biases[_key(n)] for n in self.names if _key(n) in self.biases}
         return found | {"pool.centroids": self.centroids}
 
-    def forward(self, photos: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """float32 [B, 3, H, W] -> unit descriptors [B, N]."""
-        return functional_call(self._network, weights, (photos,))
+    def forward(self, photos: Tensor, weights: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+        """float32 [B, 3, H, W] -> outputs of the backbone's stages [B, D', H', W'], unit descriptors [B, N]."""
+        return functional_call(self._network, {f"model.{n}": w for n, w in weights.items()}, (photos,))
 
     def compressed(self, start: CompressedModel) -> CompressedModel:
         """What training made, as a file holds it."""

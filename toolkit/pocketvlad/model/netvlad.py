@@ -102,7 +102,11 @@ class PlaceModel(nn.Module):
             self.whitening = None
 
     def forward(self, x: Tensor) -> Tensor:
-        vlad = self.pool(self.backbone(x))
+        return self.describe_features(self.backbone(x))
+
+    def describe_features(self, features: Tensor) -> Tensor:
+        """The backbone's output, float32 [B, D, H', W'] -> unit descriptors float32 [B, N]."""
+        vlad = self.pool(features)
         if self.whitening is None:
             return vlad
         return unit_length(self.whitening(vlad), dim=1)
