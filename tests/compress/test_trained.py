@@ -17,10 +17,18 @@ from pocketvlad.compress.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.quantize import quantize_layer
-from pocketvlad.compress.trained import TrainingPhotos, split_validation, train_compressed
+from pocketvlad.compress.trained import (
+    Trainer,
+    TrainingPhotos,
+    relative_error,
+    split_validation,
+    train_compressed,
+)
+from pocketvlad.compress.training_model import FeaturesAndDescriptors
 from pocketvlad.compress.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query
 from pocketvlad.errors import ArtifactError, DatasetError
+from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe, TrainRecipe
 
 WORKER = Path(__file__).with_name("train_worker.py")
@@ -140,6 +148,39 @@ def test_training_lowers_the_loss_and_keeps_the_format(codebook):
         assert (lut.bits, lut.shape) == (start.layers[name].bits, start.layers[name].shape)
         assert (lut.mask is None) == (start.layers[name].mask is None)
         assert len(np.unique(lut.codebook)) <= 1 << lut.bits
+
+
+def test_the_relative_error_by_hand():
+    found = [torch.tensor([1.0, 2.0]), torch.tensor([[3.0]])]
+    wanted = [torch.tensor([1.0, 1.0]), torch.tensor([[1.0]])]
+    assert float(relative_error(found, wanted)) == pytest.approx((1 / 2 + 4) / 2)
+
+
+@torch.no_grad()
+def _stage_error(model: PlaceModel, compressed: CompressedModel, photos: TrainingPhotos) -> float:
+    batch = torch.stack([photos.tensor(i) for i in range(photos.count)])
+    describe = [FeaturesAndDescriptors(each) for each in (compressed.to_torch(), model)]
+    return float(relative_error(*(each(batch)[0] for each in describe)))
+
+
+def test_features_that_teach_come_nearer():
+    model, photos = make_model(), place_photos()
+    plan = recipe(distill_features=1.0, triplet=0.0, steps=12, learning_rate=5e-3, assign_every=1)
+    start = compress_model(model, plan)
+    found = train_compressed(model, start, plan, photos)
+    assert _stage_error(model, found, photos) < 0.9 * _stage_error(model, start, photos)
+
+
+def test_the_whitening_trains_at_its_own_rate():
+    model, photos = make_model(), place_photos()
+    moved = []
+    for rate in (1.0, 0.01):
+        plan = recipe(distill=1.0, whitening_rate=rate, steps=2)
+        trainer = Trainer(model, compress_model(model, plan), plan, photos, torch.device("cpu"))
+        before = trainer.model.layer("whitening").weight.detach().clone()
+        trainer.run_step()
+        moved.append(float((trainer.model.layer("whitening").weight - before).abs().max()))
+    assert moved[1] == pytest.approx(moved[0] / 100, rel=1e-2)
 
 
 def test_iterative_pruning_from_the_original_weights_reaches_its_target():
