@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
@@ -29,6 +28,7 @@ from machine import machine  # noqa: E402
 from rows import Row  # noqa: E402
 
 import compress  # noqa: E402
+from pocketvlad.artifact import write_json  # noqa: E402
 from pocketvlad.lut import ops  # noqa: E402
 
 SUITES = {
@@ -59,27 +59,27 @@ def main() -> None:
     found: list[Row] = []
     for name in options.suites or [suite for suite in SUITES if suite not in SLOW]:
         for threads in options.threads:
-            found += SUITES[name](
-                options.out / f"programs-{ops.VERSION}", threads, options.rounds, console.log
-            )
-    report = {
-        **machine(),
-        "date": time.strftime("%Y-%m-%d"),
-        "rounds": options.rounds,
-        "rows": [row.to_json() for row in found],
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
-    plot(
-        [row for row in found if row.unit == "ms"],
-        options.out / "bench.png",
-        f"{report['cpu']}, {report['isa']}",
-    )
+            programs = options.out / f"programs-{ops.VERSION}"
+            found += SUITES[name](programs, threads, options.rounds, console.log)
+            write(options.out, found, options.rounds)
     for unit in dict.fromkeys(row.unit for row in found):
         title = TITLES[unit].format(rounds=options.rounds)
-        title = f"{report['cpu']}, {report['isa']}, {title}" if unit == "ms" else f"{unit}: {title}"
+        title = f"{_host()}, {title}" if unit == "ms" else f"{unit}: {title}"
         rows = [row for row in found if row.unit == unit]
         Console(width=max(150, Console().width)).print(table(rows, title, unit))
+
+
+def write(out: Path, found: list[Row], rounds: int) -> None:
+    """bench.json and bench.png of the rows found so far."""
+    rows = [row.to_json() for row in found]
+    report = {**machine(), "date": time.strftime("%Y-%m-%d"), "rounds": rounds, "rows": rows}
+    write_json(out / "bench.json", report, force=True)
+    plot([row for row in found if row.unit == "ms"], out / "bench.png", _host())
+
+
+def _host() -> str:
+    about = machine()
+    return f"{about['cpu']}, {about['isa']}"
 
 
 def table(rows: list[Row], title: str, unit: str) -> Table:
