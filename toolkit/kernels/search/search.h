@@ -19,7 +19,8 @@ enum { PV_SEARCH_OK = 0, PV_SEARCH_ARGUMENT = -1, PV_SEARCH_MEMORY = -2 };
 /* One query float32 [dim]: exact. Returns how many were found, at most k.
  * int8 rows are scanned in integers, the query in int8 and the residuals left out. Every row whose rough cosine comes
  * within what both may amount to of the best k is scored again, refined by its residuals and with the float32 query;
- * the result is that of scoring every row so. */
+ * the result is that of scoring every row so, but for residuals that side with the query by over 8 standard
+ * deviations. */
 int pv_search(const pv_index* index, const float* query, int k, int64_t begin, int64_t end, int32_t* rows,
               float* cosines);
 
