@@ -73,8 +73,8 @@ class File:
 
 BREAKS: dict[str, Callable[[File], object]] = {
     "01 empty": lambda f: f.cut(0),
-    "01 shorter than the header": lambda f: f.cut(127),
-    "01 another magic": lambda f: f.set(magic=b"PVIX0002"),
+    "01 shorter than the header": lambda f: f.cut(135),
+    "01 another magic": lambda f: f.set(magic=b"PVIX0001"),
     "02 header of another length": lambda f: f.set(header_bytes=64),
     "02 truncated": lambda f: f.cut(len(f.data) - 1),
     "02 something appended": lambda f: f.grow(),
@@ -91,57 +91,59 @@ BREAKS: dict[str, Callable[[File], object]] = {
     "07 scales missing": lambda f: f.set(scales=2**63),
     "07 scales unaligned": lambda f: f.set(scales=f.field("scales") + 4),
     "07 scales of float vectors": lambda f: f.set(dtype=1, dim=1),
-    "08 records unaligned": lambda f: f.set(records=f.field("records") + 8),
-    "08 records behind the end": lambda f: f.set(records=2**64 - 64),
-    "09 blob behind the end": lambda f: f.set(blob=2**64 - 1),
-    "09 blob too long": lambda f: f.set(blob_bytes=2**64 - f.field("blob")),
-    "10 information behind the end": lambda f: f.set(info=len(f.data)),
-    "10 information too long": lambda f: f.set(info_bytes=2**64 - 1),
-    "11 vectors over the header": lambda f: f.set(vectors=0),
-    "11 scales over the vectors": lambda f: f.set(scales=f.field("vectors")),
-    "11 records over the scales": lambda f: f.set(records=f.field("scales")),
-    "11 blob over the records": lambda f: f.set(blob=f.field("records")),
-    "11 information over the blob": lambda f: f.set(info=f.field("blob")),
-    "12 threshold above 1": lambda f: f.set(threshold=1.5),
-    "12 threshold infinite": lambda f: f.set(threshold=-INFINITY),
-    "13 information without braces": lambda f: f.info(b"[1, 2]"),
-    "13 information not UTF-8": lambda f: f.info(
+    "08 residuals missing": lambda f: f.set(residuals=2**63),
+    "08 residuals unaligned": lambda f: f.set(residuals=f.field("residuals") + 4),
+    "08 residuals of float vectors": lambda f: f.set(dtype=1, dim=1, scales=0),
+    "09 records unaligned": lambda f: f.set(records=f.field("records") + 8),
+    "09 records behind the end": lambda f: f.set(records=2**64 - 64),
+    "10 blob behind the end": lambda f: f.set(blob=2**64 - 1),
+    "10 blob too long": lambda f: f.set(blob_bytes=2**64 - f.field("blob")),
+    "11 information behind the end": lambda f: f.set(info=len(f.data)),
+    "11 information too long": lambda f: f.set(info_bytes=2**64 - 1),
+    "12 vectors over the header": lambda f: f.set(vectors=0),
+    "12 scales over the vectors": lambda f: f.set(scales=f.field("vectors")),
+    "12 residuals over the scales": lambda f: f.set(residuals=f.field("scales")),
+    "12 records over the residuals": lambda f: f.set(records=f.field("residuals")),
+    "12 blob over the records": lambda f: f.set(blob=f.field("records")),
+    "12 information over the blob": lambda f: f.set(info=f.field("blob")),
+    "13 threshold above 1": lambda f: f.set(threshold=1.5),
+    "13 threshold infinite": lambda f: f.set(threshold=-INFINITY),
+    "14 information without braces": lambda f: f.info(b"[1, 2]"),
+    "14 information not UTF-8": lambda f: f.info(
         b'{"a": "\xff\xfe"}'.ljust(f.field("info_bytes") - 1) + b"}"
     ),
-    "13 no information": lambda f: f.set(info_bytes=1),
-    "14 scale not a number": lambda f: f.scale(NAN),
-    "14 scale infinite": lambda f: f.scale(INFINITY),
-    "14 scale negative": lambda f: f.scale(-1),
-    "15 no name": lambda f: f.record(1, name_bytes=0),
-    "15 name too long": lambda f: f.record(0, name_bytes=4097),
-    "15 name behind the blob": lambda f: f.record(2, name=2**64 - 1),
-    "16 label too long": lambda f: f.record(0, label_bytes=4097),
-    "16 label behind the blob": lambda f: f.record(1, label=f.field("blob_bytes")),
-    "17 thumbnail behind the blob": lambda f: f.record(1, thumbnail_bytes=2**32 - 1),
-    "17 thumbnail overflows": lambda f: f.record(2, thumbnail=2**64 - 1),
-    "18 latitude too large": lambda f: f.record(0, latitude=90.5),
-    "18 longitude too large": lambda f: f.record(0, longitude=-180.5),
-    "18 latitude without longitude": lambda f: f.record(0, longitude=NAN),
-    "18 longitude infinite": lambda f: f.record(0, longitude=INFINITY),
-    "19 reserved field used": lambda f: f.record(2, reserved=1),
-    "20 name not UTF-8": lambda f: f.text(0, "name", b"a\xff.jp"),
-    "20 label with a newline": lambda f: f.text(1, "label", b"pl\nce"),
-    "20 name with a delete character": lambda f: f.text(1, "name", b"b\x7f.jp"),
-    "20 overlong encoding": lambda f: f.text(1, "label", b"pl\xc0\xaf!"),
-    "20 surrogate": lambda f: f.text(2, "label", b"\xed\xa0\x80ab"),
-    "20 beyond Unicode": lambda f: f.text(2, "label", b"\xf4\x90\x80\x80a"),
-    "20 character cut off": lambda f: f.text(2, "label", b"abc\xe2\x82"),
+    "14 no information": lambda f: f.set(info_bytes=1),
+    "15 scale not a number": lambda f: f.scale(NAN),
+    "15 scale infinite": lambda f: f.scale(INFINITY),
+    "15 scale negative": lambda f: f.scale(-1),
+    "16 no name": lambda f: f.record(1, name_bytes=0),
+    "16 name too long": lambda f: f.record(0, name_bytes=4097),
+    "16 name behind the blob": lambda f: f.record(2, name=2**64 - 1),
+    "17 label too long": lambda f: f.record(0, label_bytes=4097),
+    "17 label behind the blob": lambda f: f.record(1, label=f.field("blob_bytes")),
+    "18 thumbnail behind the blob": lambda f: f.record(1, thumbnail_bytes=2**32 - 1),
+    "18 thumbnail overflows": lambda f: f.record(2, thumbnail=2**64 - 1),
+    "19 latitude too large": lambda f: f.record(0, latitude=90.5),
+    "19 longitude too large": lambda f: f.record(0, longitude=-180.5),
+    "19 latitude without longitude": lambda f: f.record(0, longitude=NAN),
+    "19 longitude infinite": lambda f: f.record(0, longitude=INFINITY),
+    "20 reserved field used": lambda f: f.record(2, reserved=1),
+    "21 name not UTF-8": lambda f: f.text(0, "name", b"a\xff.jp"),
+    "21 label with a newline": lambda f: f.text(1, "label", b"pl\nce"),
+    "21 name with a delete character": lambda f: f.text(1, "name", b"b\x7f.jp"),
+    "21 overlong encoding": lambda f: f.text(1, "label", b"pl\xc0\xaf!"),
+    "21 surrogate": lambda f: f.text(2, "label", b"\xed\xa0\x80ab"),
+    "21 beyond Unicode": lambda f: f.text(2, "label", b"\xf4\x90\x80\x80a"),
+    "21 character cut off": lambda f: f.text(2, "label", b"abc\xe2\x82"),
 }
 
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory) -> bytes:
-    vectors, scales = encode_vectors(np.eye(3, 8, dtype=np.float32), "int8")
+    stored = encode_vectors(np.eye(3, 8, dtype=np.float32), "int8")
     entries = tuple(Entry(name, "place", 1.0, 2.0, b"\xff\xd8thumb") for name in ("a1.jp", "b1.jp", "c1.jp"))
     path = tmp_path_factory.mktemp("sound") / "sound.pvix"
-    write_index(
-        path, PlaceIndex(vectors, scales, entries, bytes(range(32)), 0.5, {"made": "by a test, padded"})
-    )
+    write_index(path, PlaceIndex(*stored, entries, bytes(range(32)), 0.5, {"made": "by a test, padded"}))
     return path.read_bytes()
 
 

@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   memcpy(exact, data, size);
   if (size >= PV_PVIX_HEADER) { /* rules 1 and 2 would stop nearly every input */
     const uint64_t length = size;
-    memcpy(exact, "PVIX0001\x80\0\0\0", 12);
-    memcpy(exact + 120, &length, 8);
+    memcpy(exact, "PVIX0002\x88\0\0\0", 12);
+    memcpy(exact + 128, &length, 8);
   }
   pv_index index;
   if (pv_index_open(exact, size, &index) == 0) {

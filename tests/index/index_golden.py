@@ -29,7 +29,7 @@ def tiny_index() -> PlaceIndex:
     photo, i = np.mgrid[0:PHOTOS, 0:DIM].astype(np.float64)
     place = photo // 3
     rows = (37 * i + 101 * place + 7 * i * place) % 255 - 127 + 9 * ((photo + 2 * i) % 3)
-    vectors, scales = encode_vectors(_unit(rows), "int8")
+    stored = encode_vectors(_unit(rows), "int8")
     labels = ("Café", "広場", "station", "")
     entries = tuple(
         Entry(
@@ -42,7 +42,7 @@ def tiny_index() -> PlaceIndex:
         for n in range(PHOTOS)
     )
     info = {"made_from": "index_golden.py", "photos": PHOTOS}
-    return PlaceIndex(vectors, scales, entries, bytes(range(32)), 0.75, info)
+    return PlaceIndex(*stored, entries, bytes(range(32)), 0.75, info)
 
 
 def tiny_queries() -> np.ndarray:
@@ -55,7 +55,10 @@ def tiny_queries() -> np.ndarray:
 def expected() -> dict:
     """What every reader must find."""
     index, queries = tiny_index(), tiny_queries().astype(np.float64)
-    cosines = queries @ (index.vectors.astype(np.float64) * index.scales.astype(np.float64)[:, None]).T
+    quarters = [index.residuals >> shift & 3 for shift in (0, 2, 4, 6)]
+    residuals = np.stack(quarters, axis=2).reshape(PHOTOS, -1)[:, :DIM]
+    values = index.vectors + (residuals.astype(np.float64) - 1.5) / 4
+    cosines = queries @ (values * index.scales.astype(np.float64)[:, None]).T
     rows = np.argsort(-cosines, axis=1, kind="stable")[:, :TOP]
     return {
         "fingerprint": index.fingerprint.hex(),

@@ -172,6 +172,7 @@ def test_add_keeps_what_is_there_bit_for_bit(dtype):
     assert [entry.name for entry in joined.entries] == ["a", "b", "c", "d", "e"]
     assert joined.vectors.dtype == dtype and joined.info == {"first": 1}
     np.testing.assert_array_equal(joined.vectors[:3], old.vectors)
+    np.testing.assert_array_equal(joined.descriptors()[:3], old.descriptors())
     np.testing.assert_allclose(joined.descriptors()[3:], new.descriptors(), atol=0.02)
 
 
@@ -188,7 +189,7 @@ def test_add_refuses_known_names_unless_told_to_replace():
 
 def test_add_of_another_model_is_refused():
     old = make(["a"], np.eye(1, 4))
-    other = PlaceIndex(old.vectors, None, (Entry("b"),), bytes(32))
+    other = PlaceIndex(old.vectors, None, None, (Entry("b"),), bytes(32))
     with pytest.raises(IndexFormatError, match="another model than the photos to add"):
         add_to_index(old, other)
     with pytest.raises(IndexFormatError, match="dimensions differ; found 5; allowed: 4"):

@@ -31,23 +31,24 @@ info = st.dictionaries(text, scalars | st.lists(scalars, max_size=3), max_size=4
 def indexes(draw) -> PlaceIndex:
     count, dim = draw(st.integers(1, 7)), draw(st.integers(1, 70))
     values = draw(nps.arrays(np.float32, (count, dim), elements=st.floats(-1, 1, width=32)))
-    vectors, scales = encode_vectors(values, draw(st.sampled_from(rules.DTYPES)))
+    stored = encode_vectors(values, draw(st.sampled_from(rules.DTYPES)))
     entries = []
     for name in draw(st.lists(names, min_size=count, max_size=count, unique=True)):
         latitude, longitude = draw(latitudes) or (None, None)
         entries.append(Entry(name, draw(text), latitude, longitude, draw(thumbnails)))
     threshold = draw(st.none() | st.floats(-1, 1, width=32))
     return PlaceIndex(
-        vectors, scales, tuple(entries), draw(st.binary(min_size=32, max_size=32)), threshold, draw(info)
+        *stored, tuple(entries), draw(st.binary(min_size=32, max_size=32)), threshold, draw(info)
     )
 
 
 def assert_same(found: PlaceIndex, wanted: PlaceIndex) -> None:
     np.testing.assert_array_equal(found.vectors, wanted.vectors)
     assert found.vectors.dtype == wanted.vectors.dtype
-    assert (found.scales is None) == (wanted.scales is None)
-    if wanted.scales is not None:
-        np.testing.assert_array_equal(found.scales, wanted.scales)
+    for part in ("scales", "residuals"):
+        assert (getattr(found, part) is None) == (getattr(wanted, part) is None)
+        if getattr(wanted, part) is not None:
+            np.testing.assert_array_equal(getattr(found, part), getattr(wanted, part))
     assert tuple(found.entries) == tuple(wanted.entries)
     assert found.labels() == wanted.labels() == [entry.label for entry in wanted.entries]
     assert found.fingerprint == wanted.fingerprint
@@ -73,28 +74,44 @@ def test_sections_are_aligned_and_mapped(tmp_path, index):
     path = tmp_path / "a.pvix"
     write_index(path, index, force=True)
     header = rules.read_header(np.fromfile(path, np.uint8))
-    assert header["vectors"] % 64 == header["scales"] % 64 == header["records"] % 64 == 0
+    assert (
+        header["vectors"] % 64
+        == header["scales"] % 64
+        == header["residuals"] % 64
+        == header["records"] % 64
+        == 0
+    )
     base = open_index(path).vectors
     while isinstance(base.base, np.ndarray):
         base = base.base
     assert isinstance(base, np.memmap)
 
 
-def test_int8_keeps_every_value_within_half_a_step():
+def test_int8_keeps_every_value_within_half_a_step_and_refined_within_an_eighth():
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((50, 300)).astype(np.float32)
     rows[7] = 0
-    vectors, scales = encode_vectors(rows, "int8")
+    index = PlaceIndex(
+        *encode_vectors(rows, "int8"), tuple(Entry(str(row)) for row in range(50)), FINGERPRINT
+    )
+    vectors, scales = index.vectors, index.scales
     assert scales is not None and np.abs(vectors).max() == 127
     error = np.abs(vectors * scales[:, None] - rows)
     assert (error <= scales[:, None] * 0.5001).all()
+    refined = np.abs(index.descriptors() - rows)
+    assert (refined <= scales[:, None] * 0.1251).all()
     assert not vectors[7].any() and np.isfinite(scales).all()
+
+
+def parts_of(count: int, residual_bytes: int) -> dict[str, np.ndarray]:
+    return {"scales": np.ones(count, np.float32), "residuals": np.ones((2, residual_bytes), np.uint8)}
 
 
 def small(**changes) -> PlaceIndex:
     values = {
         "vectors": np.eye(2, 4, dtype=np.float32),
         "scales": None,
+        "residuals": None,
         "entries": (Entry("a"), Entry("b")),
         "fingerprint": FINGERPRINT,
         **changes,
@@ -110,9 +127,12 @@ def small(**changes) -> PlaceIndex:
         ({"vectors": np.empty((2, 0), np.float32)}, "do not fit"),
         ({"vectors": np.ones(2, np.float32)}, "do not fit"),
         ({"vectors": np.empty((0, 4), np.float32), "entries": ()}, "one photo or more"),
-        ({"scales": np.ones(2, np.float32)}, "one scale each"),
-        ({"vectors": np.ones((2, 4), np.int8)}, "one scale each"),
-        ({"vectors": np.ones((2, 4), np.int8), "scales": np.ones(3, np.float32)}, "one scale each"),
+        ({"scales": np.ones(2, np.float32)}, "one scale and"),
+        ({"residuals": np.ones((2, 1), np.uint8)}, "one scale and"),
+        ({"vectors": np.ones((2, 4), np.int8)}, "one scale and"),
+        ({"vectors": np.ones((2, 4), np.int8), "scales": np.ones(2, np.float32)}, "one row of residuals"),
+        ({"vectors": np.ones((2, 4), np.int8), **parts_of(3, 1)}, "one scale and"),
+        ({"vectors": np.ones((2, 4), np.int8), **parts_of(2, 2)}, "one row of residuals"),
         ({"fingerprint": b"short"}, "fingerprint"),
     ],
     ids=str,
@@ -126,14 +146,14 @@ def test_parts_that_do_not_fit(changes, reason):
     "changes,reason",
     [
         ({"entries": (Entry("a"), Entry("a"))}, "names a photo twice; found 'a'"),
-        ({"entries": (Entry("a"), Entry(""))}, "rule 15"),
-        ({"entries": (Entry("a"), Entry("n" * 4097))}, "rule 15"),
-        ({"entries": (Entry("a"), Entry("b", "l" * 4097))}, "rule 16"),
-        ({"entries": (Entry("a"), Entry("b", latitude=91.0, longitude=0.0))}, "rule 18"),
-        ({"entries": (Entry("a"), Entry("b", latitude=9.0))}, "rule 18"),
-        ({"entries": (Entry("a"), Entry("two\nlines"))}, "rule 20"),
-        ({"entries": (Entry("a"), Entry("not text \udcff"))}, "rule 20"),
-        ({"threshold": 2.0}, "rule 12"),
+        ({"entries": (Entry("a"), Entry(""))}, "rule 16"),
+        ({"entries": (Entry("a"), Entry("n" * 4097))}, "rule 16"),
+        ({"entries": (Entry("a"), Entry("b", "l" * 4097))}, "rule 17"),
+        ({"entries": (Entry("a"), Entry("b", latitude=91.0, longitude=0.0))}, "rule 19"),
+        ({"entries": (Entry("a"), Entry("b", latitude=9.0))}, "rule 19"),
+        ({"entries": (Entry("a"), Entry("two\nlines"))}, "rule 21"),
+        ({"entries": (Entry("a"), Entry("not text \udcff"))}, "rule 21"),
+        ({"threshold": 2.0}, "rule 13"),
     ],
     ids=str,
 )

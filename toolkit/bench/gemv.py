@@ -1,4 +1,9 @@
-"""The whitening layer alone: a matrix times one vector, cold (evicted from the caches) and warm."""
+"""The whitening layer alone: a matrix times one vector, cold (evicted from the caches) and warm.
+
+What binds a cold call is shown by the in-cache rows: the same kernel's time a row where the packed bytes stay in the
+second cache, which is computing alone, for as many rows, beside a plain streaming read of the packed bytes, which is
+memory alone.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,7 @@ from pocketvlad.lut.native import register_executorch_ops
 SHAPES = [(16384, 4096), (32768, 4096)]
 FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"
 STREAM = "streaming read of the packed bytes"
+_CALLS = 10  # of a small program to a timing
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,9 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
             timings = take_turns(calls, rounds, before)
             timings |= take_turns(packed, rounds, before) if threads == 1 else {}
             found += _rows(f"GEMV {columns} -> {rows} {state}", timings, threads)
+            if state == "cold" and threads == 1:
+                say(f"{columns} -> {rows}: timing, in cache")
+                found += _in_cache_rows(folder, rows, columns, timings, rounds)
     return found
 
 
@@ -103,3 +112,37 @@ def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Row
                 wanted = goal if "cold" in prefix and threads == 1 else None
                 yield compare(f"{prefix}, {name}", timings[name], peer, timings[key], wanted, threads)
         yield compare(f"{prefix}, {name}", timings[name], "torch fp32", timings["torch fp32"], None, threads)
+
+
+def _in_cache_rows(
+    folder: Path, rows: int, columns: int, cold: dict[str, Timing], rounds: int
+) -> Iterator[Row]:
+    """For each dense layer with a streaming read in ``cold``: computing alone beside memory alone."""
+    x = torch.randn(1, columns)
+    dense = [ours for ours in OURS if STREAM in ours.goals]
+    few = {ours.name: _rows_in_cache(ours.bits, columns) for ours in dense}
+    calls = {}
+    for ours in dense:
+        for count in (few[ours.name], few[ours.name] // 2):
+            path = peers.lookup_linear(folder, ours.bits, count, columns, fast=ours.fast)
+            calls[f"{ours.name} {count}"] = _repeated(_call(path, x))
+    timings = take_turns(calls, rounds)
+    for name, count in few.items():
+        # The difference of two sizes leaves out what a call costs however many rows there are.
+        whole, half = timings[f"{name} {count}"], timings[f"{name} {count // 2}"]
+        computing = (whole.median - half.median) / (count - count // 2) / _CALLS * rows
+        memory, measured = cold[f"{name} {STREAM}"].median, cold[name].median
+        what, bound = max(("computing", computing), ("memory", memory), key=lambda pair: pair[1])
+        title = (
+            f"GEMV {columns} -> {rows} in cache, {name} ({what} binds, cold is {measured / bound:.2f}x it)"
+        )
+        yield Row(title, computing, STREAM, memory, memory / computing, None, 1)
+
+
+def _rows_in_cache(bits: int, columns: int) -> int:
+    """Rows, in eights, whose packed bytes fill at most three quarters of the second cache."""
+    return max(machine.l2_bytes() * 3 // 4 // (columns * bits // 8) // 8 * 8, 8)
+
+
+def _repeated(call: Callable[[], object]) -> Callable[[], object]:
+    return lambda: [call() for _ in range(_CALLS)]

@@ -45,12 +45,21 @@ def machine() -> dict[str, object]:
     }
 
 
-@cache
 def l3_bytes() -> int:
     """Bytes of the last-level cache; 32 MiB where the system does not say."""
-    path = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
+    return _cache_bytes(3, 32 << 20)
+
+
+def l2_bytes() -> int:
+    """Bytes of a core's second cache; 512 KiB where the system does not say."""
+    return _cache_bytes(2, 512 << 10)
+
+
+@cache
+def _cache_bytes(level: int, unknown: int) -> int:
+    path = Path(f"/sys/devices/system/cpu/cpu0/cache/index{level}/size")
     if not path.is_file():
-        return 32 << 20
+        return unknown
     text = path.read_text().strip()
     return int(text[:-1]) << {"K": 10, "M": 20, "G": 30}[text[-1]]
 

@@ -40,18 +40,6 @@ PV_INLINE float dot_f16(const float* a, const uint16_t* b, int32_t n) {
   return sum;
 }
 
-PV_INLINE float dot_f32_i8(const float* a, const int8_t* b, int32_t n) {
-  __m256 s = _mm256_setzero_ps();
-  int32_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    const __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(b + i)));
-    s = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_cvtepi32_ps(wide), s);
-  }
-  float sum = sum8(s);
-  for (; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
 /* |b| * (a with b's sign) is a * b; two products of at most 128 * 127 stay below 2^15, so maddubs cannot saturate. */
 PV_INLINE int32_t dot_i8(const int8_t* a, const int8_t* b, int32_t n) {
   const __m256i ones = _mm256_set1_epi16(1);
@@ -79,7 +67,6 @@ PV_INLINE int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) 
 
 PV_SCAN(scan_f32, dot_f32, float, float, float)
 PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)
-PV_SCAN(scan_f32_i8, dot_f32_i8, float, int8_t, float)
 PV_SCAN(scan_i8, dot_i8, int8_t, int8_t, int32_t)
 PV_SCAN(scan_bits, distance, uint64_t, uint64_t, int32_t)
 
@@ -102,6 +89,6 @@ static void widen_f16(const uint16_t* halves, int64_t n, float* out) {
 PV_TARGET_END
 
 const pv_search_kernels pv_search_kernels_avx2 = {
-    "avx2", scan_f32, scan_f16, scan_f32_i8, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
+    "avx2", scan_f32, scan_f16, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
 };
 #endif

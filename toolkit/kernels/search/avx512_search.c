@@ -42,16 +42,6 @@ PV_INLINE float dot_f16(const float* a, const uint16_t* b, int32_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }
 
-PV_INLINE float dot_f32_i8(const float* a, const int8_t* b, int32_t n) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int32_t i = 0; i < n; i += 16) {
-    const __mmask16 mask = lanes16(n - i);
-    const __m512 wide = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, b + i)));
-    sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), wide, sum);
-  }
-  return _mm512_reduce_add_ps(sum);
-}
-
 /* dpbusd multiplies unsigned by signed bytes: (row + 128) * query, less 128 * the sum of the query. */
 PV_INLINE int32_t dot_shifted(const int8_t* query, const int8_t* row, int32_t n) {
   const __m512i flip = _mm512_set1_epi8((char)0x80);
@@ -87,7 +77,6 @@ PV_INLINE int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) 
 
 PV_SCAN(scan_f32, dot_f32, float, float, float)
 PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)
-PV_SCAN(scan_f32_i8, dot_f32_i8, float, int8_t, float)
 PV_SCAN(scan_bits, distance, uint64_t, uint64_t, int32_t)
 
 static void widen_f16(const uint16_t* halves, int64_t n, float* out) {
@@ -150,6 +139,6 @@ static void tile_i8(const uint8_t* panel, const int8_t* rows, int32_t dim, int32
 PV_TARGET_END
 
 const pv_search_kernels pv_search_kernels_avx512vnni = {
-    "avx512vnni", scan_f32, scan_f16, scan_f32_i8, scan_i8, scan_bits, widen_f16, tile_f32, tile_i8,
+    "avx512vnni", scan_f32, scan_f16, scan_i8, scan_bits, widen_f16, tile_f32, tile_i8,
 };
 #endif

@@ -16,6 +16,7 @@ typedef struct {
   float* panel_f32;   /* [panels, dim, PV_LANES] */
   uint8_t* panel_i8;  /* [panels, steps, PV_LANES, 4], query + 128 */
   float* scales;      /* [panels * PV_LANES] of the int8 queries */
+  float* margins;     /* [panels * PV_LANES], times a row's scale: what its residuals may add or take */
   float* widened;     /* [PV_ROW_BLOCK, dim] of float16 rows */
   int8_t* ones;       /* [dim] */
   pv_filter* filters; /* [count] */
@@ -27,6 +28,7 @@ static void batch_free(Batch* batch) {
   free(batch->panel_f32);
   free(batch->panel_i8);
   free(batch->scales);
+  free(batch->margins);
   free(batch->widened);
   free(batch->ones);
 }
@@ -37,8 +39,9 @@ static int batch_allocate(Batch* batch) {
   if (batch->index->dtype == PV_INT8) {
     batch->panel_i8 = malloc(lanes * 4 * (size_t)batch->steps);
     batch->scales = calloc(lanes, sizeof(float));
+    batch->margins = calloc(lanes, sizeof(float));
     batch->ones = malloc(dim);
-    return batch->filters && batch->panel_i8 && batch->scales && batch->ones;
+    return batch->filters && batch->panel_i8 && batch->scales && batch->margins && batch->ones;
   }
   batch->panel_f32 = calloc(lanes * dim, sizeof(float));
   batch->widened = batch->index->dtype == PV_FLOAT16 ? malloc(PV_ROW_BLOCK * dim * sizeof(float)) : NULL;
@@ -64,6 +67,7 @@ static float pack_i8(Batch* batch, int64_t q, int8_t* values) {
   const int32_t dim = batch->index->dim;
   float error;
   batch->scales[q] = pv_quantize_query(batch->queries + q * dim, dim, values, &error);
+  batch->margins[q] = pv_refinement_margin(values, dim, batch->scales[q]);
   uint8_t* panel = panel_i8(batch, q / PV_LANES) + 4 * (q % PV_LANES);
   for (int32_t i = 0; i < dim; i++) {
     panel[(int64_t)(i / 4) * 4 * PV_LANES + i % 4] = (uint8_t)(values[i] + 128);
@@ -81,22 +85,25 @@ static void pack(Batch* batch, int k, int32_t* rows, float* cosines) {
   if (quantized) memset(batch->ones, 1, (size_t)batch->index->dim);
 }
 
-/* Rough cosines [count, PV_LANES] of int8 rows with one panel. */
+/* The most that the cosines [count, PV_LANES] of int8 rows with one panel may be. */
 static void score_i8(const Batch* batch, int64_t panel, int64_t row, int32_t count, const int32_t* row_sums,
                      float* scores) {
   int32_t sums[PV_ROW_BLOCK * PV_LANES];
   const int32_t dim = batch->index->dim;
   batch->kernels->tile_i8(panel_i8(batch, panel), pv_rows_i8(batch->index, row), dim, count, row_sums, sums);
-  const float* scales = batch->scales + panel * PV_LANES;
+  const float *scales = batch->scales + panel * PV_LANES, *margins = batch->margins + panel * PV_LANES;
   for (int32_t r = 0; r < count; r++) {
     for (int lane = 0; lane < PV_LANES; lane++) {
       const int at = r * PV_LANES + lane;
-      scores[at] = (float)sums[at] * scales[lane] * batch->index->scales[row + r];
+      scores[at] = ((float)sums[at] * scales[lane] + margins[lane]) * batch->index->scales[row + r];
     }
   }
 }
 
-static int keep(pv_filter* filters, int lanes, const float* scores, int64_t row, int32_t count) {
+static int keep(const Batch* batch, int64_t panel, const float* scores, int64_t row, int32_t count) {
+  const int64_t first = panel * PV_LANES, left = batch->count - first;
+  const int lanes = (int)(left < PV_LANES ? left : PV_LANES);
+  pv_filter* filters = batch->filters + first;
   float limits[PV_LANES];
   for (int lane = 0; lane < PV_LANES; lane++) limits[lane] = lane < lanes ? filters[lane].limit : INFINITY;
   for (int32_t r = 0; r < count; r++, scores += PV_LANES) {
@@ -104,7 +111,10 @@ static int keep(pv_filter* filters, int lanes, const float* scores, int64_t row,
     for (int lane = 0; lane < PV_LANES; lane++) passing |= scores[lane] >= limits[lane];
     for (int lane = 0; passing && lane < lanes; lane++) {
       if (!(scores[lane] >= limits[lane])) continue;
-      if (pv_filter_keep(filters + lane, scores[lane], (int32_t)(row + r))) return PV_SEARCH_MEMORY;
+      const float most = scores[lane];
+      float least = most;
+      if (batch->margins) least -= 2 * batch->margins[first + lane] * batch->index->scales[row + r];
+      if (pv_filter_keep(filters + lane, most, least, (int32_t)(row + r))) return PV_SEARCH_MEMORY;
       limits[lane] = filters[lane].limit;
     }
   }
@@ -125,13 +135,12 @@ static int scan_block(const Batch* batch, int64_t row, int32_t count) {
   }
   int status = PV_SEARCH_OK;
   for (int64_t panel = 0; status == PV_SEARCH_OK && panel < batch->panels; panel++) {
-    const int64_t left = batch->count - panel * PV_LANES;
     if (index->dtype == PV_INT8) {
       score_i8(batch, panel, row, count, row_sums, scores);
     } else {
       batch->kernels->tile_f32(panel_f32(batch, panel), rows, index->dim, count, scores);
     }
-    status = keep(batch->filters + panel * PV_LANES, (int)(left < PV_LANES ? left : PV_LANES), scores, row, count);
+    status = keep(batch, panel, scores, row, count);
   }
   return status;
 }

@@ -86,11 +86,11 @@ static int make_room(pv_filter* filter) {
   return 0;
 }
 
-int pv_filter_keep(pv_filter* filter, float score, int32_t row) {
+int pv_filter_keep(pv_filter* filter, float most, float least, int32_t row) {
   if (filter->size == filter->capacity && make_room(filter)) return -1;
-  filter->scores[filter->size] = score;
+  filter->scores[filter->size] = most;
   filter->rows[filter->size++] = row;
-  pv_best_offer(&filter->best, score, row);
+  pv_best_offer(&filter->best, least, row);
   if (filter->best.size == filter->best.capacity) filter->limit = filter->best.scores[0] - filter->slack;
   return 0;
 }

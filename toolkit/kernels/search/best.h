@@ -18,20 +18,21 @@ void pv_best_offer(pv_best* best, float score, int32_t row);
 /* Heap -> best first, in place. */
 void pv_best_finish(pv_best* best);
 
-/* Rows that may be among the exact best: those whose rough score comes within `slack` of the best rough ones. If no
- * rough score is further than slack / 2 from its exact one, no row of the exact best is lost. */
+/* Rows that may be among the exact best, by rough scores: a row's exact score lies between the `least` and the `most`
+ * it is offered with, give or take slack / 2. Kept are those whose most comes within `slack` of the best leasts: then
+ * no row of the exact best is lost. */
 typedef struct pv_filter {
-  pv_best best; /* by rough score */
+  pv_best best; /* by `least` */
   float slack, limit;
-  float* scores;
+  float* scores; /* `most` */
   int32_t* rows;
   int64_t size, capacity;
 } pv_filter;
 
 /* Starts empty; scores and rows of `best` are the caller's. */
 void pv_filter_init(pv_filter* filter, int k, float slack, float* best_scores, int32_t* best_rows);
-/* For scores of at least filter->limit; 0, or -1 without memory. */
-int pv_filter_keep(pv_filter* filter, float score, int32_t row);
+/* For a `most` of at least filter->limit; 0, or -1 without memory. */
+int pv_filter_keep(pv_filter* filter, float most, float least, int32_t row);
 void pv_filter_free(pv_filter* filter);
 
 #endif

@@ -18,7 +18,6 @@ typedef struct pv_search_kernels {
   /* scores[r] = sum_i query[i] * rows[r, i]; a row's score does not depend on its neighbours */
   void (*scan_f32)(const float* query, const float* rows, int32_t dim, int32_t count, float* scores);
   void (*scan_f16)(const float* query, const uint16_t* rows, int32_t dim, int32_t count, float* scores);
-  void (*scan_f32_i8)(const float* query, const int8_t* rows, int32_t dim, int32_t count, float* scores);
   void (*scan_i8)(const int8_t* query, const int8_t* rows, int32_t dim, int32_t count, int32_t* sums);
   /* distances[r] = set bits of query ^ rows[r], `words` words each */
   void (*scan_bits)(const uint64_t* query, const uint64_t* rows, int32_t words, int32_t count, int32_t* distances);

@@ -30,19 +30,6 @@ PV_INLINE float dot_f16(const float* a, const uint16_t* b, int32_t n) {
   return sum;
 }
 
-PV_INLINE float dot_f32_i8(const float* a, const int8_t* b, int32_t n) {
-  float32x4_t s0 = vdupq_n_f32(0), s1 = s0;
-  int32_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    const int16x8_t wide = vmovl_s8(vld1_s8(b + i));
-    s0 = vfmaq_f32(s0, vld1q_f32(a + i), vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))));
-    s1 = vfmaq_f32(s1, vld1q_f32(a + i + 4), vcvtq_f32_s32(vmovl_s16(vget_high_s16(wide))));
-  }
-  float sum = vaddvq_f32(vaddq_f32(s0, s1));
-  for (; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
 /* Two products of at most 127 * 128 fit an int16; pairs are then widened into int32 sums. */
 PV_INLINE int32_t dot_i8(const int8_t* a, const int8_t* b, int32_t n) {
   int32x4_t sums = vdupq_n_s32(0);
@@ -66,7 +53,6 @@ PV_INLINE int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) 
 
 PV_SCAN(scan_f32, dot_f32, float, float, float)
 PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)
-PV_SCAN(scan_f32_i8, dot_f32_i8, float, int8_t, float)
 PV_SCAN(scan_i8, dot_i8, int8_t, int8_t, int32_t)
 PV_SCAN(scan_bits, distance, uint64_t, uint64_t, int32_t)
 
@@ -135,10 +121,9 @@ static void dotprod_tile_i8(const uint8_t* panel, const int8_t* rows, int32_t di
 PV_TARGET_END
 
 const pv_search_kernels pv_search_kernels_neon = {
-    "neon", scan_f32, scan_f16, scan_f32_i8, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
+    "neon", scan_f32, scan_f16, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
 };
 const pv_search_kernels pv_search_kernels_neon_dotprod = {
-    "neon_dotprod", scan_f32,  scan_f16, scan_f32_i8,     dotprod_scan_i8,
-    scan_bits,      widen_f16, tile_f32, dotprod_tile_i8,
+    "neon_dotprod", scan_f32, scan_f16, dotprod_scan_i8, scan_bits, widen_f16, tile_f32, dotprod_tile_i8,
 };
 #endif

@@ -10,12 +10,13 @@ extern "C" {
 #endif
 
 enum { PV_FLOAT32 = 0, PV_FLOAT16 = 1, PV_INT8 = 2 };
-enum { PV_PVIX_HEADER = 128, PV_PVIX_RECORD = 56, PV_FINGERPRINT = 32, PV_MAX_DIM = 131072 };
+enum { PV_PVIX_HEADER = 136, PV_PVIX_RECORD = 56, PV_FINGERPRINT = 32, PV_MAX_DIM = 131072 };
 
 /* An open index: pointers into the mapping, which must outlive it. */
 typedef struct pv_index {
   const uint8_t* vectors;     /* [count, dim] of `dtype` */
   const float* scales;        /* [count], int8 only, else NULL */
+  const uint8_t* residuals;   /* [count, pv_residual_bytes(dim)], int8 only, else NULL */
   const uint8_t* records;     /* [count, PV_PVIX_RECORD] */
   const uint8_t* blob;        /* names, labels, thumbnails */
   const uint8_t* info;        /* JSON */
@@ -38,6 +39,8 @@ typedef struct pv_record {
 int pv_index_open(const uint8_t* data, size_t size, pv_index* index);
 /* What a rule demands, one line. */
 const char* pv_index_rule(int rule);
+/* Of a row's residuals, 2 bits a value. */
+size_t pv_residual_bytes(int32_t dim);
 void pv_index_record(const pv_index* index, int64_t row, pv_record* record);
 
 #ifdef __cplusplus

@@ -30,12 +30,6 @@ static float dot_f16(const float* a, const uint16_t* b, int32_t n) {
   return sum;
 }
 
-static float dot_f32_i8(const float* a, const int8_t* b, int32_t n) {
-  float sum = 0;
-  for (int32_t i = 0; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
 static int32_t dot_i8(const int8_t* a, const int8_t* b, int32_t n) {
   int32_t sum = 0;
   for (int32_t i = 0; i < n; i++) sum += a[i] * b[i];
@@ -51,7 +45,6 @@ static int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) {
 
 PV_SCAN(scan_f32, dot_f32, float, float, float)
 PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)
-PV_SCAN(scan_f32_i8, dot_f32_i8, float, int8_t, float)
 PV_SCAN(scan_i8, dot_i8, int8_t, int8_t, int32_t)
 PV_SCAN(scan_bits, distance, uint64_t, uint64_t, int32_t)
 
@@ -71,5 +64,5 @@ static void tile_f32(const float* panel, const float* rows, int32_t dim, int32_t
 }
 
 const pv_search_kernels pv_search_kernels_scalar = {
-    "scalar", scan_f32, scan_f16, scan_f32_i8, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
+    "scalar", scan_f32, scan_f16, scan_i8, scan_bits, widen_f16, tile_f32, NULL,
 };

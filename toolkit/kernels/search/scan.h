@@ -5,10 +5,16 @@
 #include "best.h"
 #include "kernels.h"
 
-/* query -> int8 values; the scale that turns them back. `error`: how far a unit row's rough cosine may be off. */
+/* query -> int8 values; the scale that turns them back. `error`: how far this alone puts a unit row's cosine off. */
 float pv_quantize_query(const float* query, int32_t dim, int8_t* values, float* error);
 
-/* The exact cosine of a query with a row. */
+/* The cosine of a query with a refined int8 row. */
+float pv_refined_cosine(const pv_index* index, const float* query, int64_t row);
+
+/* Times a row's scale: how much its residuals may add to its rough cosine with a quantized query, or take from it. */
+float pv_refinement_margin(const int8_t* query, int32_t dim, float scale);
+
+/* The exact cosine of a query with a row, refined if it is int8. */
 float pv_exact_cosine(const pv_index* index, const pv_search_kernels* kernels, const float* query, int64_t row);
 
 /* Exact cosines of what passed the filter, best first, into the filter's own arrays; returns how many. */

@@ -53,8 +53,7 @@ float pv_exact_cosine(const pv_index* index, const pv_search_kernels* kernels, c
   } else if (index->dtype == PV_FLOAT16) {
     kernels->scan_f16(query, pv_rows_f16(index, row), index->dim, 1, &score);
   } else {
-    kernels->scan_f32_i8(query, pv_rows_i8(index, row), index->dim, 1, &score);
-    score *= index->scales[row];
+    score = pv_refined_cosine(index, query, row);
   }
   return score;
 }
@@ -86,13 +85,16 @@ static void scan_floats(const pv_index* index, const pv_search_kernels* kernels,
 
 static int scan_int8(const pv_index* index, const pv_search_kernels* kernels, const int8_t* query, float scale,
                      int64_t begin, int64_t end, pv_filter* filter) {
+  const float margin = pv_refinement_margin(query, index->dim, scale);
   int32_t sums[PV_ROW_BLOCK];
   for (int64_t row = begin; row < end; row += PV_ROW_BLOCK) {
     const int32_t rows = (int32_t)(end - row < PV_ROW_BLOCK ? end - row : PV_ROW_BLOCK);
     kernels->scan_i8(query, pv_rows_i8(index, row), index->dim, rows, sums);
     for (int32_t r = 0; r < rows; r++) {
-      const float score = (float)sums[r] * scale * index->scales[row + r];
-      if (score >= filter->limit && pv_filter_keep(filter, score, (int32_t)(row + r))) return PV_SEARCH_MEMORY;
+      const float most = ((float)sums[r] * scale + margin) * index->scales[row + r];
+      if (!(most >= filter->limit)) continue;
+      const float least = most - 2 * margin * index->scales[row + r];
+      if (pv_filter_keep(filter, most, least, (int32_t)(row + r))) return PV_SEARCH_MEMORY;
     }
   }
   return PV_SEARCH_OK;

@@ -1,6 +1,6 @@
 /* Cosine search over the rows of an index.
  *
- *   cosine[q, r] = sum_i query[q, i] * vector[r, i]        (unit rows; int8 rows are value * scale[r])
+ *   cosine[q, r] = sum_i query[q, i] * vector[r, i]        (unit rows; int8: (value + (residual - 1.5) / 4) * scale[r])
  *
  * `k` best of rows [begin, end), best first, lower row first among equals: rows int32 [k], cosines float32 [k] a
  * query. Places left over, where there are fewer rows, hold row -1 and cosine -infinity. There are no threads here:
@@ -17,8 +17,10 @@ extern "C" {
 enum { PV_SEARCH_OK = 0, PV_SEARCH_ARGUMENT = -1, PV_SEARCH_MEMORY = -2 };
 
 /* One query float32 [dim]: exact. Returns how many were found, at most k.
- * int8 rows are scanned with the query in int8; every row whose rough cosine comes within the query's own rounding
- * of the best k is scored again with the float32 query, so that the result is the one of the float32 query. */
+ * int8 rows are scanned in integers, the query in int8 and the residuals left out. Every row whose rough cosine comes
+ * within what both may amount to of the best k is scored again, refined by its residuals and with the float32 query;
+ * the result is that of scoring every row so, but for residuals that side with the query by over 8 standard
+ * deviations. */
 int pv_search(const pv_index* index, const float* query, int k, int64_t begin, int64_t end, int32_t* rows,
               float* cosines);
 

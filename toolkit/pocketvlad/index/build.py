@@ -57,8 +57,7 @@ def build_index(
     dataset = photos if isinstance(photos, Dataset) else Dataset("the photos", tuple(photos), (), ())
     descriptors, readable, skipped = describe_photos(describe, dataset, progress=progress)
     entries = tuple(make_entry(photo, thumbnail_px) for photo in readable.photos)
-    vectors, scales = encode_vectors(descriptors, dtype)
-    index = PlaceIndex(vectors, scales, entries, fingerprint, None, dict(info or {}))
+    index = PlaceIndex(*encode_vectors(descriptors, dtype), entries, fingerprint, None, dict(info or {}))
     return replace(index, threshold=suggest_threshold(index)), skipped
 
 
@@ -78,11 +77,14 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
             f"{len(clash)} of these photos are in the index already", found=repr(clash[0]), do="use --replace"
         )
     kept = [i for i, entry in enumerate(index.entries) if entry.name not in names]
-    vectors, scales = encode_vectors(added.descriptors(), index.vectors.dtype.name)
-    joined = np.concatenate([index.vectors[kept], vectors])
-    factors = None if scales is None or index.scales is None else np.concatenate([index.scales[kept], scales])
+    new_vectors, *new_parts = encode_vectors(added.descriptors(), index.vectors.dtype.name)
+    vectors = np.concatenate([index.vectors[kept], new_vectors])
+    scales, residuals = (
+        None if old is None or new is None else np.concatenate([old[kept], new])
+        for old, new in zip((index.scales, index.residuals), new_parts, strict=True)
+    )
     entries = (*(index.entries[i] for i in kept), *added.entries)
-    result = PlaceIndex(joined, factors, entries, index.fingerprint, None, index.info)
+    result = PlaceIndex(vectors, scales, residuals, entries, index.fingerprint, None, index.info)
     return replace(result, threshold=suggest_threshold(result))
 
 

@@ -34,24 +34,29 @@ def _layout(index: PlaceIndex) -> Iterator[bytes | memoryview]:
     """The file in pieces."""
     records, blob = _records(index.entries)
     info = json.dumps(dict(index.info), sort_keys=True).encode()
-    scales = np.empty(0, np.float32) if index.scales is None else index.scales
-    sections = [np.ascontiguousarray(part) for part in (index.vectors, scales, records)]
-    offsets, position = [], HEADER.itemsize
-    for section in sections:
-        offsets.append(position + -position % rules.ALIGNMENT)
-        position = offsets[-1] + section.nbytes
+    stored = {
+        "vectors": index.vectors,
+        "scales": index.scales,
+        "residuals": index.residuals,
+        "records": records,
+    }
+    sections = {name: np.ascontiguousarray(part) for name, part in stored.items() if part is not None}
+    offsets, position = {}, HEADER.itemsize
+    for name, section in sections.items():
+        offsets[name] = position + -position % rules.ALIGNMENT
+        position = offsets[name] + section.nbytes
     blob_bytes = sum(map(len, blob))
     yield _header(index, offsets, position, blob_bytes, len(info))
     written = HEADER.itemsize
-    for offset, section in zip(offsets, sections, strict=True):
-        yield bytes(offset - written)
+    for name, section in sections.items():
+        yield bytes(offsets[name] - written)
         yield section.reshape(-1).view(np.uint8).data
-        written = offset + section.nbytes
+        written = offsets[name] + section.nbytes
     yield from blob
     yield info
 
 
-def _header(index: PlaceIndex, offsets: list[int], blob: int, blob_bytes: int, info_bytes: int) -> bytes:
+def _header(index: PlaceIndex, offsets: dict[str, int], blob: int, blob_bytes: int, info_bytes: int) -> bytes:
     header = np.zeros(1, HEADER)
     values = {
         "magic": rules.MAGIC,
@@ -61,9 +66,7 @@ def _header(index: PlaceIndex, offsets: list[int], blob: int, blob_bytes: int, i
         "dim": index.dim,
         "threshold": math.nan if index.threshold is None else index.threshold,
         "fingerprint": np.void(index.fingerprint),
-        "vectors": offsets[0],
-        "scales": 0 if index.scales is None else offsets[1],
-        "records": offsets[2],
+        **offsets,
         "blob": blob,
         "blob_bytes": blob_bytes,
         "info": blob + blob_bytes,
@@ -123,9 +126,11 @@ def open_index(path: Path | str) -> PlaceIndex:
     header = rules.read_header(data)
     dtype, shape = np.dtype(DTYPES[header["dtype"]]), (header["count"], header["dim"])
     vectors = rules.section(data, header["vectors"], rules.vector_bytes(header)).view(dtype).reshape(shape)
-    scales = (
-        rules.section(data, header["scales"], 4 * shape[0]).view(np.float32) if header["scales"] else None
-    )
+    scales = residuals = None
+    if dtype == np.int8:
+        packed = (shape[0], rules.residual_bytes(shape[1]))
+        scales = rules.section(data, header["scales"], 4 * shape[0]).view(np.float32)
+        residuals = rules.section(data, header["residuals"], packed[0] * packed[1]).reshape(packed)
     entries = MappedEntries(
         rules.read_records(data, header), rules.section(data, header["blob"], header["blob_bytes"])
     )
@@ -133,6 +138,7 @@ def open_index(path: Path | str) -> PlaceIndex:
     return PlaceIndex(
         vectors,
         scales,
+        residuals,
         entries,
         data[32 : 32 + FINGERPRINT_BYTES].tobytes(),
         None if math.isnan(threshold) else threshold,

@@ -15,8 +15,8 @@ HEADER = np.dtype(
         ("dim", "<u4"),
         ("threshold", "<f4"),
         ("fingerprint", "V32"),
-        *[(name, "<u8") for name in ("vectors", "scales", "records", "blob", "blob_bytes")],
-        *[(name, "<u8") for name in ("info", "info_bytes", "file_bytes")],
+        *[(name, "<u8") for name in ("vectors", "scales", "residuals", "records")],
+        *[(name, "<u8") for name in ("blob", "blob_bytes", "info", "info_bytes", "file_bytes")],
     ]
 )
 RECORD = np.dtype(
@@ -26,33 +26,34 @@ RECORD = np.dtype(
         *[(name, "<u4") for name in ("name_bytes", "label_bytes", "thumbnail_bytes", "reserved")],
     ]
 )
-MAGIC = b"PVIX0001"
+MAGIC = b"PVIX0002"
 DTYPES = ("float32", "float16", "int8")
 ALIGNMENT = 64
 MAX_COUNT, MAX_DIM, MAX_TEXT = 2**31 - 1, 131072, 4096
 _CONTROLS = bytes([*range(32), 127])
 
 RULES = {
-    1: "the file is at least 128 bytes and starts with PVIX0001",
-    2: "the header says 128 header bytes and the file's own length",
+    1: "the file is at least 136 bytes and starts with PVIX0002",
+    2: "the header says 136 header bytes and the file's own length",
     3: "the vector type is 0, 1 or 2",
     4: "there is at least one photo and fewer than 2^31",
     5: "the dimension is 1 to 131,072",
     6: "the vectors lie inside the file at a multiple of 64",
     7: "the scales lie inside the file at a multiple of 64 for int8, and their offset is 0 otherwise",
-    8: "the records lie inside the file at a multiple of 64",
-    9: "the blob lies inside the file",
-    10: "the information lies inside the file",
-    11: "header, vectors, scales, records, blob and information stand in this order and do not overlap",
-    12: "the threshold is within 1 and -1, or NaN",
-    13: "the information is UTF-8 and stands in braces",
-    14: "every scale is finite and not negative",
-    15: "every name is 1 to 4,096 bytes inside the blob",
-    16: "every label is at most 4,096 bytes inside the blob",
-    17: "every thumbnail lies inside the blob",
-    18: "latitude is within 90 degrees and longitude within 180, or both are NaN",
-    19: "the reserved field of every record is 0",
-    20: "every name and label is UTF-8 without control characters",
+    8: "the residuals lie inside the file at a multiple of 64 for int8, and their offset is 0 otherwise",
+    9: "the records lie inside the file at a multiple of 64",
+    10: "the blob lies inside the file",
+    11: "the information lies inside the file",
+    12: "header, vectors, scales, residuals, records, blob and information stand in this order and do not overlap",
+    13: "the threshold is within 1 and -1, or NaN",
+    14: "the information is UTF-8 and stands in braces",
+    15: "every scale is finite and not negative",
+    16: "every name is 1 to 4,096 bytes inside the blob",
+    17: "every label is at most 4,096 bytes inside the blob",
+    18: "every thumbnail lies inside the blob",
+    19: "latitude is within 90 degrees and longitude within 180, or both are NaN",
+    20: "the reserved field of every record is 0",
+    21: "every name and label is UTF-8 without control characters",
 }
 
 
@@ -85,6 +86,11 @@ def vector_bytes(header: dict[str, int]) -> int:
     return header["count"] * header["dim"] * np.dtype(DTYPES[header["dtype"]]).itemsize
 
 
+def residual_bytes(dim: int) -> int:
+    """Of a row's residuals, 2 bits a value."""
+    return -(-dim // 4)
+
+
 def _verdicts(data: np.ndarray) -> Iterator[tuple[int, bool]]:
     """Each rule and whether it holds, in order: a later rule may rely on the earlier ones."""
     yield 1, data.size >= HEADER.itemsize and data[:8].tobytes() == MAGIC
@@ -95,12 +101,12 @@ def _verdicts(data: np.ndarray) -> Iterator[tuple[int, bool]]:
     yield 5, 1 <= header["dim"] <= MAX_DIM
     yield from _section_verdicts(header, data.size)
     threshold = read_threshold(data)
-    yield 12, bool(np.isnan(threshold) or abs(threshold) <= 1)
+    yield 13, bool(np.isnan(threshold) or abs(threshold) <= 1)
     info = section(data, header["info"], header["info_bytes"]).tobytes()
-    yield 13, len(info) >= 2 and info[:1] == b"{" and info[-1:] == b"}" and _is_utf8(info)
+    yield 14, len(info) >= 2 and info[:1] == b"{" and info[-1:] == b"}" and _is_utf8(info)
     if header["scales"]:
         scales = section(data, header["scales"], 4 * header["count"]).view("<f4")
-        yield 14, bool(np.all(np.isfinite(scales) & (scales >= 0)))
+        yield 15, bool(np.all(np.isfinite(scales) & (scales >= 0)))
     yield from _record_verdicts(data, header)
 
 
@@ -109,22 +115,22 @@ def _section_verdicts(header: dict[str, int], size: int) -> Iterator[tuple[int, 
         return header[name] % multiple == 0 and header[name] + length <= size
 
     count, quantized = header["count"], DTYPES[header["dtype"]] == "int8"
-    scale_bytes = 4 * count if quantized else 0
+    stored = {"scales": 4 * count, "residuals": count * residual_bytes(header["dim"])}  # of int8 only
     yield 6, inside("vectors", vector_bytes(header), ALIGNMENT)
-    yield 7, inside("scales", scale_bytes, ALIGNMENT) if quantized else header["scales"] == 0
-    yield 8, inside("records", count * RECORD.itemsize, ALIGNMENT)
-    yield 9, inside("blob", header["blob_bytes"])
-    yield 10, inside("info", header["info_bytes"])
+    for rule, (name, length) in enumerate(stored.items(), 7):
+        yield rule, inside(name, length, ALIGNMENT) if quantized else header[name] == 0
+    yield 9, inside("records", count * RECORD.itemsize, ALIGNMENT)
+    yield 10, inside("blob", header["blob_bytes"])
+    yield 11, inside("info", header["info_bytes"])
     spans = [
         ("vectors", vector_bytes(header)),
+        *(stored.items() if quantized else ()),
         ("records", count * RECORD.itemsize),
         ("blob", header["blob_bytes"]),
     ]
-    if quantized:
-        spans.insert(1, ("scales", scale_bytes))
     ends = [HEADER.itemsize, *(header[name] + length for name, length in spans)]
     starts = [*(header[name] for name, _ in spans), header["info"]]
-    yield 11, all(end <= start for end, start in zip(ends, starts, strict=True))
+    yield 12, all(end <= start for end, start in zip(ends, starts, strict=True))
 
 
 def _record_verdicts(data: np.ndarray, header: dict[str, int]) -> Iterator[tuple[int, bool]]:
@@ -138,16 +144,16 @@ def _record_verdicts(data: np.ndarray, header: dict[str, int]) -> Iterator[tuple
     placed = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180)
     name_bytes, label_bytes = records["name_bytes"], records["label_bytes"]
     holds = {
-        15: inside("name") & (name_bytes >= 1) & (name_bytes <= MAX_TEXT),
-        16: inside("label") & (label_bytes <= MAX_TEXT),
-        17: inside("thumbnail"),
-        18: placed | (np.isnan(latitude) & np.isnan(longitude)),
-        19: records["reserved"] == 0,
+        16: inside("name") & (name_bytes >= 1) & (name_bytes <= MAX_TEXT),
+        17: inside("label") & (label_bytes <= MAX_TEXT),
+        18: inside("thumbnail"),
+        19: placed | (np.isnan(latitude) & np.isnan(longitude)),
+        20: records["reserved"] == 0,
     }
     sound = np.logical_and.reduce(list(holds.values()))
     first_unsound = len(records) if sound.all() else int(np.argmin(sound))
     blob = section(data, header["blob"], header["blob_bytes"])
-    yield 20, all(_is_clean(blob, record) for record in records[:first_unsound])
+    yield 21, all(_is_clean(blob, record) for record in records[:first_unsound])
     if first_unsound < len(records):
         yield from ((rule, bool(held[first_unsound])) for rule, held in holds.items())
 

@@ -19,11 +19,14 @@ from pocketvlad.lut import native
 FINGERPRINT_BYTES = 32
 
 
+_POINTERS = ("vectors", "scales", "residuals", "records", "blob", "info", "fingerprint")
+
+
 class CIndex(ctypes.Structure):
     """``pv_index`` of pvix.h."""
 
     _fields_ = [
-        *[(n, ctypes.c_void_p) for n in ("vectors", "scales", "records", "blob", "info", "fingerprint")],
+        *[(n, ctypes.c_void_p) for n in _POINTERS],
         ("info_bytes", ctypes.c_uint64),
         ("count", ctypes.c_int64),
         ("dim", ctypes.c_int32),
@@ -102,6 +105,7 @@ class PlaceIndex:
     Attributes:
         vectors: [n, dim] float32, float16 or int8, unit rows.
         scales: float32 [n] for int8, else None.
+        residuals: uint8 [n, ceil(dim / 4)] for int8, else None: 2 bits a value, the first in the lowest.
         entries: n photos.
         fingerprint: 32 bytes, of the program whose descriptors these are.
         threshold: cosine under which a place is unknown, or None.
@@ -113,6 +117,7 @@ class PlaceIndex:
 
     vectors: np.ndarray
     scales: np.ndarray | None
+    residuals: np.ndarray | None
     entries: Sequence[Entry]
     fingerprint: bytes
     threshold: float | None = None
@@ -126,10 +131,13 @@ class PlaceIndex:
                 found=f"{dtype} {list(shape)}",
                 allowed=f"{', '.join(DTYPES)} [{len(self.entries)}, dim], one photo or more",
             )
-        if (self.scales is None) == (dtype == "int8") or (
-            self.scales is not None and self.scales.shape != shape[:1]
-        ):
-            raise IndexFormatError("int8 vectors have one scale each, others none", found=f"{dtype} vectors")
+        parts = (self.scales, self.residuals)
+        wanted = (shape[:1], (shape[0], rules.residual_bytes(shape[1]))) if dtype == "int8" else (None, None)
+        if tuple(None if part is None else part.shape for part in parts) != wanted:
+            raise IndexFormatError(
+                "int8 vectors have one scale and one row of residuals each, others none",
+                found=f"{dtype} vectors",
+            )
         if len(self.fingerprint) != FINGERPRINT_BYTES:
             raise IndexFormatError(
                 "the fingerprint has another length", found=len(self.fingerprint), allowed=FINGERPRINT_BYTES
@@ -143,9 +151,13 @@ class PlaceIndex:
         return len(self.entries)
 
     def descriptors(self) -> np.ndarray:
-        """The vectors as float32 [n, dim]."""
+        """The vectors as float32 [n, dim], refined if they are int8."""
         widened = np.asarray(self.vectors, np.float32)
-        return widened if self.scales is None else widened * self.scales[:, None]
+        if self.scales is None or self.residuals is None:
+            return widened
+        quarters = self.residuals[:, :, None] >> np.arange(0, 8, 2, dtype=np.uint8) & 3
+        widened += (quarters.reshape(len(self), -1)[:, : self.dim] - np.float32(1.5)) / 4
+        return widened * self.scales[:, None]
 
     def labels(self) -> list[str]:
         """The place of each photo."""
@@ -159,6 +171,7 @@ class PlaceIndex:
         return CIndex(
             vectors=self.vectors.ctypes.data,
             scales=None if self.scales is None else self.scales.ctypes.data,
+            residuals=None if self.residuals is None else self.residuals.ctypes.data,
             count=len(self),
             dim=self.dim,
             dtype=DTYPES.index(self.vectors.dtype.name),
@@ -175,8 +188,10 @@ class PlaceIndex:
         return signs
 
 
-def encode_vectors(descriptors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """float32 [n, dim] -> stored vectors and, for int8, scales float32 [n].
+def encode_vectors(
+    descriptors: np.ndarray, dtype: str
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """float32 [n, dim] -> stored vectors and, for int8, scales float32 [n] and residuals uint8 [n, ceil(dim / 4)].
 
     Raises:
         IndexFormatError: an unknown type, or values that are not finite.
@@ -186,8 +201,18 @@ def encode_vectors(descriptors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.
     if not np.isfinite(descriptors).all():
         raise IndexFormatError("a descriptor is not finite", do="check the program that made it")
     if dtype != "int8":
-        return np.ascontiguousarray(descriptors, dtype), None
+        return np.ascontiguousarray(descriptors, dtype), None, None
     largest = np.abs(descriptors).max(axis=1)
     scales = (np.maximum(largest, np.finfo(np.float32).tiny * 127) / 127).astype(np.float32)
-    values = np.rint(descriptors / scales[:, None])
-    return np.clip(values, -127, 127).astype(np.int8), scales
+    steps = descriptors / scales[:, None]
+    values = np.clip(np.rint(steps), -127, 127).astype(np.int8)
+    return values, scales, _encode_residuals(steps - values)
+
+
+def _encode_residuals(rests: np.ndarray) -> np.ndarray:
+    """What rounding left, float32 [n, dim] within half a step -> its quarter of the step, packed."""
+    quarters = np.clip(np.floor((rests + 0.5) * 4), 0, 3).astype(np.uint8)
+    padded = np.zeros((len(rests), 4 * rules.residual_bytes(rests.shape[1])), np.uint8)
+    padded[:, : rests.shape[1]] = quarters
+    shifted = padded.reshape(len(rests), -1, 4) << np.arange(0, 8, 2, dtype=np.uint8)
+    return np.bitwise_or.reduce(shifted, axis=2)
