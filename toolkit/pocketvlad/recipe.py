@@ -177,7 +177,11 @@ class Recipe:
     @property
     def needs_photos(self) -> bool:
         """Whether some layer, or the activations' ranges, calibrate on photos."""
-        return self.int8_backbone or self.layer.calibrate != "none" or any(r.calibrate not in (None, "none") for r in self.rule)
+        return (
+            self.int8_backbone
+            or self.layer.calibrate != "none"
+            or any(r.calibrate not in (None, "none") for r in self.rule)
+        )
 
     @property
     def int8_backbone(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.ao.quantization.fx._decomposed  # noqa: F401  registers the ops that XNNPACK's partitioner knows
+import torch.ao.quantization.fx._decomposed  # registers the ops that XNNPACK's partitioner knows
 from torch import Tensor, fx, nn
 
 from pocketvlad.errors import KernelError, RecipeError

@@ -12,9 +12,7 @@ _PHOTOS = 6
 
 
 @torch.no_grad()
-def int8_layers(
-    model: PlaceModel, photos: Tensor, allowed: float, among: str = ""
-) -> frozenset[str]:
+def int8_layers(model: PlaceModel, photos: Tensor, allowed: float, among: str = "") -> frozenset[str]:
     """Names of the convolutions, soft assignment included, whose 8-bit activations cost little together.
 
     Args:

@@ -116,7 +116,9 @@ def _int8_layers(model: PlaceModel, recipe: Recipe, photos: Tensor) -> frozenset
 def _int8_backbone(
     model: PlaceModel, fitted: dict[str, Fitted], grids: dict[str, ActivationGrid]
 ) -> nn.Module:
-    inside = {name.removeprefix(_BACKBONE): each for name, each in fitted.items() if name.startswith(_BACKBONE)}
+    inside = {
+        name.removeprefix(_BACKBONE): each for name, each in fitted.items() if name.startswith(_BACKBONE)
+    }
     biases = {name: each.bias for name, each in inside.items() if each.bias is not None}
     return int8_backbone(model.backbone, {name: each.lut for name, each in inside.items()}, biases, grids)
 

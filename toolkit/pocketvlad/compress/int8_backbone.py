@@ -100,7 +100,9 @@ def int8_backbone(
     shared = quantized_at(graph)
     if set(shared.values()) != set(grids):
         wrong = sorted(set(shared.values()) ^ set(grids))
-        raise ExportError("the activation grids are not this network's", found=f"{wrong[0]}, and {len(wrong)} in all")
+        raise ExportError(
+            "the activation grids are not this network's", found=f"{wrong[0]}, and {len(wrong)} in all"
+        )
     modules = dict(graph.named_modules())
     for node in list(graph.graph.nodes):
         module, name = modules.get(str(node.target)), str(node.target)

@@ -61,7 +61,9 @@ def compress_model(
 
 def _require_whole_bytes(model: PlaceModel, recipe: Recipe) -> None:
     """An int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
-    convolutions = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.startswith("backbone.")]
+    convolutions = [
+        n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.startswith("backbone.")
+    ]
     for name in convolutions if recipe.int8_backbone else ():
         layer = recipe.for_layer(name)
         pruned = bool(layer.threshold or layer.sparsity)

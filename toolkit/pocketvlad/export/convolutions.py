@@ -58,7 +58,9 @@ def convolutions_of(compressed: CompressedModel, asked: str | None, semantics: s
     if found not in CONVOLUTIONS:
         raise ExportError("unknown convolutions", found=repr(found), allowed=", ".join(CONVOLUTIONS))
     if found != LUT and semantics == EXACT:
-        raise ExportError(f"convolutions {found!r} compute in int8", found="semantics exact", allowed="mixed, fast")
+        raise ExportError(
+            f"convolutions {found!r} compute in int8", found="semantics exact", allowed="mixed, fast"
+        )
     if found != LUT and not compressed.activations:
         raise ExportError(
             f"the model has no activation ranges for convolutions {found!r}",
@@ -81,17 +83,23 @@ def choose_convolutions(
 def time_in_turn(modules: Mapping[str, nn.Module], preprocess: Preprocess) -> dict[str, float]:
     """Median milliseconds of each module's program, one thread, in turn (A B A B …)."""
     x = torch.from_numpy(
-        np.random.default_rng(0).standard_normal((1, 3, preprocess.height, preprocess.width)).astype(np.float32)
+        np.random.default_rng(0)
+        .standard_normal((1, 3, preprocess.height, preprocess.width))
+        .astype(np.float32)
     )
     times: dict[str, list[float]] = {name: [] for name in modules}
     with tempfile.TemporaryDirectory() as folder:
-        runs = {name: _program(each, preprocess, Path(folder) / f"{name}.pte") for name, each in modules.items()}
+        runs = {
+            name: _program(each, preprocess, Path(folder) / f"{name}.pte") for name, each in modules.items()
+        }
         for _ in range(_RUNS):
             for name, run in runs.items():
                 start = time.perf_counter()
                 run((x,))
                 times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: round(float(np.median(values[1:])), 3) for name, values in times.items()}  # the first is cold
+    return {
+        name: round(float(np.median(values[1:])), 3) for name, values in times.items()
+    }  # the first is cold
 
 
 def _program(module: nn.Module, preprocess: Preprocess, path: Path) -> Callable[[tuple[torch.Tensor]], Any]:
