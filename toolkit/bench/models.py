@@ -43,8 +43,8 @@ MODELS = [
 
 @dataclass(frozen=True)
 class Packing:
-    """Bits of the codes, and of the whitening layer if its weights are pruned to one of every ``block``; what computes
-    the convolutions.
+    """Bits of the codes, of the whitening layer's if they are others, one of every ``block`` of its weights kept if
+    that is not 0; what computes the convolutions.
     """
 
     bits: int
@@ -57,7 +57,7 @@ OURS = {
     "8-bit": Packing(8),
     "5-bit": Packing(5),
     "1/32": Packing(5, whitening=1, block=8),
-    "int8 convolutions, 1/32 whitening": Packing(8, whitening=1, block=8, convolutions=BY_XNNPACK),
+    "int8 convolutions, 3-bit whitening": Packing(8, whitening=3, convolutions=BY_XNNPACK),
 }
 
 
@@ -110,7 +110,7 @@ def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
     for name, layer in compressible_layers(model).items():
         shape = tuple(layer.weight.shape)
         block = packing.block if name == "whitening" else 0
-        bits = packing.whitening if block and packing.whitening else packing.bits
+        bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
         codes = rng.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
         codebook = rng.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
         mask = block_survivors(layer.weight.detach().numpy(), block) if block else None
