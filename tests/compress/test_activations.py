@@ -10,7 +10,7 @@ from pocketvlad import artifact
 from pocketvlad.compress.activations import ActivationGrid, fit_grid, quantized_at, trace
 from pocketvlad.compress.compressed import load_compressed, save_compressed
 from pocketvlad.compress.emulate import fast_weight
-from pocketvlad.compress.int8_backbone import channel_weights
+from pocketvlad.compress.int8_backbone import Int8Conv2d, channel_weights
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import ArtifactError, KernelError, RecipeError
@@ -90,6 +90,17 @@ def test_scales_are_positive_whatever_the_fit_made_of_them():
     lut = LutTensor((3, 4, 1, 1), 8, codes, codebook, np.array([-2, 0, 1], np.float32))
     weight, scale = channel_weights(lut)
     assert (scale > 0).all() and np.allclose(weight[0] * scale[0], fast_weight(lut)[0])
+
+
+def test_a_bias_far_above_its_weights_fits_the_sums():
+    codes = np.array([[0], [255]], np.uint8)
+    codebook = np.linspace(-1, 1, 256, dtype=np.float32)[None]
+    lut = LutTensor((2, 1, 1, 1), 8, codes, codebook, np.array([1e-12, 1], np.float32))
+    bias = np.array([3.0, 0.5], np.float32)
+    layer = Int8Conv2d(lut, bias, nn.Conv2d(1, 2, 1), 0.01)
+    assert (np.abs(bias) / (layer.scale.numpy() * 0.01) <= 2**30).all()
+    assert np.allclose(layer(torch.full((1, 1, 1, 1), 2.0)).flatten(), [3, 2.5], rtol=1e-4)
+    assert layer.weight[1] == 127
 
 
 def test_int8_convolutions_need_photos(model):

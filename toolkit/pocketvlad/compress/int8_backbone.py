@@ -25,12 +25,15 @@ from pocketvlad.lut import reference
 from pocketvlad.lut.tensor import LutTensor
 
 _LARGEST = 127
+_LARGEST_BIAS = 1 << 30  # in steps of the sums, which have the other half of int32
+_SMALLEST_SCALE = 1e-30  # XNNPACK wants normal numbers, of its products too
 
 
 class Int8Conv2d(nn.Module):
     """A convolution with int8 weights and a scale per output channel: float32 [B, C, H, W] -> [B, O, H', W'].
 
-    Its bias is a whole number of steps of its int32 sums: input scale times weight scale.
+    Its bias is a whole number of steps of its int32 sums: input scale times weight scale. Where weights are so small
+    beside the bias that it would not fit (dead channels, after batch norm is folded in), their scale is raised.
     """
 
     weight: Tensor
@@ -40,7 +43,8 @@ class Int8Conv2d(nn.Module):
 
     def __init__(self, lut: LutTensor, bias: np.ndarray | None, like: nn.Conv2d, input_scale: float):
         super().__init__()
-        weight, scale = channel_weights(lut)
+        values = np.zeros(lut.rows, np.float32) if bias is None else np.abs(bias)
+        weight, scale = rescaled(*channel_weights(lut), values / (input_scale * _LARGEST_BIAS))
         self.stride, self.padding = like.stride, like.padding
         self.dilation, self.groups = like.dilation, like.groups
         if bias is not None:
@@ -76,7 +80,14 @@ def channel_weights(lut: LutTensor) -> tuple[np.ndarray, np.ndarray]:
     """int8 weights of the layer's shape, -127 to 127, and the positive scale of each output channel, float32 [O]."""
     weight, scale = reference.integer_weights(lut)
     weight = np.where(scale[:, None] < 0, -weight, weight).astype(np.int8)
-    return weight.reshape(lut.shape), np.where(scale != 0, np.abs(scale), 1).astype(np.float32)
+    return weight.reshape(lut.shape), np.where(scale != 0, np.abs(scale), 1 / _LARGEST).astype(np.float32)
+
+
+def rescaled(weight: np.ndarray, scale: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 weights [O, ...] and scales [O] with no scale below ``least`` [O]; the others as they are."""
+    raised = np.maximum(scale, np.maximum(least, _SMALLEST_SCALE)).astype(np.float32)
+    factor = (scale / raised).reshape(-1, *([1] * (weight.ndim - 1)))
+    return np.rint(weight * factor).astype(np.int8), raised
 
 
 def int8_backbone(
