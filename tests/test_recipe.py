@@ -47,6 +47,8 @@ def test_rules_override_the_defaults_and_later_ones_win(tmp_path):
         ('[layer]\nlayout = "csr"\n', "auto, dense, sparse"),
         ("[[rule]]\nbits = 3\n", "'match' is missing"),
         ('[[rule]]\nmatch = "*"\nbits = 12\n', "1 to 8"),
+        ('convolutions = "int4"\n', "lut, int8, measured"),
+        ('convolutions = "int8"\n[train]\n', "one of them"),
         ("[layer\n", "not TOML"),
     ],
 )

@@ -6,16 +6,25 @@ import torch
 
 from pocketvlad.compress import calibrated
 from pocketvlad.export.fold import FAST, MIXED, fold
-from pocketvlad.recipe import LayerRecipe, Recipe
+from pocketvlad.recipe import INT8, LUT, LayerRecipe, Recipe
 
 SOME = frozenset({"backbone.3.squeeze", "backbone.12.expand3x3", "pool.assignment"})
 
 
 @pytest.mark.parametrize(
-    ("int8", "semantics"),
-    [(frozenset(), MIXED), (SOME, MIXED), (SOME - {"pool.assignment"}, MIXED), (frozenset(), FAST)],
+    ("int8", "semantics", "convolutions"),
+    [
+        (frozenset(), MIXED, LUT),
+        (SOME, MIXED, LUT),
+        (SOME - {"pool.assignment"}, MIXED, LUT),
+        (frozenset(), FAST, LUT),
+        (frozenset(), MIXED, INT8),
+        (frozenset({"pool.assignment"}), MIXED, INT8),
+    ],
 )
-def test_the_model_calibrated_on_computes_what_the_program_does(model, photos, monkeypatch, int8, semantics):
+def test_the_model_calibrated_on_computes_what_the_program_does(
+    model, photos, monkeypatch, int8, semantics, convolutions
+):
     seen = {}
 
     def vlad_pairs(reference, compressed, views, tick):
@@ -26,9 +35,9 @@ def test_the_model_calibrated_on_computes_what_the_program_does(model, photos, m
     monkeypatch.setattr(calibrated, "vlad_pairs", vlad_pairs)
     monkeypatch.setattr(calibrated, "int8_layers", lambda *arguments: int8)
     layer = LayerRecipe(bits=8, codebook="uniform", row_scale="max", calibrate="gptq")
-    recipe = Recipe(1, "test", layer=layer, semantics=semantics)
+    recipe = Recipe(1, "test", layer=layer, semantics=semantics, convolutions=convolutions)
     compressed = calibrated.compress_calibrated(model, recipe, photos)
-    program = fold(compressed, semantics)
+    program = fold(compressed, semantics, convolutions)
     for photo in photos[:3]:
         with torch.no_grad():
             expected = program.pool(program.backbone(photo[None])).numpy()

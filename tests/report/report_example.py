@@ -82,6 +82,7 @@ def example() -> dict[str, Any]:
                 codes_bytes=14_000_000,
                 pruned=0.31,
                 cosine=0.99997,
+                convolutions="lut",
             ),
             _variant(
                 "paper-5bit",
@@ -94,6 +95,8 @@ def example() -> dict[str, Any]:
                 codes_bytes=5_900_000,
                 pruned=0.66,
                 cosine=0.981,
+                convolutions="int8",
+                convolutions_ms={"int8": 7.4, "lut": 9.1},
             ),
         ],
         "app": {

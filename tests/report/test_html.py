@@ -67,6 +67,11 @@ def test_the_figures_of_the_run_stand_on_the_page(page):
     assert "broken.jpg" in page
 
 
+def test_the_kernels_of_the_convolutions_stand_with_what_decided(page):
+    assert ">lookup<" in page
+    assert "XNNPACK int8, 7.40 ms (lookup 9.10 ms)" in page
+
+
 def test_each_query_shows_four_photos_framed_by_verdict(page):
     assert page.count("data:image/jpeg") == 3 * 4
     assert page.count('<figure class="right">') == 5

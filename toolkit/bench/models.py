@@ -1,5 +1,6 @@
 """Whole place-recognition models, one image at a time: packed programs beside XNNPACK fp32 and int8.
 
+The contenders named ``int8 convolutions`` leave the backbone to XNNPACK's int8 kernels, on the codes of the 8-bit ones.
 Weights are random: time does not depend on them, and a bench needs no downloads.
 """
 
@@ -15,8 +16,9 @@ import peers
 import quantized
 import torch
 from rows import Row, compare, take_turns
-from torch import nn
+from torch import Tensor, fx, nn
 
+from pocketvlad.compress.activations import ActivationGrid, GridFitter, trace
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.compress.prune import block_survivors
@@ -25,6 +27,8 @@ from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.recipe import INT8 as BY_XNNPACK
+from pocketvlad.recipe import LUT
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
 # Backbone, descriptor size, height, width, {peer: goal}.
@@ -39,14 +43,22 @@ MODELS = [
 
 @dataclass(frozen=True)
 class Packing:
-    """Bits of the codes, and of the whitening layer if its weights are pruned to one of every ``block``."""
+    """Bits of the codes, of the whitening layer's if they are others, one of every ``block`` of its weights kept if
+    that is not 0; what computes the convolutions.
+    """
 
     bits: int
     whitening: int | None = None
     block: int = 0
+    convolutions: str = LUT
 
 
-OURS = {"8-bit": Packing(8), "5-bit": Packing(5), "1/32": Packing(5, whitening=1, block=8)}
+OURS = {
+    "8-bit": Packing(8),
+    "5-bit": Packing(5),
+    "1/32": Packing(5, whitening=1, block=8),
+    "int8 convolutions, 3-bit whitening": Packing(8, whitening=3, convolutions=BY_XNNPACK),
+}
 
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
@@ -72,7 +84,7 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
 
 def file_name(backbone: str, height: int, width: int, label: str) -> str:
     """Of a contender's program in the cache folder."""
-    return f"{backbone}-{height}x{width}-{label.replace(' ', '-').replace('/', '-').lower()}.pte"
+    return f"{backbone}-{height}x{width}-{label.replace(', ', '-').replace(' ', '-').replace('/', '-').lower()}.pte"
 
 
 def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
@@ -98,7 +110,7 @@ def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
     for name, layer in compressible_layers(model).items():
         shape = tuple(layer.weight.shape)
         block = packing.block if name == "whitening" else 0
-        bits = packing.whitening if block and packing.whitening else packing.bits
+        bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
         codes = rng.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
         codebook = rng.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
         mask = block_survivors(layer.weight.detach().numpy(), block) if block else None
@@ -106,4 +118,22 @@ def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
         if layer.bias is not None:
             biases[name] = layer.bias.detach().numpy()
     centroids, scale = quantize_centroids(model.pool.centroids.detach().numpy())
-    return fold(CompressedModel(model.config, layers, biases, centroids, scale), FAST)
+    int8 = packing.convolutions == BY_XNNPACK
+    grids = _grids(model) if int8 else {}
+    compressed = CompressedModel(model.config, layers, biases, centroids, scale, activations=grids)
+    return fold(compressed, FAST, packing.convolutions)
+
+
+def _grids(model: PlaceModel) -> dict[str, ActivationGrid]:
+    """Of the activations of one random image."""
+    fitter = GridFitter(model.backbone)
+
+    class Watched(fx.Interpreter):
+        def run_node(self, node: fx.Node) -> Tensor:
+            found = super().run_node(node)
+            return found if node.op == "output" else fitter(node, [found])[0]
+
+    size = model.config.preprocess
+    with torch.no_grad():
+        Watched(trace(model.backbone)).run(torch.randn(1, 3, size.height, size.width))
+    return fitter.grids

@@ -18,6 +18,8 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.resources import resource_dir
 
 VERSION = 1
+LUT, INT8, MEASURED = "lut", "int8", "measured"
+CONVOLUTIONS = (LUT, INT8, MEASURED)
 T = TypeVar("T")
 
 
@@ -161,6 +163,9 @@ class Recipe:
             rest float32) or ``fast`` (all int8).
         int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
             calibration; 0: none is.
+        convolutions: what computes the backbone: the lookup kernels (``lut``), XNNPACK in ``int8`` with the
+            same weights and activations that stay int8 between layers, on ranges measured at calibration, or
+            the faster of the two, ``measured`` at export on the machine that exports.
     """
 
     version: int
@@ -173,6 +178,7 @@ class Recipe:
     dimensions: float = 1.0
     semantics: str = "mixed"
     int8_loss: float = 0.002
+    convolutions: str = LUT
 
     def for_layer(self, name: str) -> LayerRecipe:
         """The options of the layer ``name``."""
@@ -185,8 +191,17 @@ class Recipe:
 
     @property
     def needs_photos(self) -> bool:
-        """Whether some layer calibrates on photos."""
-        return self.layer.calibrate != "none" or any(r.calibrate not in (None, "none") for r in self.rule)
+        """Whether some layer, or the activations' ranges, calibrate on photos."""
+        return (
+            self.int8_backbone
+            or self.layer.calibrate != "none"
+            or any(r.calibrate not in (None, "none") for r in self.rule)
+        )
+
+    @property
+    def int8_backbone(self) -> bool:
+        """Whether XNNPACK may compute the backbone in int8."""
+        return self.convolutions != LUT
 
     @property
     def needs_labels(self) -> bool:
@@ -231,6 +246,9 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     require(recipe.version == VERSION, where, "version", recipe.version, VERSION)
     one_of(where, "semantics", recipe.semantics, ("mixed", "fast"))
     require(0 <= recipe.int8_loss <= 1, where, "int8_loss", recipe.int8_loss, "0 to 1")
+    one_of(where, "convolutions", recipe.convolutions, CONVOLUTIONS)
+    trained = recipe.int8_backbone and recipe.train is not None
+    require(not trained, where, f"convolutions = {recipe.convolutions!r} with train", "both", "one of them")
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
     for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")

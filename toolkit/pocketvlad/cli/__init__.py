@@ -184,6 +184,13 @@ def export(
             "recipe says."
         ),
     ] = None,
+    convolutions: Annotated[
+        str | None,
+        typer.Option(
+            help="lut (lookup kernels), int8 (XNNPACK's), or measured (the faster here); by default as the "
+            "recipe says."
+        ),
+    ] = None,
     photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -192,7 +199,15 @@ def export(
     from pocketvlad.commands.programs import export_file
 
     Output(as_json).result(
-        export_file(model, out, size=size, semantics=semantics, photos=photos, force=force)
+        export_file(
+            model,
+            out,
+            size=size,
+            semantics=semantics,
+            convolutions=convolutions,
+            photos=photos,
+            force=force,
+        )
     )
 
 

@@ -135,15 +135,15 @@ def compress_classifier_file(
 def export_classifier_file(
     source: Path, classifier: AnyClassifier, out: Path, *, semantics: str, plain: bool, force: bool
 ) -> Values:
-    """The program of a classifier; ``plain`` says that no size and no photos were asked.
+    """The program of a classifier; ``plain`` says that no size, convolutions or photos were asked.
 
     Raises:
-        ExportError: a size or photos to check on, which classifiers do not take.
+        ExportError: a size, convolutions or photos to check on, which classifiers do not take.
     """
     if not plain:
         raise ExportError(
-            "a classifier has its own input size, and no descriptors to check",
-            do="leave out --size and --photos; `pocketvlad evaluate` measures the program",
+            "a classifier has its own input size, lookup convolutions, and no descriptors to check",
+            do="leave out --size, --convolutions and --photos; `pocketvlad evaluate` measures the program",
         )
     made_from = {"file": source.name, "sha256": artifact.file_sha256(source)}
     export_classifier(classifier, out, semantics=semantics, made_from=made_from, force=force)

@@ -1,7 +1,8 @@
 """Post-training compression that looks at the layers' real inputs on calibration photos.
 
 Every layer is fitted to the uncompressed model's outputs, on the inputs it gets from the compressed layers
-before it, int8 activations included where the program will have them: the weights it aims at are the
+before it, int8 activations included where the program will have them (in a backbone that XNNPACK computes on
+the grids they will have, which are fitted on the way): the weights it aims at are the
 least-squares ones for those inputs, the codebook weighs each input by its second moment, the assignment makes
 up for its own errors, the bias for what is left of the mean.
 """
@@ -15,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketvlad.compress.activations import ActivationGrid, GridFitter
 from pocketvlad.compress.arithmetic import int8_layers
 from pocketvlad.compress.compensate import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.emulate import fast_weight, quantize_inputs_of
+from pocketvlad.compress.int8_backbone import int8_backbone
 from pocketvlad.compress.moments import LOCATIONS, Moments, MomentSum
 from pocketvlad.compress.quantize import assign_nearest, make_grid
 from pocketvlad.compress.views import views_per_photo, vlad_pairs
@@ -30,6 +33,7 @@ from pocketvlad.model.netvlad import NetVlad, PlaceModel, unit_length
 from pocketvlad.recipe import LayerRecipe, Recipe
 
 Progress = Callable[[int, int], None]
+_BACKBONE, _ASSIGNMENT = "backbone.", "pool.assignment"
 _DAMPING = 0.01  # of the mean second moment, added to every input's own
 
 
@@ -47,32 +51,34 @@ def compress_calibrated(
     """Compress every layer by the recipe, in the order they run; arguments as ``compress_model``."""
     if len(photos) == 0:
         raise RecipeError(f"recipe {recipe.name} calibrates on photos", found="none")
-    if recipe.semantics == "fast":
-        int8 = frozenset(name for name, m in model.named_modules() if isinstance(m, nn.Conv2d))
-    else:
-        int8 = int8_layers(model, photos, recipe.int8_loss)
+    int8 = _int8_layers(model, recipe, photos)
+    fitter = GridFitter(model.backbone) if recipe.int8_backbone else None
     steps = _Steps(progress, _work(model, photos))
     fitted: dict[str, Fitted] = {}
 
     def replace(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
-        layer = f"backbone.{name}"
+        layer = f"{_BACKBONE}{name}"
         fast = layer in int8
         fitted[layer] = found = fit_conv(conv, recipe.for_layer(layer), moments, fast=fast)
         steps.done()
-        return _compressed_conv(conv, found, fast=fast)
+        return _compressed_conv(conv, found, fast=fast, quantize_inputs=fast and fitter is None)
 
     with torch.no_grad():
         chosen = photos[:: max(1, -(-len(photos) // photo_limit(model.backbone, photos[:1])))]
         compressed = nn.Module()
-        compressed.backbone = walk_backbone(model.backbone, chosen, replace)
+        if fitter is None:
+            compressed.backbone = walk_backbone(model.backbone, chosen, replace)
+        else:
+            walk_backbone(model.backbone, chosen, replace, observe=fitter)
+            compressed.backbone = _int8_backbone(model, fitted, fitter.grids)
         moments = feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
-        fast = "pool.assignment" in int8
-        fitted["pool.assignment"] = fit_conv(
-            model.pool.assignment, recipe.for_layer("pool.assignment"), moments, fast=fast
+        fast = _ASSIGNMENT in int8
+        fitted[_ASSIGNMENT] = fit_conv(
+            model.pool.assignment, recipe.for_layer(_ASSIGNMENT), moments, fast=fast
         )
         steps.done()
         centroids, scale = quantize_centroids(model.pool.centroids.numpy())
-        assignment = fitted["pool.assignment"]
+        assignment = fitted[_ASSIGNMENT]
         compressed.pool = _compressed_pool(model.pool, assignment, centroids, scale, fast=fast)
         if model.whitening is not None:
             reference, inputs = vlad_pairs(model, compressed, photos, steps.done)
@@ -83,7 +89,38 @@ def compress_calibrated(
             steps.done()
     biases = {name: f.bias for name, f in fitted.items() if f.bias is not None}
     layers = {name: f.lut for name, f in fitted.items()}
-    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe), int8=int8)
+    grids = {} if fitter is None else fitter.grids
+    return CompressedModel(
+        model.config,
+        layers,
+        biases,
+        centroids,
+        scale,
+        recipe=asdict(recipe),
+        int8=int8,
+        activations=grids,
+    )
+
+
+def _int8_layers(model: PlaceModel, recipe: Recipe, photos: Tensor) -> frozenset[str]:
+    """Convolutions, soft assignment included, that compute in int8; for XNNPACK all of the backbone must."""
+    every = frozenset(name for name, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    if recipe.semantics == "fast":
+        return every
+    if not recipe.int8_backbone:
+        return int8_layers(model, photos, recipe.int8_loss)
+    assignment = int8_layers(model, photos, recipe.int8_loss, _ASSIGNMENT)
+    return every - {_ASSIGNMENT} | assignment
+
+
+def _int8_backbone(
+    model: PlaceModel, fitted: dict[str, Fitted], grids: dict[str, ActivationGrid]
+) -> nn.Module:
+    inside = {
+        name.removeprefix(_BACKBONE): each for name, each in fitted.items() if name.startswith(_BACKBONE)
+    }
+    biases = {name: each.bias for name, each in inside.items() if each.bias is not None}
+    return int8_backbone(model.backbone, {name: each.lut for name, each in inside.items()}, biases, grids)
 
 
 def _work(model: PlaceModel, photos: Tensor) -> int:
@@ -156,8 +193,8 @@ def used_weight(lut: LutTensor, *, fast: bool) -> Tensor:
     return torch.from_numpy(fast_weight(lut) if fast else lut.dequantize())
 
 
-def _compressed_conv(conv: nn.Conv2d, fitted: Fitted, *, fast: bool) -> nn.Conv2d:
-    """The convolution as the kernels compute it."""
+def _compressed_conv(conv: nn.Conv2d, fitted: Fitted, *, fast: bool, quantize_inputs: bool) -> nn.Conv2d:
+    """The convolution as the kernels compute it; ``quantize_inputs``: on grids of each photo's own."""
     found = nn.utils.skip_init(
         nn.Conv2d,
         conv.in_channels,
@@ -172,7 +209,7 @@ def _compressed_conv(conv: nn.Conv2d, fitted: Fitted, *, fast: bool) -> nn.Conv2
     found.weight.copy_(used_weight(fitted.lut, fast=fast))
     if fitted.bias is not None:
         found.bias.copy_(torch.from_numpy(fitted.bias))
-    if fast:
+    if quantize_inputs:
         quantize_inputs_of(found)
     return found
 
@@ -182,7 +219,7 @@ def _compressed_pool(
 ) -> NetVlad:
     clusters, channels = centroids.shape
     found = NetVlad(clusters, channels, bias=fitted.bias is not None)
-    found.assignment = _compressed_conv(pool.assignment, fitted, fast=fast)
+    found.assignment = _compressed_conv(pool.assignment, fitted, fast=fast, quantize_inputs=fast)
     found.centroids.copy_(torch.from_numpy(centroids * scale[:, None]))
     return found
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pocketvlad import artifact
+from pocketvlad.compress.activations import ActivationGrid
 from pocketvlad.errors import ArtifactError, KernelError
 from pocketvlad.lut.tensor import LutTensor, PackedLut
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
@@ -33,6 +34,8 @@ class CompressedModel:
         figures: what compression measured of itself, for reports.
         int8: convolutions that compute in int8 in a program of ``mixed`` semantics, as calibration found they
             may.
+        activations: grids of the backbone's activations by the node's name, where XNNPACK may compute it in
+            int8; see :mod:`pocketvlad.compress.int8_backbone`.
     """
 
     config: ModelConfig
@@ -43,6 +46,7 @@ class CompressedModel:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     int8: frozenset[str] = frozenset()
+    activations: Mapping[str, ActivationGrid] = field(default_factory=dict)
 
     def to_torch(self) -> PlaceModel:
         """The model with dequantized weights, in eval mode: the ``exact`` semantics of the kernels."""
@@ -77,6 +81,11 @@ def describe_layers(layers: Mapping[str, LutTensor]) -> dict[str, Any]:
     }
 
 
+def describe_activations(grids: Mapping[str, ActivationGrid]) -> dict[str, Any]:
+    """Grids as JSON: scale and zero point by the node's name."""
+    return {name: [grid.scale, grid.zero_point] for name, grid in sorted(grids.items())}
+
+
 def read_layers(
     tensors: Mapping[str, np.ndarray], described: Mapping[str, Any]
 ) -> tuple[dict[str, LutTensor], dict[str, np.ndarray]]:
@@ -102,6 +111,8 @@ def save_compressed(
     """Write ``compressed.safetensors``."""
     tensors = compressed.tensors()
     identity = {"config": compressed.config.to_json(), "layers": describe_layers(compressed.layers)}
+    if compressed.activations:
+        identity["activations"] = describe_activations(compressed.activations)
     info = {
         **identity,
         "recipe": dict(compressed.recipe),
@@ -131,8 +142,9 @@ def load_compressed(path: Path | str) -> CompressedModel:
             recipe=info["recipe"],
             figures=info["figures"],
             int8=frozenset(info.get("int8", ())),
+            activations={name: ActivationGrid(*pair) for name, pair in info.get("activations", {}).items()},
         )
-    except (KeyError, TypeError, ValueError, IndexError, KernelError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, KernelError) as error:
         raise ArtifactError(f"{path} does not fit its own description", found=str(error)) from error
 
 

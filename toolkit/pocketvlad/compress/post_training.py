@@ -45,16 +45,34 @@ def compress_model(
         ``without_photos``.
 
     Raises:
-        RecipeError: the recipe needs photos and there are none, or drops dimensions of no PCA whitening.
+        RecipeError: the recipe needs photos and there are none, drops dimensions of no PCA whitening, or wants a
+            backbone in int8 that is not in 8-bit codes.
     """
     if recipe.needs_photos and calibration is None:
         if recipe.without_photos is None:
             raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
         return compress_model(model, load_recipe(recipe.without_photos), progress=progress)
+    _require_whole_bytes(model, recipe)
     model = keep_share(model, recipe)
     if recipe.needs_photos and calibration is not None:
         return compress_calibrated(model, recipe, calibration, progress=progress)
     return compress_weights(model, recipe, progress=progress)
+
+
+def _require_whole_bytes(model: PlaceModel, recipe: Recipe) -> None:
+    """An int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
+    convolutions = [
+        n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.startswith("backbone.")
+    ]
+    for name in convolutions if recipe.int8_backbone else ():
+        layer = recipe.for_layer(name)
+        pruned = bool(layer.threshold or layer.sparsity)
+        if layer.bits != 8 or layer.layout == "sparse" or (pruned and layer.layout == "auto"):
+            raise RecipeError(
+                f"recipe {recipe.name} has convolutions = {recipe.convolutions!r}, which store whole bytes",
+                found=f"{name} with bits = {layer.bits}, layout = {layer.layout!r}",
+                allowed="bits = 8 and, where weights are pruned, layout = 'dense'",
+            )
 
 
 def compress_weights(

@@ -16,9 +16,16 @@ from pocketvlad.compress.moments import LOCATIONS, Moments, MomentSum, location_
 ACTIVATION_BYTES = 4_000_000_000  # both models' live activations, bounds the photos looked at
 MAX_PHOTOS = 64
 Replace = Callable[[str, nn.Conv2d, Moments], nn.Conv2d]
+Observe = Callable[[fx.Node, list[Tensor]], list[Tensor]]
 
 
-def walk_backbone(backbone: nn.Sequential, photos: Tensor, replace: Replace, seed: int = 0) -> nn.Module:
+def walk_backbone(
+    backbone: nn.Sequential,
+    photos: Tensor,
+    replace: Replace,
+    seed: int = 0,
+    observe: Observe = lambda node, outputs: outputs,
+) -> nn.Module:
     """Compress every convolution in the order they run.
 
     Args:
@@ -26,6 +33,7 @@ def walk_backbone(backbone: nn.Sequential, photos: Tensor, replace: Replace, see
         photos: float32 [N, 3, H, W].
         replace: (name, convolution, moments of its inputs) -> the convolution with compressed weights.
         seed: of the sampled locations.
+        observe: (node, its outputs on every photo in the compressed model) -> what the nodes after it see.
 
     Returns:
         The compressed backbone.
@@ -38,7 +46,7 @@ def walk_backbone(backbone: nn.Sequential, photos: Tensor, replace: Replace, see
     generator = torch.Generator().manual_seed(seed)
     for node in graph.graph.nodes:
         if node.op == "placeholder":
-            values[node] = (list(photos[:, None]), list(photos[:, None]))
+            values[node] = (list(photos[:, None]), observe(node, list(photos[:, None])))
         elif node.op == "output":
             break
         else:
@@ -46,7 +54,8 @@ def walk_backbone(backbone: nn.Sequential, photos: Tensor, replace: Replace, see
             if isinstance(module, nn.Conv2d):
                 moments = conv_moments(module, *values[node.args[0]], generator)
                 replaced[str(node.target)] = replace(str(node.target), module, moments)
-            values[node] = _outputs(node, modules, replaced, values)
+            plain, outputs = _outputs(node, modules, replaced, values)
+            values[node] = plain, observe(node, outputs)
             for argument in node.all_input_nodes:
                 uses[argument] -= 1
                 if uses[argument] == 0:

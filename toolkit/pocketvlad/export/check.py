@@ -16,6 +16,7 @@ from pocketvlad.errors import ExportError
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 _CUSTOM_OPS = ("pocketvlad::lut_linear.out", "pocketvlad::lut_conv2d.out", "pocketvlad::vlad_pool.out")
+_BACKBONE_OPS = ("aten::convolution", "aten::max_pool2d", "aten::cat", "quantized_decomposed::")
 
 
 @cache
@@ -35,6 +36,19 @@ def check_operators(operators: Sequence[str]) -> None:
     if missing:
         raise ExportError(
             "the phone runtime cannot run this program", found=f"ops it lacks: {', '.join(missing)}"
+        )
+
+
+def check_delegated(operators: Sequence[str]) -> None:
+    """Refuse a program of int8 convolutions if anything of the backbone was left to ops outside XNNPACK.
+
+    Raises:
+        ExportError: naming the ops.
+    """
+    left = [name for name in operators if name.startswith(_BACKBONE_OPS)]
+    if left:
+        raise ExportError(
+            "XNNPACK does not compute this backbone in int8", found=f"ops it leaves: {', '.join(left)}"
         )
 
 

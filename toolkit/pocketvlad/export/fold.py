@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from pocketvlad.compress.activations import trace
 from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.int8_backbone import int8_backbone, replace_module
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
 from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.backbones import build_backbone
-from pocketvlad.model.netvlad import unit_length
+from pocketvlad.model.netvlad import PlaceModel, unit_length
+from pocketvlad.recipe import INT8, LUT
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
 _BACKBONE, _WHITENING = "backbone.", "whitening"
@@ -36,7 +38,7 @@ class FoldedModel(nn.Module):
         return vlad if self.whitening is None else unit_length(self.whitening(vlad))
 
 
-def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
+def fold(compressed: CompressedModel, semantics: str = MIXED, convolutions: str = LUT) -> FoldedModel:
     """Every layer of ``compressed`` as a packed module, activations and max pooling fused into their convolutions.
 
     Fast 8-bit layers are re-coded onto the int8 grid (the results do not change).
@@ -46,17 +48,13 @@ def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
         semantics: ``exact``, ``fast``, or ``mixed``: the whitening fast, and the convolutions that calibration
             found to bear it. The whitening is the bulk of the bytes and bound by memory, where int8 pays and
             costs little accuracy; a convolution with heavy-tailed inputs can lose a lot.
+        convolutions: of the backbone: ``lut``, or ``int8`` for XNNPACK's on the same weights.
     """
     require_semantics(semantics)
     fast = {name: computes_in_int8(compressed, name, semantics) for name in compressed.layers}
-    layers = {name: for_kernels(lut, fast[name]) for name, lut in compressed.layers.items()}
-    inside = {name: name.removeprefix(_BACKBONE) for name in layers if name.startswith(_BACKBONE)}
-    backbone = fold_network(
-        build_backbone(compressed.config.backbone),
-        {short: layers[name] for name, short in inside.items()},
-        {short: compressed.biases[name] for name, short in inside.items() if name in compressed.biases},
-        {short: fast[name] for name, short in inside.items()},
-    )
+    rest = {name: lut for name, lut in compressed.layers.items() if not name.startswith(_BACKBONE)}
+    layers = {name: for_kernels(lut, fast[name]) for name, lut in rest.items()}
+    backbone = fold_backbone(compressed, semantics, convolutions)
     pool = LutVladPool(
         layers["pool.assignment"],
         compressed.biases.get("pool.assignment"),
@@ -70,9 +68,34 @@ def fold(compressed: CompressedModel, semantics: str = MIXED) -> FoldedModel:
     return FoldedModel(backbone, pool, whitening).eval()
 
 
+def fold_backbone(compressed: CompressedModel, semantics: str, convolutions: str) -> fx.GraphModule:
+    """The backbone of a compressed model for a program; arguments as :func:`fold`."""
+    network = build_backbone(compressed.config.backbone)
+    inside = {
+        name.removeprefix(_BACKBONE): lut
+        for name, lut in compressed.layers.items()
+        if name.startswith(_BACKBONE)
+    }
+    biases = {short: compressed.biases.get(f"{_BACKBONE}{short}") for short in inside}
+    biases = {short: bias for short, bias in biases.items() if bias is not None}
+    if convolutions == INT8:
+        return int8_backbone(network, inside, biases, compressed.activations)
+    fast = {short: computes_in_int8(compressed, f"{_BACKBONE}{short}", semantics) for short in inside}
+    layers = {short: for_kernels(lut, fast[short]) for short, lut in inside.items()}
+    return fold_network(network, layers, biases, fast)
+
+
 def computes_in_int8(compressed: CompressedModel, name: str, semantics: str) -> bool:
     """Whether the layer ``name`` computes with the int8 kernels in a program of these semantics."""
     return semantics == FAST or (semantics == MIXED and (name == _WHITENING or name in compressed.int8))
+
+
+def torch_model(compressed: CompressedModel, convolutions: str) -> PlaceModel:
+    """What a program is checked against: ``exact`` weights, and where XNNPACK has the backbone its int8 steps."""
+    model = compressed.to_torch()
+    if convolutions == INT8:
+        model.backbone = fold_backbone(compressed, MIXED, INT8)
+    return model
 
 
 def semantics_of(model: object, asked: str | None) -> str:
@@ -106,12 +129,9 @@ def fold_network(
         network: in eval mode, batch norm folded; its values do not matter.
         layers, biases, fast: by the layers' names in it.
     """
-    graph = fx.symbolic_trace(network)
+    graph = trace(network)
     modules = dict(graph.named_modules())
     called = [node for node in graph.graph.nodes if node.op == "call_module"]
-    for node in called:
-        if isinstance(modules[node.target], (nn.Identity, nn.Dropout)):
-            _bypass(graph, node)
     for node in called:
         module, name = modules[node.target], str(node.target)
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -122,7 +142,7 @@ def fold_network(
                 if isinstance(module, nn.Conv2d)
                 else LutLinear(lut, bias, fast=fast[name], activation=activation)
             )
-            _replace_module(graph, name, folded)
+            replace_module(graph, name, folded)
     for node in called:
         if isinstance(modules[node.target], nn.MaxPool2d):
             _fuse_pool(graph, node, modules[node.target])
@@ -189,8 +209,3 @@ def _is_convolution(graph: fx.GraphModule, node: fx.Node) -> bool:
         and len(node.users) == 1
         and isinstance(graph.get_submodule(str(node.target)), LutConv2d)
     )
-
-
-def _replace_module(graph: fx.GraphModule, target: str, module: nn.Module) -> None:
-    parent, _, name = target.rpartition(".")
-    setattr(operator.attrgetter(parent)(graph) if parent else graph, name, module)

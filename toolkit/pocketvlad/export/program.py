@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,15 @@ import torch
 from torch import nn
 
 from pocketvlad import artifact
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.errors import ExportError
-from pocketvlad.export.check import check_operators
+from pocketvlad.compress.compressed import CompressedModel, describe_activations
+from pocketvlad.export.check import check_delegated, check_operators
+from pocketvlad.export.convolutions import Choice, choose_convolutions
 from pocketvlad.export.fold import fold, semantics_of
+from pocketvlad.export.lower import lower, operators
 from pocketvlad.lut import ops
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-
-_CONSTANT_ALIGNMENT = 64  # bytes, of packed codes in the file: a cache line, an AVX-512 register
+from pocketvlad.recipe import INT8
 
 
 def export_model(
@@ -30,6 +29,7 @@ def export_model(
     *,
     preprocess: Preprocess | None = None,
     semantics: str | None = None,
+    convolutions: str | None = None,
     made_from: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> int:
@@ -41,6 +41,7 @@ def export_model(
         preprocess: another input size than the model's own.
         semantics: of a compressed model's kernels, see :func:`pocketvlad.export.fold.fold`; None: as its
             recipe says.
+        convolutions: of a compressed model, ``lut``, ``int8`` or ``measured``; None: as its recipe says.
         made_from: provenance, stored for people.
         force: overwrite ``out``.
 
@@ -52,16 +53,35 @@ def export_model(
     """
     config = replace(model.config, preprocess=preprocess or model.config.preprocess)
     semantics = semantics_of(model, semantics)
+    if not isinstance(model, CompressedModel):
+        return export_module(
+            model,
+            out,
+            config={**config.to_json(), "int8": []},
+            preprocess=config.preprocess,
+            outputs=config.descriptor_dim,
+            semantics="float32",
+            made_from=made_from or {},
+            force=force,
+        )
+    choice = choose_convolutions(model, convolutions, semantics, config.preprocess)
     return export_module(
-        fold(model, semantics) if isinstance(model, CompressedModel) else model,
+        fold(model, semantics, choice.convolutions),
         out,
-        config={**config.to_json(), "int8": sorted(model.int8) if isinstance(model, CompressedModel) else []},
+        config={**config.to_json(), "int8": sorted(model.int8), **_grids(model, choice)},
         preprocess=config.preprocess,
         outputs=config.descriptor_dim,
-        semantics=semantics if isinstance(model, CompressedModel) else "float32",
+        semantics=semantics,
         made_from=made_from or {},
+        choice=choice,
         force=force,
     )
+
+
+def _grids(compressed: CompressedModel, choice: Choice) -> dict[str, Any]:
+    """The part of the fingerprint that no tensor holds."""
+    int8 = choice.convolutions == INT8
+    return {"activations": describe_activations(compressed.activations)} if int8 else {}
 
 
 def export_module(
@@ -73,19 +93,23 @@ def export_module(
     outputs: int,
     semantics: str,
     made_from: Mapping[str, Any],
+    choice: Choice | None = None,
     force: bool = False,
 ) -> int:
     """Write the program of a module float32 [1, 3, H, W] -> float32 [1, outputs]; bytes written.
 
-    ``config`` and ``semantics`` are part of its fingerprint; the rest as in :func:`export_model`.
+    ``config`` and ``semantics`` are part of its fingerprint, ``choice`` is noted; the rest as in :func:`export_model`.
 
     Raises:
         ExportError: torch or ExecuTorch refuse the module, or the phone runtime lacks one of its ops.
     """
     identity = {"config": dict(config), "semantics": semantics}
-    constants = _constant_methods(module, identity, preprocess, outputs, made_from)
-    program = _lower(module, preprocess, constants)
-    check_operators(_operators(program))
+    notes = {"made_from": dict(made_from), **(choice.to_json() if choice else {})}
+    constants = _constant_methods(module, identity, preprocess, outputs, notes)
+    program = lower(module, preprocess, constants)
+    check_operators(operators(program))
+    if choice is not None and choice.convolutions == INT8:
+        check_delegated(operators(program))
     with artifact.atomic_path(out, force=force) as temporary, open(temporary, "wb") as file:
         program.write_to_file(file)
     return Path(out).stat().st_size
@@ -96,11 +120,11 @@ def _constant_methods(
     identity: Mapping[str, Any],
     preprocess: Preprocess,
     outputs: int,
-    made_from: Mapping[str, Any],
+    notes: Mapping[str, Any],
 ) -> dict[str, torch.Tensor]:
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
     fingerprint = bytes.fromhex(artifact.tensors_fingerprint(tensors, identity))
-    details = {**identity, "ops": ops.VERSION, "made_from": dict(made_from), "versions": artifact.versions()}
+    details = {**identity, "ops": ops.VERSION, **notes, "versions": artifact.versions()}
     info = json.dumps(details)
     return {
         "pv_image_size": torch.tensor([preprocess.height, preprocess.width]),
@@ -110,35 +134,3 @@ def _constant_methods(
         "pv_fingerprint": torch.frombuffer(bytearray(fingerprint), dtype=torch.uint8),
         "pv_info": torch.frombuffer(bytearray(info.encode()), dtype=torch.uint8),
     }
-
-
-def _lower(module: nn.Module, preprocess: Preprocess, constants: dict[str, torch.Tensor]):
-    """torch module -> ExecutorchProgramManager; what XNNPACK cannot take stays on portable or lookup ops."""
-    # torchao, which ExecuTorch imports, makes torch warn of a call of its own that a user can do nothing about
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
-
-    example = torch.zeros(1, 3, preprocess.height, preprocess.width)
-    try:
-        with torch.no_grad():
-            exported = torch.export.export(module.eval(), (example,), strict=False)
-            edge = to_edge_transform_and_lower(
-                exported,
-                partitioner=[XnnpackPartitioner()],
-                constant_methods=constants,
-                compile_config=EdgeCompileConfig(_check_ir_validity=False),
-            )
-            return edge.to_executorch(ExecutorchBackendConfig(constant_tensor_alignment=_CONSTANT_ALIGNMENT))
-    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
-        raise ExportError("the model cannot be exported", found=str(error).splitlines()[0]) from error
-
-
-def _operators(program) -> list[str]:
-    """``namespace::name.overload`` of every op the program's methods call outside delegates."""
-    found = {
-        f"{op.name}.{op.overload}" if op.overload else op.name
-        for plan in program.executorch_program.execution_plan
-        for op in plan.operators
-    }
-    return sorted(found)

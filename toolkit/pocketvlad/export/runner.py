@@ -57,6 +57,16 @@ class ProgramInfo:
         """Of a classifier's scores; None for a program that describes places."""
         return self.details.get("config", {}).get("classes")
 
+    @property
+    def convolutions(self) -> str | None:
+        """What computes the convolutions, ``lut`` or ``int8``; None where no choice was written."""
+        return self.details.get("convolutions")
+
+    @property
+    def convolutions_ms(self) -> dict[str, float]:
+        """Medians of the backbone by kind, of the machine that exported, where the choice was measured."""
+        return dict(self.details.get("convolutions_ms", {}))
+
 
 class ProgramRunner:
     """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time."""

@@ -15,7 +15,7 @@ from pocketvlad.commands import Progress, Values
 from pocketvlad.commands.files import dataset_hash, megabytes
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.commands.phones import package_file
-from pocketvlad.commands.programs import check_program
+from pocketvlad.commands.programs import check_program, chosen_convolutions
 from pocketvlad.commands.training import StateFolder, fine_tune
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.photos import open_tensors
@@ -165,7 +165,8 @@ class Run:
             with artifact.atomic_path(out, force=True) as temporary:
                 export_model(model, temporary, semantics=semantics, made_from=made_from, force=True)
                 cosine = check_program(temporary, model, photos, preprocess, semantics)
-            return {"cosine": cosine, "line": f"{megabytes(out):.2f} MB, cosine to torch {cosine:.5f}"}
+            line_text = f"{megabytes(out):.2f} MB, cosine to torch {cosine:.5f}"
+            return {"cosine": cosine, **chosen_convolutions(out), "line": line_text}
 
         self.stage(f"program {name}", inputs, [out], body)
         return out

@@ -81,6 +81,8 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
         "drop": asdict(compare(results[BASELINE], results[name])),
         "cosine": float(np.einsum("nd,nd->n", descriptors[BASELINE], descriptors[name]).mean()),
         "cosine_to_torch": run.figures[f"program {name}"]["cosine"],
+        "convolutions": run.figures[f"program {name}"].get("convolutions"),
+        "convolutions_ms": run.figures[f"program {name}"].get("convolutions_ms", {}),
         **outcome.latency[name],
     }
 

@@ -118,6 +118,7 @@ def _variants(summary: ReportSummary) -> str:
         "smaller",
         "codes only",
         "pruned",
+        "convolutions",
         "mAP",
         "change (95%)",
         "cosine",
@@ -133,8 +134,24 @@ def _variants(summary: ReportSummary) -> str:
         "Before and after",
         table(head, rows, chosen),
         "Size is the file on disk, MB = 10⁶ bytes. “Codes only” counts masks and codes, as the paper does. "
-        "mAP is measured on the .pte itself; the change is paired over the queries, interval by bootstrap.",
+        "mAP is measured on the .pte itself; the change is paired over the queries, interval by bootstrap. "
+        "Convolutions compute by our lookup kernels or by XNNPACK in int8; where two times stand there, they are "
+        "those of the backbone that decided, on the machine that exported.",
     )
+
+
+_KERNELS = {"lut": "lookup", "int8": "XNNPACK int8"}
+
+
+def _convolutions(row: VariantRow) -> str:
+    """``XNNPACK int8, 92.1 ms (lookup 120 ms)``: what computes them, and what it was chosen over."""
+    if row.convolutions is None:
+        return ""
+    name, ms = _KERNELS.get(row.convolutions, row.convolutions), row.convolutions_ms
+    if row.convolutions not in ms:
+        return name
+    others = [f"{_KERNELS.get(k, k)} {units.milliseconds(v)}" for k, v in ms.items() if k != row.convolutions]
+    return f"{name}, {units.milliseconds(ms[row.convolutions])} ({', '.join(others)})"
 
 
 def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
@@ -146,6 +163,7 @@ def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
         "" if base else units.ratio(row.ratio),
         units.size(row.codes_bytes) if row.codes_bytes else "",
         "" if base else units.percent(row.pruned),
+        _convolutions(row),
         f"{row.map:.1f}",
         "" if base else f"{units.signed(drop.mean)} ({units.spread(drop.low, drop.high)})",
         "" if base else units.cosine(row.cosine),

@@ -45,6 +45,8 @@ class VariantRow:
         program: file name.
         without_whitening_bytes: of everything but the whitening layer, where known.
         memory_bytes: peak resident growth of the process, where measured.
+        convolutions: what computes them, ``lut`` (lookup kernels) or ``int8`` (XNNPACK's); None if uncompressed.
+        convolutions_ms: medians of the backbone by kind, where they decided.
     """
 
     name: str
@@ -64,6 +66,8 @@ class VariantRow:
     program: str = ""
     without_whitening_bytes: int | None = None
     memory_bytes: int | None = None
+    convolutions: str | None = None
+    convolutions_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Which kernels compute a program's convolutions: our lookup kernels, or XNNPACK's int8 ones on the same weights.
+
+It is the whole backbone or nothing: every change between the two would convert the activations. Where the recipe
+leaves it to a measurement, both backbones are built and timed in turn on this machine, which is not the phone;
+the medians are written in the program beside the choice. Time is not all there is to it: XNNPACK copies its weights
+into memory of its own when a program is loaded, the lookup kernels read the mapped file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.errors import ExportError
+from pocketvlad.export.fold import EXACT, fold_backbone
+from pocketvlad.export.lower import lower
+from pocketvlad.export.runner import quiet_runtime
+from pocketvlad.lut.native import register_executorch_ops
+from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
+
+_RUNS = 9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What computes the convolutions.
+
+    Attributes:
+        convolutions: ``lut`` or ``int8``.
+        ms: median of the whole backbone by kind, one thread of this machine, if measured.
+    """
+
+    convolutions: str
+    ms: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"convolutions": self.convolutions, **({"convolutions_ms": dict(self.ms)} if self.ms else {})}
+
+
+def convolutions_of(compressed: CompressedModel, asked: str | None, semantics: str) -> str:
+    """The kind asked for, else the one its recipe says; ``exact`` programs have lookup convolutions.
+
+    Raises:
+        ExportError: an unknown kind, or one the model or the semantics do not allow.
+    """
+    if asked is None and semantics == EXACT:
+        return LUT
+    found = asked or str(compressed.recipe.get("convolutions", LUT))
+    if found not in CONVOLUTIONS:
+        raise ExportError("unknown convolutions", found=repr(found), allowed=", ".join(CONVOLUTIONS))
+    if found != LUT and semantics == EXACT:
+        raise ExportError(
+            f"convolutions {found!r} compute in int8", found="semantics exact", allowed="mixed, fast"
+        )
+    if found != LUT and not compressed.activations:
+        raise ExportError(
+            f"the model has no activation ranges for convolutions {found!r}",
+            do="compress it by a recipe with convolutions = 'int8' or 'measured'",
+        )
+    return found
+
+
+def choose_convolutions(
+    compressed: CompressedModel, asked: str | None, semantics: str, preprocess: Preprocess
+) -> Choice:
+    """See :func:`convolutions_of`; ``measured`` becomes the faster kind at this input size."""
+    found = convolutions_of(compressed, asked, semantics)
+    if found != MEASURED:
+        return Choice(found)
+    ms = time_in_turn({kind: fold_backbone(compressed, semantics, kind) for kind in (INT8, LUT)}, preprocess)
+    return Choice(min(ms, key=lambda kind: ms[kind]), ms)
+
+
+def time_in_turn(modules: Mapping[str, nn.Module], preprocess: Preprocess) -> dict[str, float]:
+    """Median milliseconds of each module's program, one thread, in turn (A B A B …)."""
+    shape = (1, 3, preprocess.height, preprocess.width)
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    times: dict[str, list[float]] = {name: [] for name in modules}
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        paths = {name: Path(folder) / f"{name}.pte" for name in modules}
+        runs = {name: _program(module, preprocess, paths[name]) for name, module in modules.items()}
+        for _ in range(_RUNS + 1):
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run((x,))
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: round(float(np.median(each[1:])), 3) for name, each in times.items()}  # the first is cold
+
+
+def _program(module: nn.Module, preprocess: Preprocess, path: Path) -> Callable[[tuple[torch.Tensor]], Any]:
+    with open(path, "wb") as file:
+        lower(module, preprocess, {}).write_to_file(file)
+    with quiet_runtime():
+        from executorch.extension.pybindings import portable_lib
+
+        return portable_lib._load_for_executorch(str(path)).forward
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """ExecuTorch's pool at one thread, then as it was; our ops registered."""
+    with quiet_runtime():
+        from executorch.extension.pybindings import portable_lib
+
+        register_executorch_ops()
+        threads = portable_lib._threadpool_get_thread_count()
+        portable_lib._unsafe_reset_threadpool(1)
+    try:
+        yield
+    finally:
+        with quiet_runtime():
+            portable_lib._unsafe_reset_threadpool(threads)
