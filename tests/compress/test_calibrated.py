@@ -38,8 +38,12 @@ def test_the_model_calibrated_on_computes_what_the_program_does(
     recipe = Recipe(1, "test", layer=layer, semantics=semantics, convolutions=convolutions)
     compressed = calibrated.compress_calibrated(model, recipe, photos)
     program = fold(compressed, semantics, convolutions)
-    for photo in photos[:3]:
+    off = []
+    for photo in photos:
         with torch.no_grad():
             expected = program.pool(program.backbone(photo[None])).numpy()
             found = seen["model"].pool(seen["model"].backbone(photo[None])).numpy()
-        assert np.linalg.norm(found - expected) < 1e-5
+        off.append(np.linalg.norm(found - expected))
+    # Sums in another order may round an activation of a photo to the other side, which puts that photo off by 1e-4;
+    # another arithmetic puts every photo off, by 4e-5 and more.
+    assert np.median(off) < 1e-5
