@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import matplotlib
+from matplotlib.ticker import FixedLocator, FormatStrFormatter
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +41,7 @@ SUITES = {
     "phone_model": phone_model.run,
     "fidelity": fidelity.run,
 }
+_MET, _MISSED = "#4878a8", "#d07830"
 SLOW = {"fidelity"}  # fits models for half an hour: by name only
 TITLES = {
     "ms": "median of {rounds} rounds",
@@ -100,24 +102,25 @@ def table(rows: list[Row], title: str, unit: str) -> Table:
 
 
 def plot(rows: list[Row], out: Path, title: str) -> None:
-    """A bar per row: how many times faster than the peer, with the goal as a mark. Nothing without rows."""
+    """A bar per row that has a goal: how many times faster than the peer, the goal as a mark. Nothing without rows."""
     import matplotlib.pyplot as plt
 
+    rows = [row for row in rows if row.goal is not None]
     if not rows:
         return
-    figure, axes = plt.subplots(figsize=(10, 0.25 * len(rows) + 1.5))
+    figure, axes = plt.subplots(figsize=(11, 0.17 * len(rows) + 1.2))
     places = range(len(rows))
-    axes.barh(places, [row.ratio for row in rows], color="#4878a8")
-    marked = [(place, row.goal) for place, row in zip(places, rows, strict=True) if row.goal is not None]
-    axes.plot(
-        [goal for _, goal in marked], [place for place, _ in marked], "|", color="#c03030", markersize=9
-    )
-    axes.axvline(1, color="black", linewidth=0.8)
-    labels = [f"{row.name} / {row.peer}, {row.threads} thr" for row in rows]
-    axes.set_yticks(list(places), labels, fontsize=6)
+    colours = [_MET if row.ratio >= row.goal else _MISSED for row in rows]
+    axes.barh(places, [row.ratio for row in rows], color=colours, height=0.7)
+    axes.plot([row.goal for row in rows], places, "|", color="black", markersize=7)
+    axes.axvline(1, color="black", linewidth=0.6)
+    axes.set_yticks(places, [f"{row.name} / {row.peer}, {row.threads} thr" for row in rows], fontsize=6)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([0.5, 1, 2, 5, 10, 20, 50]))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.margins(y=0.01)
     axes.invert_yaxis()
-    axes.set_xlabel("times faster than the peer (red: goal)")
+    axes.set_xlabel("times faster than the peer; marks: goals, orange: missed", fontsize=8)
     axes.set_title(title, fontsize=8)
     figure.tight_layout()
     figure.savefig(out, dpi=120)
