@@ -28,6 +28,7 @@ RECIPES = (
     "paper-5bit",
     "compact-7x",
     "compact-8x",
+    "compact-10x-int8",
     "compact-16x",
     "compact-32x",
     "compact-48x",
