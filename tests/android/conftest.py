@@ -14,6 +14,7 @@ from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
+from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compress_weights
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_model
@@ -64,12 +65,17 @@ def small_model(clusters: int = 4, dim: int = 24) -> PlaceModel:
 
 
 def make_package(folder: Path, model: PlaceModel, layer: LayerRecipe) -> Package:
-    """Compress, export, index the photos of ``folder / "photos"`` and package."""
+    """Compress and :func:`package_compressed`."""
+    return package_compressed(folder, compress_weights(model, Recipe(1, "small", layer=layer)))
+
+
+def package_compressed(folder: Path, compressed: CompressedModel, *, dtype: str = "float16") -> Package:
+    """Export, index the photos of ``folder / "photos"`` as vectors of ``dtype``, and package."""
     program, index, apk = folder / "model.pte", folder / "places.pvix", folder / "demo.apk"
-    export_model(compress_weights(model, Recipe(1, "small", layer=layer)), program, semantics="fast")
+    export_model(compressed, program, semantics="fast")
     runner = ProgramRunner(program)
     dataset = open_dataset(str(folder / "photos"))
-    places, skipped = build_index(runner.describe, dataset, runner.info.fingerprint)
+    places, skipped = build_index(runner.describe, dataset, runner.info.fingerprint, dtype=dtype)
     assert not skipped
     write_index(index, places)
     photos = tuple(photo.path for photo in dataset.photos)

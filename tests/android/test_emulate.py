@@ -12,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from conftest import Package, make_package, small_model, write_apk, write_photos
+from conftest import Package, make_package, package_compressed, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import IndexFormatError, MissingToolError, PackageError, PhoneError
 from pocketvlad.index import open_index, write_index
-from pocketvlad.recipe import LayerRecipe
+from pocketvlad.model.preprocess import photo_tensor
+from pocketvlad.recipe import INT8, LayerRecipe, Recipe
 
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-aarch64-static") is None or not Path("/usr/aarch64-linux-gnu/lib").is_dir(),
@@ -37,6 +41,25 @@ def test_arm64_answers_like_the_workstation(package, cpu, isa):
     assert min(picture["cosine"] for picture in result["pictures"]) > 0.999999
     assert result["native"]["isa"] == isa and result["machine"] == f"qemu {cpu}"
     assert result["native"]["load_ms"] > 0
+
+
+@pytest.fixture(scope="module")
+def int8_package(tmp_path_factory) -> Package:
+    """Convolutions by the runtime's XNNPACK in int8, an index of int8 vectors."""
+    folder, model = tmp_path_factory.mktemp("int8"), small_model()
+    write_photos(folder / "photos")
+    dataset = open_dataset(str(folder / "photos"))
+    photos = [torch.from_numpy(photo_tensor(p.path, model.config.preprocess)) for p in dataset.photos]
+    recipe = Recipe(1, "int8", layer=LayerRecipe(bits=8), convolutions=INT8)
+    compressed = compress_model(model, recipe, calibration=torch.stack(photos))
+    return package_compressed(folder, compressed, dtype="int8")
+
+
+@needs_qemu
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", "max"])
+def test_int8_convolutions_and_an_int8_index(int8_package, cpu):
+    result = emulate.run_selftest(int8_package.apk, cpu=cpu)
+    assert result["passed"] and min(picture["cosine"] for picture in result["pictures"]) > 0.9999
 
 
 @needs_qemu
