@@ -154,6 +154,8 @@ def test_the_relative_error_by_hand():
     found = [torch.tensor([1.0, 2.0]), torch.tensor([[3.0]])]
     wanted = [torch.tensor([1.0, 1.0]), torch.tensor([[1.0]])]
     assert float(relative_error(found, wanted)) == pytest.approx((1 / 2 + 4) / 2)
+    dead = torch.zeros(3)  # what a photo without light may leave of a stage
+    assert float(relative_error([*found, torch.ones(3)], [*wanted, dead])) == pytest.approx((1 / 2 + 4) / 2)
 
 
 @torch.no_grad()

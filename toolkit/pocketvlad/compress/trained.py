@@ -158,7 +158,8 @@ class Trainer:
             with torch.no_grad():
                 their_features, wanted = self.reference(batch)
             loss = loss + options.distill * (1 - (found * wanted).sum(dim=1)).mean()
-            loss = loss + options.distill_features * relative_error(features, their_features)
+            if options.distill_features:
+                loss = loss + options.distill_features * relative_error(features, their_features)
         return loss
 
     def _add_l1(self) -> None:
@@ -224,9 +225,10 @@ def _pass_on(made: dict[str, Tensor], used: dict[str, Tensor]) -> None:
 
 
 def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Squared errors of tensors over the squares of what is wanted, the mean over the tensors."""
-    errors = [(f - w).square().sum() / w.square().sum() for f, w in zip(found, wanted, strict=True)]
-    return torch.stack(errors).mean()
+    """Squared errors of tensors over the squares of what is wanted, the mean over the tensors that are not all 0."""
+    pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if w.any()]
+    errors = [(f - w).square().sum() / w.square().sum() for f, w in pairs]
+    return torch.stack(errors).mean() if errors else found[0].new_zeros(())
 
 
 def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimizer:
