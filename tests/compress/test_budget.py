@@ -15,14 +15,12 @@ from pocketvlad.compress.budget import (
     smallest_losing_at_most,
     thinned,
 )
-from pocketvlad.compress.dimensions import keep_dimensions, keep_share, require_pca
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.sensitivity import Option, allocate, measure_sensitivity
 from pocketvlad.compress.sizes import model_bytes
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
-from pocketvlad.model.whitening import fit_whitening
-from pocketvlad.recipe import LayerRecipe, Recipe, check_recipe
+from pocketvlad.recipe import check_recipe
 
 MODEL = make_model(clusters=8, dim=64)
 PHOTOS = make_photos(4)
@@ -92,21 +90,3 @@ def test_sensitivity_orders_every_layer_and_leaves_the_model_alone(monkeypatch):
     path = allocate(MODEL, found)
     assert [c.bytes for c in path] == sorted((c.bytes for c in path), reverse=True)
     assert len(thinned(path)) < len(path)
-
-
-def test_fewer_dimensions_are_the_leading_ones_of_a_pca_whitening():
-    model = make_model(clusters=8, dim=16)
-    with pytest.raises(RecipeError, match="principal directions"):
-        require_pca(model)
-    vectors = torch.randn(64, 8 * 512, generator=torch.Generator().manual_seed(0)) * torch.linspace(
-        0, 1, 8 * 512
-    )
-    model.whitening = fit_whitening(vectors, 16)
-    with torch.inference_mode():
-        whole = model(PHOTOS)
-        half = keep_share(model, Recipe(1, "half", dimensions=0.5))(PHOTOS)
-    assert half.shape == (4, 8) and model.config.dim == 16
-    assert torch.allclose(half, torch.nn.functional.normalize(whole[:, :8]), atol=1e-6)
-    assert keep_dimensions(model, 16) is model
-    made = compress_model(model, Recipe(1, "half", layer=LayerRecipe(bits=3), dimensions=0.5))
-    assert made.to_torch()(PHOTOS).shape == (4, 8)

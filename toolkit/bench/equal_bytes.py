@@ -20,6 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import palettized
 import quantized
 import torch
@@ -30,6 +31,7 @@ from rich.table import Table
 
 from pocketvlad import artifact, machine
 from pocketvlad.commands.files import dataset_hash
+from pocketvlad.compress.descriptors import soften_whitening
 from pocketvlad.model.netvlad import PlaceModel, load_model
 from pocketvlad.recipe import LayerRule, load_recipe
 
@@ -63,6 +65,32 @@ def _bits(size: object) -> str:
 def shipped(group: str, key: str, whose: str) -> Contender:
     recipe = load_recipe(key)
     return Contender(group, key, f"{whose}, {key}", lambda half: half.test_recipe(key, recipe))
+
+
+def ours(group: str, base: str, key: str, softer: float, **whitening: Any) -> Contender:
+    """A recipe of ours with other options for the whitening layer, at a size that none of them has."""
+    recipe = load_recipe(base)
+    (rule,) = recipe.rule
+    recipe = replace(recipe, name=key, soften_whitening=softer, rule=(replace(rule, **whitening),))
+    options = ", ".join(f"{name} {value}" for name, value in whitening.items())
+    name = f"ours, {base} with {options} in the whitening layer"
+    return Contender(group, key, name, lambda half: half.test_recipe(key, recipe))
+
+
+def softened(group: str, loss: float) -> Contender:
+    """The float32 program's descriptors, as a whitening of lower power would make them."""
+
+    def test(half: Half) -> Tested:
+        model = load_model(half.model)
+        rows = [
+            m.whitening.weight.detach().norm(dim=1).numpy() for m in (soften_whitening(model, loss), model)
+        ]
+        descriptors = half.reference * (rows[0] / rows[1])
+        size = (half.folder / "float32.pte").stat().st_size
+        whole = 4 * sum(parameter.numel() for parameter in model.parameters())
+        return Tested(descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True), size, whole, whole)
+
+    return Contender(group, f"float32-soft-{loss}", f"float32, whitening softened by {loss}", test)
 
 
 def paper(group: str, bits: int, *, pruned: float = 0.0, match: str = "*") -> Contender:
@@ -148,22 +176,39 @@ def palettize(half: Half, method: str, palette: Palette) -> PlaceModel:
 
 def contenders() -> list[Contender]:
     """All rows, the largest first."""
-    four, eight, sixteen, most = "about 4x", "about 8x", "about 16x", "about 32x"
+    groups = (
+        "nothing compressed",
+        "about 4x",
+        "about 8x",
+        "about 14x",
+        "about 16x",
+        "about 24x",
+        "about 32x",
+    )
+    nothing, four, eight, fourteen, sixteen, more, most = groups
     plain, sensitive, trained = "post-training", "sensitive", "differentiable"
     return [
+        softened(nothing, 0.005),
+        softened(nothing, 0.02),
         shipped(four, "paper-8bit", "paper"),
         core_ml(four, plain, Palette(8)),
         xnnpack(four, "static8", "int8, all static"),
         xnnpack(four, "dynamic8", "int8, whitening dynamic"),
+        shipped(four, "compact-4x", "ours"),
         shipped(eight, "paper-5bit", "paper"),
         paper(eight, 5, pruned=0.4),
         paper(eight, 5, pruned=0.4, match="whitening"),
         core_ml(eight, plain, Palette(4)),
         core_ml(eight, plain, Palette(4, 8)),
+        core_ml(eight, sensitive, Palette(4, 8)),
+        core_ml(eight, trained, Palette(4, 8)),
         core_ml(eight, plain, Palette(4, 8, rows=16, scales=True)),
         xnnpack(eight, "dynamic4", "int8, whitening int4 dynamic"),
         shipped(eight, "compact-7x", "ours"),
         shipped(eight, "compact-8x", "ours"),
+        core_ml(fourteen, plain, Palette(2, 8)),
+        core_ml(fourteen, plain, Palette(2, 8, rows=16, scales=True)),
+        ours(fourteen, "compact-16x", "compact-14x", 0.008, sparsity=0.5),
         paper(sixteen, 5, pruned=0.8),
         paper(sixteen, 5, pruned=0.85, match="whitening"),
         paper(sixteen, 2),
@@ -171,16 +216,15 @@ def contenders() -> list[Contender]:
         core_ml(sixteen, plain, Palette(2, 4)),
         core_ml(sixteen, sensitive, Palette(2, 4)),
         core_ml(sixteen, trained, Palette(2, 4)),
-        core_ml(sixteen, plain, Palette(2, 8)),
-        core_ml(sixteen, plain, Palette(2, 8, rows=16, scales=True)),
         shipped(sixteen, "compact-16x", "ours"),
+        core_ml(more, plain, Palette(1, 8)),
+        core_ml(more, plain, Palette(1, 8, rows=16, scales=True)),
+        ours(more, "compact-32x", "compact-24x", 0.015, block=4),
         paper(most, 1),
         core_ml(most, plain, Palette(1)),
         core_ml(most, plain, Palette(1, 4)),
         core_ml(most, sensitive, Palette(1, 4)),
         core_ml(most, trained, Palette(1, 4)),
-        core_ml(most, plain, Palette(1, 8)),
-        core_ml(most, plain, Palette(1, 8, rows=16, scales=True)),
         shipped(most, "compact-32x", "ours"),
     ]
 

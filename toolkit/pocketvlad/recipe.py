@@ -159,6 +159,8 @@ class Recipe:
         train: fine-tuning, or None.
         without_photos: the recipe that takes this one's place where there are no calibration photos.
         dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
+        soften_whitening: of 1 - cosine to the model's own descriptors, what a PCA whitening of lower power may cost
+            (:mod:`pocketvlad.compress.descriptors`); 0: the whitening stays as it is, as it does where it is no PCA's.
         semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
             rest float32) or ``fast`` (all int8).
         int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
@@ -176,6 +178,7 @@ class Recipe:
     train: TrainRecipe | None = None
     without_photos: str | None = None
     dimensions: float = 1.0
+    soften_whitening: float = 0.0
     semantics: str = "mixed"
     int8_loss: float = 0.002
     convolutions: str = LUT
@@ -250,6 +253,8 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     trained = recipe.int8_backbone and recipe.train is not None
     require(not trained, where, f"convolutions = {recipe.convolutions!r} with train", "both", "one of them")
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
+    softened = recipe.soften_whitening
+    require(0 <= softened < 1, where, "soften_whitening", softened, "0 up to but not 1")
     for layer in (recipe.layer, *(_applied(recipe.layer, rule) for rule in recipe.rule)):
         require(1 <= layer.bits <= 8, where, "bits", layer.bits, "1 to 8")
         require(0 <= layer.sparsity < 1, where, "sparsity", layer.sparsity, "0 up to but not 1")

@@ -20,7 +20,7 @@ from pocketvlad.compress.budget import (
     thinned,
 )
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.dimensions import keep_dimensions, require_pca
+from pocketvlad.compress.descriptors import keep_dimensions, require_pca
 from pocketvlad.compress.photos import PhotoTensors, open_tensors
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.sensitivity import allocate, measure_sensitivity

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pocketvlad.compress.calibrated import compress_calibrated
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
-from pocketvlad.compress.dimensions import keep_share
+from pocketvlad.compress.descriptors import wanted_descriptors
 from pocketvlad.compress.quantize import quantize_layer
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
@@ -36,7 +36,7 @@ def compress_model(
 
     Args:
         model: the uncompressed model; left as it is.
-        recipe: options per layer, and the share of the dimensions kept.
+        recipe: options per layer, and what descriptors it wants.
         calibration: float32 [N, 3, H, W], preprocessed photos, for recipes that look at the layers' inputs.
         progress: called with steps done and steps in all.
 
@@ -53,7 +53,7 @@ def compress_model(
             raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
         return compress_model(model, load_recipe(recipe.without_photos), progress=progress)
     _require_whole_bytes(model, recipe)
-    model = keep_share(model, recipe)
+    model = wanted_descriptors(model, recipe)
     if recipe.needs_photos and calibration is not None:
         return compress_calibrated(model, recipe, calibration, progress=progress)
     return compress_weights(model, recipe, progress=progress)

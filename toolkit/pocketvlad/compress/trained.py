@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from pocketvlad.compress import parallel
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.dimensions import keep_dimensions
+from pocketvlad.compress.descriptors import wanted_descriptors
 from pocketvlad.compress.prune import cubic_schedule
 from pocketvlad.compress.training_model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.training_state import load_state, save_state
@@ -89,7 +89,7 @@ class Trainer:
             raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
         self.options, self.recipe, self.photos, self.start = recipe.train, recipe, photos, start
         self.device = device
-        model = keep_dimensions(model, start.config.dim)
+        model = wanted_descriptors(model, recipe)
         self.rank, self.world = parallel.rank_and_world()
         self.model = TrainingModel(model, start, self.options).to(device)
         self.model._network.to(device)
@@ -269,7 +269,7 @@ def train_compressed(
     """Fine-tune a compressed model while it stays compressed.
 
     Args:
-        model: the uncompressed one; it teaches with the dimensions that ``start`` has.
+        model: the uncompressed one; it teaches the descriptors that the recipe wants.
         start: where training starts, compressed by the same recipe.
         recipe: with a ``train`` table.
         photos: to learn from.

@@ -1,0 +1,95 @@
+"""What a recipe makes of the descriptors before anything is compressed."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from conftest import make_model, make_photos
+from pocketvlad.compress.descriptors import (
+    keep_dimensions,
+    require_pca,
+    soften_whitening,
+    wanted_descriptors,
+)
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.errors import RecipeError
+from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.whitening import fit_whitening
+from pocketvlad.recipe import LayerRecipe, Recipe
+
+PHOTOS = make_photos(4)
+COLUMNS = 8 * 512
+
+
+def vectors(count: int, seed: int) -> torch.Tensor:
+    """Float32 [count, 4096] of falling variance, the first the largest."""
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(count, COLUMNS, generator=random) * torch.linspace(1, 0, COLUMNS) ** 8
+
+
+@pytest.fixture
+def fitted() -> PlaceModel:
+    """A model whose whitening is that of 4,000 vectors: the variances it knows are those of others, too."""
+    model = make_model(clusters=8, dim=16)
+    model.whitening = fit_whitening(vectors(4000, seed=0), 16)
+    return model
+
+
+def test_fewer_dimensions_are_the_leading_ones_of_a_pca_whitening(fitted):
+    with pytest.raises(RecipeError, match="principal directions"):
+        require_pca(make_model(clusters=8, dim=16))
+    with torch.inference_mode():
+        whole = fitted(PHOTOS)
+        half = wanted_descriptors(fitted, Recipe(1, "half", dimensions=0.5))(PHOTOS)
+    assert half.shape == (4, 8) and fitted.config.dim == 16
+    assert torch.allclose(half, normalize(whole[:, :8]), atol=1e-6)
+    assert keep_dimensions(fitted, 16) is fitted
+    made = compress_model(fitted, Recipe(1, "half", layer=LayerRecipe(bits=3), dimensions=0.5))
+    assert made.to_torch()(PHOTOS).shape == (4, 8)
+
+
+@pytest.mark.parametrize("loss", [1e-4, 1e-3, 5e-3])
+def test_a_softer_whitening_turns_the_descriptors_as_far_as_asked(fitted, loss):
+    # variances that differ, as those of few photos do not among these 16
+    fitted.whitening.weight.data *= torch.linspace(1, 3, 16)[:, None]
+    soft = soften_whitening(fitted, loss)
+    scales = soft.whitening.weight.norm(dim=1) / fitted.whitening.weight.norm(dim=1)
+    components = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1))
+    cosine = (normalize(components) * normalize(components * scales)).sum(dim=1).mean()
+    assert float(1 - cosine) == pytest.approx(loss, rel=0.2)
+
+
+def test_a_softer_whitening_keeps_directions_and_lowers_the_power(fitted):
+    before = fitted.whitening.weight.detach()
+    soft = soften_whitening(fitted, 1e-6).whitening
+    rows = before.norm(dim=1), soft.weight.detach().norm(dim=1)
+    assert torch.allclose(normalize(before), normalize(soft.weight.detach()), atol=1e-6)
+    powers = np.polyfit(rows[0].log().numpy(), rows[1].log().numpy(), 1)
+    assert 0.5 < powers[0] < 1
+    assert torch.allclose(soft.bias / rows[1], fitted.whitening.bias / rows[0], atol=1e-5)
+
+
+def test_no_power_below_0_is_made_however_much_it_may_cost(fitted):
+    lengths = soften_whitening(fitted, 0.9).whitening.weight.detach().norm(dim=1)
+    assert torch.allclose(lengths, lengths[0].expand(16), rtol=1e-4)
+
+
+def test_a_whitening_that_is_no_pca_stays_as_it_is(fitted):
+    assert soften_whitening(fitted, 0) is fitted
+    learned = make_model(clusters=8, dim=16)
+    assert soften_whitening(learned, 0.01) is learned
+    plain = make_model(clusters=8, dim=None)
+    assert soften_whitening(plain, 0.01) is plain
+
+
+@pytest.mark.parametrize("calibrate", ["none", "gptq"])
+def test_a_recipe_compresses_the_softened_whitening(fitted, calibrate):
+    fitted.whitening.weight.data *= torch.linspace(1, 3, 16)[:, None]
+    layer = LayerRecipe(row_scale="max", calibrate=calibrate)
+    made = compress_model(fitted, Recipe(1, "soft", layer=layer, soften_whitening=0.01), calibration=PHOTOS)
+    with torch.inference_mode():
+        wanted, found = soften_whitening(fitted, 0.01)(PHOTOS), made.to_torch()(PHOTOS)
+        as_it_was = fitted(PHOTOS)
+    assert (wanted * found).sum(dim=1).min() > 0.998
+    assert (as_it_was * found).sum(dim=1).mean() < (wanted * found).sum(dim=1).mean()

@@ -1,0 +1,93 @@
+"""What a recipe makes of the descriptors before anything is compressed: fewer dimensions, a softer whitening.
+
+Both follow from a PCA whitening's form: its rows are principal directions by falling variance, each divided by its
+standard deviation, so that the leading rows are a whitening of their own and a row's length tells its variance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from pocketvlad.errors import RecipeError
+from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.whitening import is_pca
+from pocketvlad.recipe import Recipe
+
+_HALVINGS = 40  # of the interval in which the power is sought
+
+
+def wanted_descriptors(model: PlaceModel, recipe: Recipe) -> PlaceModel:
+    """The uncompressed model with the descriptors that the recipe wants; the model itself where it has them.
+
+    Raises:
+        RecipeError: the recipe drops dimensions of no PCA whitening.
+    """
+    if recipe.dimensions < 1:
+        require_pca(model)
+        model = keep_dimensions(model, max(1, round(recipe.dimensions * model.config.descriptor_dim)))
+    return soften_whitening(model, recipe.soften_whitening)
+
+
+def keep_dimensions(model: PlaceModel, dim: int | None) -> PlaceModel:
+    """The same model with the first ``dim`` rows of its whitening; the model itself where it has no more.
+
+    Its descriptor is the first ``dim`` values of the model's own, at unit length again. Weights are shared.
+    """
+    if model.whitening is None or dim == model.config.dim:
+        return model
+    return _with_whitening(model, model.whitening.weight.detach()[:dim], model.whitening.bias.detach()[:dim])
+
+
+def soften_whitening(model: PlaceModel, loss: float) -> PlaceModel:
+    """The same model with a whitening of lower power; the model itself where its whitening is no PCA's or the loss 0.
+
+    Full whitening divides each principal component by ``lambda**0.5``, which makes the smallest ones, the worst known
+    where the photos were few, as loud as the others. A lower power of lambda ranks better (0.25 in the code of Revaud
+    et al., "Learning with Average Precision", ICCV 2019) but turns the descriptors. The power is sought whose
+    descriptors have a mean cosine of ``1 - loss`` to the model's own if every component has the variance 1 that
+    whitening gave it: ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
+
+    Args:
+        model: with a PCA whitening of N rows.
+        loss: of 1 - cosine; 0 up to what no whitening at all costs, beyond which nothing changes.
+    """
+    if not loss or model.whitening is None or not is_pca(model.whitening):
+        return model
+    weight, bias = model.whitening.weight.detach(), model.whitening.bias.detach()
+    deviations = 1 / weight.norm(dim=1).double()  # sqrt(lambda)
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _turned(deviations**middle) < loss else (low, middle)
+    scale = deviations**low
+    scale = (scale / scale.mean()).float()
+    return _with_whitening(model, weight * scale[:, None], bias * scale)
+
+
+def _turned(scale: Tensor) -> float:
+    """1 - mean cosine between descriptors of variance 1 in each component and the same scaled, float64 [N]."""
+    return 1 - float(scale.mean() / scale.square().mean().sqrt())
+
+
+def _with_whitening(model: PlaceModel, weight: Tensor, bias: Tensor) -> PlaceModel:
+    """The model with another whitening, float32 [N, K * D] and [N]; its other weights are shared."""
+    found = PlaceModel(replace(model.config, dim=None), model.backbone)
+    found.pool = model.pool
+    found.config = replace(model.config, dim=len(weight))
+    found.whitening = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
+    found.whitening.weight = nn.Parameter(weight)
+    found.whitening.bias = nn.Parameter(bias)
+    return found.eval()
+
+
+def require_pca(model: PlaceModel) -> None:
+    """RecipeError unless the model ends in a PCA whitening with its directions by falling variance."""
+    if model.whitening is None or not is_pca(model.whitening):
+        found = "no whitening layer" if model.whitening is None else "rows that are not principal directions"
+        raise RecipeError(
+            "the descriptors cannot be cut to fewer dimensions",
+            found=found,
+            allowed="a fitted PCA whitening, as `pocketvlad fit` makes it",
+        )
