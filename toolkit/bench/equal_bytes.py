@@ -10,13 +10,7 @@ out/bench/equal_bytes/equal_bytes.json; a second run keeps what has not changed:
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +18,11 @@ import numpy as np
 import palettized
 import quantized
 import torch
-from halves import Half, Outcome, Tested, add_arguments, measure, open_halves
+from contenders import Contender, by_recipe, run
+from halves import Half, Tested
 from palettized import Palette
-from rich.console import Console
-from rich.table import Table
 
-from pocketvlad import artifact, machine
+from pocketvlad import artifact
 from pocketvlad.commands.files import dataset_hash
 from pocketvlad.compress.descriptors import soften_whitening
 from pocketvlad.model.netvlad import PlaceModel, load_model
@@ -49,23 +42,12 @@ the float32 descriptors, from the tables of plain k-means, moved once a step; no
 recipe stores a bit per weight to say what survives, so that pruned it cannot reach 32x."""
 
 
-@dataclass(frozen=True)
-class Contender:
-    """One row: ``key`` names its files, ``group`` the rows of about the same size."""
-
-    group: str
-    key: str
-    name: str
-    test: Callable[[Half], Tested]
-
-
 def _bits(size: object) -> str:
     return f"{size} bit" if str(size) == "1" else f"{size} bits"
 
 
 def shipped(group: str, key: str, whose: str) -> Contender:
-    recipe = load_recipe(key)
-    return Contender(group, key, f"{whose}, {key}", lambda half: half.test_recipe(key, recipe))
+    return by_recipe(group, f"{whose}, {key}", load_recipe(key))
 
 
 def ours(group: str, base: str, key: str, softer: float = 0.0, **whitening: Any) -> Contender:
@@ -108,7 +90,7 @@ def paper(group: str, bits: int, *, pruned: float = 0.0, match: str = "*") -> Co
     key = f"paper-{bits}bit-{where.replace(' ', '-')}pruned{round(100 * pruned)}"
     recipe = replace(base, name=key, rule=(rule,))
     name = f"paper, {_bits(bits)}, {f'{where}{pruned:.0%} pruned' if pruned else 'nothing pruned'}"
-    return Contender(group, key, name, lambda half: half.test_recipe(key, recipe))
+    return by_recipe(group, name, recipe)
 
 
 def xnnpack(group: str, kind: str, name: str) -> Contender:
@@ -239,50 +221,6 @@ def contenders() -> list[Contender]:
     ]
 
 
-def table(rows: list[tuple[str, Outcome]], size: str) -> Table:
-    """``rows``: group and outcome; those of one group lie together."""
-    first = rows[0][1]
-    view = Table(
-        title=f"at equal bytes, {size}: float32 mAP {first.map_before:.1f}, {first.queries} queries",
-        caption=NOTE.replace("\n", " "),
-        caption_justify="left",
-    )
-    view.add_column("method")
-    for column in ("MB", "smaller", "cosine", "mAP", "change", "95% interval", "loses"):
-        view.add_column(column, justify="right")
-    for group, members in groupby(rows, key=lambda row: row[0]):
-        view.add_section()
-        view.add_row(group, style="bold")
-        for _, o in members:
-            cells = (f"{o.program_mb:.2f}", f"{o.smaller:.1f}x", f"{o.cosine:.4f}", f"{o.map_after:.1f}")
-            interval = f"{o.low:+.1f} to {o.high:+.1f}"
-            view.add_row(f"  {o.recipe}", *cells, f"{o.change:+.1f}", interval, o.verdict)
-    return view
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser, size="240x320", out=Path("out/bench/equal_bytes"))
-    everyone = contenders()
-    keys = [contender.key for contender in everyone]
-    parser.add_argument("--only", nargs="+", choices=keys, metavar="KEY", help="of: " + ", ".join(keys))
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    torch.manual_seed(0)
-    halves, say = open_halves(options), Console(stderr=True).log
-    rows = []
-    for contender in everyone:
-        if options.only is None or contender.key in options.only:
-            say(contender.key)
-            rows.append((contender.group, measure(halves, contender.name, contender.test)))
-    found = [{"group": group, **asdict(outcome), "smaller": outcome.smaller} for group, outcome in rows]
-    result = {"machine": machine.describe(), "size": options.size, "note": NOTE, "rows": found}
-    (options.out / "equal_bytes.json").write_text(json.dumps(result, indent=2) + "\n")
-    Console(width=150).print(table(rows, options.size))
-
-
 if __name__ == "__main__":
-    main()
+    out = Path("out/bench/equal_bytes")
+    run(contenders(), about=str(__doc__), title="at equal bytes", note=NOTE, size="240x320", out=out)
