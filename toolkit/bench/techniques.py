@@ -29,7 +29,7 @@ from pocketvlad.model.netvlad import load_model
 from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 
 PAIRS, SAMPLES = 16, 200_000  # centroids of two weights each, and pairs they are clustered from
-STEPS = 60
+STEPS = 40
 NOTE = f"""\
 MB is the whole .pte, run by ExecuTorch; pairs of weights, which no kernel of ours computes, are measured by torch in
 float32. In the first group all other layers have 8-bit k-means codes, in the second the whitening layer has 8 bits and
