@@ -52,7 +52,8 @@ def whitening() -> Iterator[Contender]:
     group, rest = "whitening layer, 2 bits a weight", LayerRecipe(8)
 
     def row(key: str, name: str, **options: Any) -> Contender:
-        return _layer(group, f"whitening-{key}", name, "whitening", rest, bits=2, **options)
+        options = {"bits": 2, "pin_zero": False, **options}
+        return _layer(group, f"whitening-{key}", name, "whitening", rest, **options)
 
     scaled: dict[str, Any] = {"row_scale": "soft"}
     compensated = {**scaled, "calibrate": "gptq"}
@@ -66,6 +67,8 @@ def whitening() -> Iterator[Contender]:
     pruned = {"sparsity": 0.5, "layout": "sparse"}
     yield row("pruned", "the same, half of the weights pruned (a bit each)", **compensated, **pruned)
     soft = {"soften_whitening": 0.005}
+    zero = {"pin_zero": True}
+    yield row("zero", "errors compensated, one centroid is 0", **compensated, **zero)
     yield row("soft", "errors compensated, whitening softened by 0.005", **compensated, **soft)
 
 
@@ -74,7 +77,9 @@ def convolutions() -> Iterator[Contender]:
     group, rest = "convolutions, 4 bits a weight", LayerRecipe(8, row_scale="soft")
 
     def row(key: str, name: str, **options: Any) -> Contender:
-        return _layer(group, f"convolutions-{key}", name, "backbone.*", rest, bits=4, **options)
+        return _layer(
+            group, f"convolutions-{key}", name, "backbone.*", rest, bits=4, pin_zero=False, **options
+        )
 
     scaled: dict[str, Any] = {"row_scale": "max"}
     yield row("paper", "k-means per tensor (the paper's)")
@@ -104,7 +109,7 @@ def teachers() -> Iterator[Contender]:
 def pairs(group: str, name: str) -> Contender:
     """Whitening codes of 4 bits for two weights of a row each."""
     key = "whitening-pairs"
-    scaled = LayerRule("whitening", bits=2, row_scale="soft")
+    scaled = LayerRule("whitening", bits=2, row_scale="soft", pin_zero=False)
     recipe = Recipe(1, key, layer=LayerRecipe(8), rule=(scaled,))
 
     def test(half: Half) -> Tested:
