@@ -37,24 +37,22 @@ float32. In the first group all other layers have 8-bit k-means codes, in the se
 a scale per row; a row has what its name says and nothing of the rows before it. Convolutions compute in float32.
 "Centroids weighted": by the second moments of the layer's real inputs, biases corrected. "Errors compensated": that,
 and each weight's rounding error is made up for by the weights still to come (GPTQ). Fine-tuning: {STEPS} steps, the
-whitening layer frozen; each row adds to the one before, the triplet loss alone at a tenth of the rate."""
+whitening layer frozen; each row adds to the one before, the triplet loss alone at a tenth of the
+rate and twenty times its weight beside the teachers."""
 
 
-def _layer(group: str, key: str, name: str, match: str, rest: LayerRecipe, **options: Any) -> Contender:
-    """The layers that ``match`` by these options, the others by ``rest``."""
-    softer = options.pop("soften_whitening", 0.0)
-    rule = LayerRule(match, **options)
-    recipe = Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0, soften_whitening=softer)
-    return by_recipe(group, name, recipe)
+def _recipe(key: str, rest: LayerRecipe, rule: LayerRule, softer: float = 0.0) -> Recipe:
+    """The layers that the rule matches by its options, the others by ``rest``."""
+    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0, soften_whitening=softer)
 
 
 def whitening() -> Iterator[Contender]:
     """The whitening layer at 2 bits a weight."""
     group, rest = "whitening layer, 2 bits a weight", LayerRecipe(8)
 
-    def row(key: str, name: str, **options: Any) -> Contender:
-        options = {"bits": 2, "pin_zero": False, **options}
-        return _layer(group, f"whitening-{key}", name, "whitening", rest, **options)
+    def row(key: str, name: str, softer: float = 0.0, **options: Any) -> Contender:
+        rule = LayerRule("whitening", **{"bits": 2, "pin_zero": False, **options})
+        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule, softer))
 
     scaled: dict[str, Any] = {"row_scale": "soft"}
     compensated = {**scaled, "calibrate": "gptq"}
@@ -67,10 +65,8 @@ def whitening() -> Iterator[Contender]:
     yield row("gptq", "a scale per row, errors compensated", **compensated)
     pruned = {"sparsity": 0.5, "layout": "sparse"}
     yield row("pruned", "the same, half of the weights pruned (a bit each)", **compensated, **pruned)
-    soft = {"soften_whitening": 0.005}
-    zero = {"pin_zero": True}
-    yield row("zero", "errors compensated, one centroid is 0", **compensated, **zero)
-    yield row("soft", "errors compensated, whitening softened by 0.005", **compensated, **soft)
+    yield row("zero", "errors compensated, one centroid is 0", **compensated, pin_zero=True)
+    yield row("soft", "errors compensated, whitening softened by 0.005", 0.005, **compensated)
 
 
 def convolutions() -> Iterator[Contender]:
@@ -78,9 +74,8 @@ def convolutions() -> Iterator[Contender]:
     group, rest = "convolutions, 4 bits a weight", LayerRecipe(8, row_scale="soft")
 
     def row(key: str, name: str, **options: Any) -> Contender:
-        return _layer(
-            group, f"convolutions-{key}", name, "backbone.*", rest, bits=4, pin_zero=False, **options
-        )
+        rule = LayerRule("backbone.*", bits=4, pin_zero=False, **options)
+        return by_recipe(group, name, _recipe(f"convolutions-{key}", rest, rule))
 
     scaled: dict[str, Any] = {"row_scale": "max"}
     yield row("paper", "k-means per tensor (the paper's)")
