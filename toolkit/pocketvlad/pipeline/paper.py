@@ -93,7 +93,17 @@ def row_recipe(row: PaperRow, match: str, steps: int, seed: int = 0) -> Recipe:
         layer = LayerRecipe(bits=row.bits, sparsity=row.pruned / 100)
     train = None
     if steps:
-        train = TrainRecipe(steps=steps, start="weights", prune_steps=max(1, steps // 2), seed=seed)
+        train = TrainRecipe(
+            steps=steps,
+            start="weights",
+            prune_steps=max(1, steps // 2),
+            learning_rate=0.003,
+            # the whitening's weights are many and the photos few: at the full rate it forgets places it does not see
+            whitening_rate=0.1,
+            decay="cosine",
+            assign_every=1,
+            seed=seed,
+        )
     return Recipe(VERSION, f"paper-{row.name}", layer=layer, train=train)
 
 
