@@ -97,7 +97,6 @@ def row_recipe(row: PaperRow, match: str, steps: int, seed: int = 0) -> Recipe:
             steps=steps,
             start="weights",
             prune_steps=max(1, steps // 2),
-            learning_rate=0.003,
             # the whitening's weights are many and the photos few: at the full rate it forgets places it does not see
             whitening_rate=0.1,
             decay="cosine",
