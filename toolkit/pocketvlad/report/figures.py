@@ -63,11 +63,15 @@ def size_accuracy_plot(variants: Sequence[VariantRow], app: str = "") -> bytes:
         for row in variants:
             colour = BEFORE if row is base else AFTER
             x, fill = row.program_bytes / 1e6, colour if row.name == app or row is base else "none"
+            top = row.map
             if row is not base:
-                whiskers = [[row.drop.mean - row.drop.low], [row.drop.high - row.drop.mean]]
+                below, above = row.drop.mean - row.drop.low, row.drop.high - row.drop.mean
+                whiskers, top = [[below], [above]], row.map + above
                 axes.errorbar(x, row.map, yerr=whiskers, color=colour, capsize=4, linewidth=1.2, zorder=2)
             axes.plot(x, row.map, "o", markersize=9, color=colour, markerfacecolor=fill, zorder=3)
-            axes.annotate(row.name, (x, row.map), (8, 8), textcoords="offset points", fontsize=9)
+            # above the whisker, where the names of neighbours seldom meet
+            axes.annotate(row.name, (x, top), (0, 7), textcoords="offset points", fontsize=9, ha="center")
+        axes.margins(y=0.15)
         axes.axhline(base.map, color=BEFORE, linewidth=0.8, linestyle=":")
         from matplotlib.ticker import LogLocator, NullFormatter
 
