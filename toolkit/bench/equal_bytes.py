@@ -197,6 +197,7 @@ def contenders() -> list[Contender]:
         core_ml(fourteen, plain, Palette(2, 8)),
         core_ml(fourteen, plain, Palette(2, 8, rows=16, scales=True)),
         ours(fourteen, "compact-16x", "compact-14x", sparsity=0.5),
+        ours(fourteen, "compact-16x", "compact-14x-soft", 0.02, sparsity=0.5),
         ours(fourteen, "compact-16x", "compact-14x-softer", SOFTER, sparsity=0.5),
         paper(sixteen, 5, pruned=0.8),
         paper(sixteen, 5, pruned=0.85, match="whitening"),
