@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 import torch
-from halves import Half, Outcome, Tested, add_arguments, measure, open_halves
+from halves import Half, Outcome, Scores, Tested, add_arguments, measure, open_halves
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +28,16 @@ class Contender:
     key: str
     name: str
     test: Callable[[Half], Tested]
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contender that was measured."""
+
+    contender: Contender
+    scores: Scores
+    outcome: Outcome
 
 
 def by_recipe(group: str, name: str, recipe: Recipe) -> Contender:
@@ -35,28 +45,30 @@ def by_recipe(group: str, name: str, recipe: Recipe) -> Contender:
     return Contender(group, recipe.name, name, lambda half: half.test_recipe(recipe.name, recipe))
 
 
-def table(rows: list[tuple[str, Outcome]], title: str, note: str) -> Table:
-    """``rows``: group and outcome; those of one group lie together."""
-    first = rows[0][1]
+def table(rows: list[Row], title: str, note: str) -> Table:
+    """``rows``: those of one group lie together."""
+    first = rows[0].outcome
     title = f"{title}: float32 mAP {first.map_before:.1f}, {first.queries} queries"
     view = Table(title=title, caption=note.replace("\n", " "), caption_justify="left")
     view.add_column("method")
     for column in ("MB", "smaller", "cosine", "mAP", "change", "95% interval", "loses"):
         view.add_column(column, justify="right")
-    for group, members in groupby(rows, key=lambda row: row[0]):
+    for group, members in groupby(rows, key=lambda row: row.contender.group):
         view.add_section()
         view.add_row(group, style="bold")
-        for _, o in members:
+        for o in (row.outcome for row in members):
             cells = (f"{o.program_mb:.2f}", f"{o.smaller:.1f}x", f"{o.cosine:.4f}", f"{o.map_after:.1f}")
             interval = f"{o.low:+.1f} to {o.high:+.1f}"
             view.add_row(f"  {o.recipe}", *cells, f"{o.change:+.1f}", interval, o.verdict)
     return view
 
 
-def run(everyone: Sequence[Contender], *, about: str, title: str, note: str, size: str, out: Path) -> None:
+def run(
+    everyone: Sequence[Contender], *, about: str, title: str, note: str, size: str, out: Path
+) -> tuple[list[Row], argparse.Namespace]:
     """The command: measures all rows, or those named by ``--only``, prints the table and writes ``<out>/<out>.json``.
 
-    ``about`` is its description, ``size`` and ``out`` are defaults of its options.
+    ``about`` is its description, ``size`` and ``out`` are defaults of its options. Returns the rows and the options.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser, size=size, out=out)
@@ -71,8 +83,12 @@ def run(everyone: Sequence[Contender], *, about: str, title: str, note: str, siz
     for contender in everyone:
         if options.only is None or contender.key in options.only:
             say(contender.key)
-            rows.append((contender.group, measure(halves, contender.name, contender.test)))
-    found = [{"group": group, **asdict(outcome), "smaller": outcome.smaller} for group, outcome in rows]
+            scores = measure(halves, contender.test)
+            rows.append(Row(contender, scores, scores.outcome(contender.name)))
+    found = [
+        {"group": row.contender.group, **asdict(row.outcome), "smaller": row.outcome.smaller} for row in rows
+    ]
     result = {"machine": machine.describe(), "size": options.size, "note": note, "rows": found}
     (options.out / f"{out.name}.json").write_text(json.dumps(result, indent=2) + "\n")
     Console(width=150).print(table(rows, f"{title}, {options.size}", note))
+    return rows, options

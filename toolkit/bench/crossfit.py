@@ -71,7 +71,7 @@ def main() -> None:
     outcomes = []
     for name in options.recipes:
         test = partial(Half.test_recipe, name=name, recipe=load_recipe(name))
-        outcomes.append(measure(halves, name, test))
+        outcomes.append(measure(halves, test).outcome(name))
         Console(width=130).print(table(outcomes[-1:]))
     result = {"machine": machine.describe(), "rows": [asdict(o) for o in outcomes]}
     (options.out / "crossfit.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -1,8 +1,8 @@
 r"""At equal bytes: our recipes beside the paper's, Core ML's palettization (coremltools) and XNNPACK in 8 and 4 bits.
 
 Cross-fitted as crossfit.py does it: half of the places fit the model, calibrate and train, the other half tests, then
-they swap, and every photo that has a partner is a query. Prints one table, in groups of about the same size, and writes
-out/bench/equal_bytes/equal_bytes.json; a second run keeps what has not changed:
+they swap, and every photo that has a partner is a query. Prints one table, in groups of about the same size, and one of
+each rival beside one of our rows; writes out/bench/equal_bytes/*.json. A second run keeps what has not changed:
 
     .venv/bin/python toolkit/bench/equal_bytes.py --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
@@ -10,10 +10,12 @@ out/bench/equal_bytes/equal_bytes.json; a second run keeps what has not changed:
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import head_to_head
 import numpy as np
 import palettized
 import quantized
@@ -21,6 +23,7 @@ import torch
 from contenders import Contender, by_recipe, run
 from halves import Half, Tested
 from palettized import Palette
+from rich.console import Console
 
 from pocketvlad import artifact
 from pocketvlad.commands.files import dataset_hash
@@ -30,7 +33,9 @@ from pocketvlad.recipe import LayerRule, load_recipe
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
 DKM = {"steps": 12, "batch": 8, "rate": 1e-3}
-SOFTER = 0.03  # of 1 - cosine, where ranking counts and not how near the descriptors stay
+SOFTER = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03)  # of 1 - cosine, given up for a better ranking
+SOFTEST = SOFTER[-1]
+LARGER: dict[str, Any] = {"sparsity": 0.52, "int8_loss": 0.0003}  # what compact-16x has bytes for at 14x
 CALIBRATE_EVERY = 3  # of the calibration photos that our recipes see, for XNNPACK's ranges
 NOTE = f"""\
 MB is the whole .pte, run by ExecuTorch, for ours, the paper's recipe and XNNPACK. Core ML runs on Apple's systems
@@ -46,21 +51,20 @@ def _bits(size: object) -> str:
     return f"{size} bit" if str(size) == "1" else f"{size} bits"
 
 
-def shipped(group: str, key: str, whose: str) -> Contender:
-    return by_recipe(group, f"{whose}, {key}", load_recipe(key))
-
-
-def ours(group: str, base: str, key: str, softer: float = 0.0, **whitening: Any) -> Contender:
-    """A recipe of ours with a softer whitening, or other options for that layer, which give a size that none has."""
+def ours(group: str, base: str, softer: float | None = None, **changes: Any) -> Contender:
+    """A recipe of ours as it ships; or with a softer whitening, or other options for that layer, at another size."""
     recipe = load_recipe(base)
+    if softer is None and not changes:
+        return replace(by_recipe(group, f"ours, {base}", recipe), ours=True)
+    said = [f"{name.replace('_', ' ')} {value}" for name, value in changes.items()]
+    if softer is not None:
+        recipe = replace(recipe, soften_whitening=softer)
+        said.append(f"softened by {softer}" if softer else "not softened")
+    loss = changes.pop("int8_loss", recipe.int8_loss)
     (rule,) = recipe.rule
-    softened = softer or recipe.soften_whitening
-    recipe = replace(recipe, name=key, soften_whitening=softened, rule=(replace(rule, **whitening),))
-    changes = [f"{name.replace('_', ' ')} {value}" for name, value in whitening.items()]
-    changes += [f"softened by {softer}"] if softer else []
-    return Contender(
-        group, key, f"ours, {base}, {', '.join(changes)}", lambda half: half.test_recipe(key, recipe)
-    )
+    key = "-".join([base, *(part.replace(" ", "-") for part in said)])
+    recipe = replace(recipe, name=key, int8_loss=loss, rule=(replace(rule, **changes),))
+    return replace(by_recipe(group, f"ours, {base}, {', '.join(said)}", recipe), ours=True)
 
 
 def softened(group: str, loss: float) -> Contender:
@@ -175,14 +179,14 @@ def contenders() -> list[Contender]:
     plain, sensitive, trained = "post-training", "sensitive", "differentiable"
     return [
         softened(nothing, 0.005),
-        softened(nothing, SOFTER),
-        shipped(four, "paper-8bit", "paper"),
+        softened(nothing, SOFTEST),
+        by_recipe(four, "paper, paper-8bit", load_recipe("paper-8bit")),
         core_ml(four, plain, Palette(8)),
         xnnpack(four, "static8", "int8, all static"),
         xnnpack(four, "dynamic8", "int8, whitening dynamic"),
-        shipped(four, "compact-4x", "ours"),
-        ours(four, "compact-4x", "compact-4x-softer", SOFTER),
-        shipped(eight, "paper-5bit", "paper"),
+        ours(four, "compact-4x"),
+        *(ours(four, "compact-4x", softer) for softer in SOFTER),
+        by_recipe(eight, "paper, paper-5bit", load_recipe("paper-5bit")),
         paper(eight, 5, pruned=0.4),
         paper(eight, 5, pruned=0.4, match="whitening"),
         core_ml(eight, plain, Palette(4)),
@@ -191,14 +195,12 @@ def contenders() -> list[Contender]:
         core_ml(eight, trained, Palette(4, 8)),
         core_ml(eight, plain, Palette(4, 8, rows=16, scales=True)),
         xnnpack(eight, "dynamic4", "int8, whitening int4 dynamic"),
-        shipped(eight, "compact-7x", "ours"),
-        shipped(eight, "compact-8x", "ours"),
-        ours(eight, "compact-8x", "compact-8x-softer", SOFTER),
+        ours(eight, "compact-7x"),
+        ours(eight, "compact-8x"),
+        *(ours(eight, "compact-8x", softer) for softer in SOFTER),
         core_ml(fourteen, plain, Palette(2, 8)),
         core_ml(fourteen, plain, Palette(2, 8, rows=16, scales=True)),
-        ours(fourteen, "compact-16x", "compact-14x", sparsity=0.5),
-        ours(fourteen, "compact-16x", "compact-14x-soft", 0.02, sparsity=0.5),
-        ours(fourteen, "compact-16x", "compact-14x-softer", SOFTER, sparsity=0.5),
+        *(ours(fourteen, "compact-16x", softer, **LARGER) for softer in (0.0, *SOFTER)),
         paper(sixteen, 5, pruned=0.8),
         paper(sixteen, 5, pruned=0.85, match="whitening"),
         paper(sixteen, 2),
@@ -206,22 +208,31 @@ def contenders() -> list[Contender]:
         core_ml(sixteen, plain, Palette(2, 4)),
         core_ml(sixteen, sensitive, Palette(2, 4)),
         core_ml(sixteen, trained, Palette(2, 4)),
-        shipped(sixteen, "compact-16x", "ours"),
-        ours(sixteen, "compact-16x", "compact-16x-softer", SOFTER),
+        ours(sixteen, "compact-16x"),
+        ours(sixteen, "compact-16x", SOFTEST),
         core_ml(more, plain, Palette(1, 8)),
         core_ml(more, plain, Palette(1, 8, rows=16, scales=True)),
-        ours(more, "compact-32x", "compact-24x", block=4),
-        ours(more, "compact-32x", "compact-24x-softer", SOFTER, block=4),
+        ours(more, "compact-32x", block=4),
+        ours(more, "compact-32x", SOFTEST, block=4),
         paper(most, 1),
         core_ml(most, plain, Palette(1)),
         core_ml(most, plain, Palette(1, 4)),
         core_ml(most, sensitive, Palette(1, 4)),
         core_ml(most, trained, Palette(1, 4)),
-        shipped(most, "compact-32x", "ours"),
-        ours(most, "compact-32x", "compact-32x-softer", SOFTER),
+        ours(most, "compact-32x"),
+        ours(most, "compact-32x", SOFTEST),
     ]
 
 
+def main() -> None:
+    out, title = Path("out/bench/equal_bytes"), "at equal bytes"
+    rows, options = run(contenders(), about=str(__doc__), title=title, note=NOTE, size="240x320", out=out)
+    found = head_to_head.duels(rows)
+    if found:
+        Console(width=190).print(head_to_head.table(found, f"head to head {title}, {options.size}"))
+        said = json.dumps([duel.to_json() for duel in found], indent=2)
+        (options.out / "head_to_head.json").write_text(said + "\n")
+
+
 if __name__ == "__main__":
-    out = Path("out/bench/equal_bytes")
-    run(contenders(), about=str(__doc__), title="at equal bytes", note=NOTE, size="240x320", out=out)
+    main()

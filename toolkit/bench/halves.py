@@ -57,6 +57,41 @@ class Tested:
     float_bytes: int
 
 
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A contender over both directions, query by query.
+
+    Attributes:
+        before, after: average precisions of the float32 program and of the contender, float64 [queries].
+        cosines: between the descriptors of both, float32 [photos].
+        file_bytes, weight_bytes, float_bytes: of :class:`Tested`, means of the two directions.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    cosines: np.ndarray
+    file_bytes: float
+    weight_bytes: float
+    float_bytes: float
+
+    def outcome(self, name: str) -> Outcome:
+        """The row of a table."""
+        change = bootstrap_difference(self.before, self.after)
+        return Outcome(
+            name,
+            self.file_bytes / 1e6,
+            (self.file_bytes - self.weight_bytes) / 1e6,
+            self.float_bytes / self.weight_bytes,
+            float(self.cosines.mean()),
+            100 * self.before.mean(),
+            100 * self.after.mean(),
+            100 * change.mean,
+            100 * change.low,
+            100 * change.high,
+            len(self.before),
+        )
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A recipe over both directions; mAP in points of 100, the interval paired over all queries.
@@ -201,14 +236,16 @@ class Half:
         whole = 4 * sum(parameter.numel() for parameter in load_model(self.model).parameters())
         return Tested(np.load(found), figures["bytes"], figures["bytes"], whole)
 
-    def scores(self, tested: Tested) -> dict[str, Any]:
-        """Scores of every query before and after, cosines to float32 and sizes."""
-        return {
-            "before": evaluate_descriptors(self.testing, self.reference).per_query,
-            "after": evaluate_descriptors(self.testing, tested.descriptors).per_query,
-            "cosines": np.einsum("nd,nd->n", tested.descriptors, self.reference),
-            "bytes": (tested.file_bytes, tested.weight_bytes, tested.float_bytes),
-        }
+    def score(self, tested: Tested) -> Scores:
+        """This direction's queries."""
+        return Scores(
+            evaluate_descriptors(self.testing, self.reference).per_query,
+            evaluate_descriptors(self.testing, tested.descriptors).per_query,
+            np.einsum("nd,nd->n", tested.descriptors, self.reference),
+            tested.file_bytes,
+            tested.weight_bytes,
+            tested.float_bytes,
+        )
 
 
 def open_halves(options: argparse.Namespace) -> list[Half]:
@@ -227,24 +264,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> N
     parser.add_argument("--out", type=Path, default=out)
 
 
-def measure(halves: Sequence[Half], name: str, test: Callable[[Half], Tested]) -> Outcome:
+def measure(halves: Sequence[Half], test: Callable[[Half], Tested]) -> Scores:
     """One contender, made and tested in both directions."""
-    results = [half.scores(test(half)) for half in halves]
-    first, second, cosines = (
-        np.concatenate([result[key] for result in results]) for key in ("before", "after", "cosines")
-    )
-    file, weights, whole = np.mean([result["bytes"] for result in results], axis=0)
-    change = bootstrap_difference(first, second)
-    return Outcome(
-        name,
-        file / 1e6,
-        (file - weights) / 1e6,
-        whole / weights,
-        float(cosines.mean()),
-        100 * first.mean(),
-        100 * second.mean(),
-        100 * change.mean,
-        100 * change.low,
-        100 * change.high,
-        len(first),
-    )
+    found = [half.score(test(half)) for half in halves]
+    queries = [
+        np.concatenate([getattr(one, name) for one in found]) for name in ("before", "after", "cosines")
+    ]
+    sizes = np.mean([(one.file_bytes, one.weight_bytes, one.float_bytes) for one in found], axis=0)
+    return Scores(*queries, *(float(size) for size in sizes))

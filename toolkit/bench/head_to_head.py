@@ -1,0 +1,90 @@
+"""Each rival beside one row of ours that is no larger and no farther from float32: whose ranking is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from contenders import Row
+from rich.table import Table
+
+from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
+
+SIZE_TOLERANCE = 1.01  # of the rival's bytes, as sizes cannot be met to the byte
+NOTE = f"""\
+Of our rows in a rival's group, of at most {SIZE_TOLERANCE:.0%} of its bytes, the one that is softened most and still
+nearer to float32 in cosine. mAP has no part in the choice. The interval is of the difference in mAP over the same
+queries, paired."""
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A rival and the row of ours that it is held against, None where none is as small and nearer to float32.
+
+    ``difference`` is of mAP, ours less the rival's, from 0 to 1.
+    """
+
+    rival: Row
+    ours: Row | None
+    difference: Difference | None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; mAP in points of 100."""
+        found: dict[str, Any] = {"rival": self.rival.contender.key, "ours": None}
+        if self.ours is not None and self.difference is not None:
+            found |= {"ours": self.ours.contender.key}
+            found |= {name: 100 * value for name, value in vars(self.difference).items()}
+        return found
+
+
+def duels(rows: list[Row]) -> list[Duel]:
+    """One for each rival; rows of one group lie together."""
+    found = []
+    for _, members in groupby(rows, key=lambda row: row.contender.group):
+        group = list(members)
+        own = [row for row in group if row.contender.ours]
+        found += [duel(row, own) for row in group if own and not row.contender.ours]
+    return found
+
+
+def duel(rival: Row, own: list[Row]) -> Duel:
+    """The rival and the farthest from float32 of our rows that are nearer to it than the rival."""
+    most = SIZE_TOLERANCE * rival.outcome.program_mb
+    nearer = [r for r in own if r.outcome.program_mb <= most and r.outcome.cosine > rival.outcome.cosine]
+    if not nearer:
+        return Duel(rival, None, None)
+    ours = min(nearer, key=lambda row: row.outcome.cosine)
+    return Duel(rival, ours, bootstrap_difference(rival.scores.after, ours.scores.after))
+
+
+def table(found: list[Duel], title: str) -> Table:
+    """A line for each rival."""
+    view = Table(title=title, caption=NOTE.replace("\n", " "), caption_justify="left")
+    for column in ("rival", "ours"):
+        view.add_column(column)
+    for column in ("MB", "cosine", "mAP", "ours ahead by", "95% interval"):
+        view.add_column(column, justify="right")
+    for group, members in groupby(found, key=lambda one: one.rival.contender.group):
+        view.add_section()
+        view.add_row(group, style="bold")
+        for one in members:
+            view.add_row(*_cells(one))
+    return view
+
+
+def _cells(one: Duel) -> tuple[str, ...]:
+    rival, ours, ahead = one.rival.outcome, one.ours, one.difference
+    if ours is None or ahead is None:
+        sizes = (f"{rival.program_mb:.2f}", f"{rival.cosine:.4f}", f"{rival.map_after:.1f}")
+        return (f"  {rival.recipe}", "none as near", *sizes, "", "")
+    own = ours.outcome
+    return (
+        f"  {rival.recipe}",
+        own.recipe.removeprefix("ours, "),
+        f"{rival.program_mb:.2f}, {own.program_mb:.2f}",
+        f"{rival.cosine:.4f}, {own.cosine:.4f}",
+        f"{rival.map_after:.1f}, {own.map_after:.1f}",
+        f"{100 * ahead.mean:+.1f}",
+        f"{100 * ahead.low:+.1f} to {100 * ahead.high:+.1f}",
+    )
