@@ -15,15 +15,11 @@ import torch
 from conftest import make_model, make_photos
 from pocketvlad.compress.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.photos import split_validation
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.quantize import quantize_layer
-from pocketvlad.compress.trained import (
-    Trainer,
-    TrainingPhotos,
-    relative_error,
-    split_validation,
-    train_compressed,
-)
+from pocketvlad.compress.trained import train_compressed
+from pocketvlad.compress.trainer import Trainer, TrainingPhotos, relative_error
 from pocketvlad.compress.training_model import FeaturesAndDescriptors
 from pocketvlad.compress.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query

@@ -15,7 +15,8 @@ from pocketvlad.compress import parallel
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.photos import PhotoTensors, TrainingSplit, open_tensors, split_for_training
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.trained import TrainProgress, train_compressed
+from pocketvlad.compress.trained import train_compressed
+from pocketvlad.compress.trainer import TrainProgress
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.model.netvlad import PlaceModel, load_model

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pocketvlad.compress.trained import TrainingPhotos, split_validation
-from pocketvlad.dataset.types import Dataset, Photo
+from pocketvlad.compress.trainer import TrainingPhotos
+from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import PhotoError
 from pocketvlad.evaluate.describe import load_region
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
@@ -106,3 +106,14 @@ def split_for_training(tensors: PhotoTensors, validation: float) -> TrainingSpli
     numbers = set(held)
     kept = tuple(i for i in range(len(places)) if i not in numbers)
     return TrainingSplit(TrainingPhotos(tensors.tensor, len(places), training, validating), kept, held)
+
+
+def split_validation(
+    queries: Sequence[Query], places: Sequence[str | None], share: float
+) -> tuple[tuple[Query, ...], tuple[Query, ...]]:
+    """Training and validation queries without a place in common: every n-th place validates."""
+    names = sorted({places[q.photo] or "" for q in queries})
+    every = round(1 / share) if share else 0
+    held = {name for i, name in enumerate(names) if every and i % every == every - 1}
+    training = tuple(q for q in queries if (places[q.photo] or "") not in held)
+    return training, tuple(q for q in queries if (places[q.photo] or "") in held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -33,6 +34,8 @@ class FeaturesAndDescriptors(nn.Module):
 class TrainingModel(nn.Module):
     """A place model whose layers' weights come from :class:`ClusteredLayer` modules."""
 
+    _network: FeaturesAndDescriptors
+
     def __init__(self, model: PlaceModel, start: CompressedModel, train: TrainRecipe):
         super().__init__()
         self.config = model.config
@@ -48,6 +51,11 @@ class TrainingModel(nn.Module):
         self.centroids = nn.Parameter(model.pool.centroids.detach().clone())
         # the layers' places in the network; not registered, since they hold no state of their own
         object.__setattr__(self, "_network", FeaturesAndDescriptors(PlaceModel(model.config)))
+
+    def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> TrainingModel:
+        """To another device together with the network, whose buffers torch does not know of."""
+        self._network._apply(change)
+        return super()._apply(change, recurse)
 
     def layer(self, name: str) -> ClusteredLayer:
         return self.layers[_key(name)]

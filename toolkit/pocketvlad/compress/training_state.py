@@ -7,15 +7,13 @@ import hashlib
 import json
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from pocketvlad.artifact import atomic_path
+from pocketvlad.compress.trainer import Trainer
 from pocketvlad.errors import ArtifactError
-
-if TYPE_CHECKING:
-    from pocketvlad.compress.trained import Trainer
 
 
 def save_state(path: Path, trainer: Trainer) -> None:

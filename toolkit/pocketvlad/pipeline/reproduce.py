@@ -17,7 +17,8 @@ from pocketvlad.compress.compressed import CompressedModel, load_compressed, sav
 from pocketvlad.compress.photos import open_tensors
 from pocketvlad.compress.post_training import compress_weights
 from pocketvlad.compress.sizes import LayerSize, layer_sizes
-from pocketvlad.compress.trained import Trainer, TrainingPhotos, train_compressed
+from pocketvlad.compress.trained import train_compressed
+from pocketvlad.compress.trainer import Trainer, TrainingPhotos
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import DatasetError, PhotoError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos, load_region
