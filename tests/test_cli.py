@@ -13,19 +13,9 @@ import torch
 from PIL import Image
 
 from pocketvlad.cli import main
+from refusals import refused
 
 OUTDOOR = Path(__file__).parents[2] / "shared/data/places_outdoor"
-
-
-def refused(result: tuple[int, str, str], *words: str) -> str:
-    """Exit 1 and one line on stderr that holds every word."""
-    code, out, err = result
-    lines = [line for line in err.splitlines() if line.startswith("error")]
-    assert code == 1 and not out and len(lines) == 1, result
-    for word in words:
-        assert word in lines[0], lines[0]
-    assert "Traceback" not in err
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

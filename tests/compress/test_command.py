@@ -28,6 +28,7 @@ from pocketvlad.model.netvlad import load_model, save_model
 from pocketvlad.model.whitening import fit_whitening
 from pocketvlad.pipeline.stages import Run
 from pocketvlad.plan import load_plan
+from refusals import refused
 
 RECIPE = """version = 1
 name = "tiny-trained"
@@ -46,14 +47,6 @@ save_every = 1
 validate_every = 6
 validation = 0.34
 """
-
-
-def refused(result: tuple[int, str, str], *words: str) -> None:
-    """Exit 1 and one line of error, after any of progress, that holds every word."""
-    code, out, err = result
-    errors = [line for line in err.splitlines() if line.startswith("error")]
-    assert code == 1 and not out and len(errors) == 1 and err.endswith(errors[0] + "\n"), result
-    assert all(word in errors[0] for word in words), err
 
 
 @pytest.fixture(scope="module")
