@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from halves import Half, Outcome, Scores, Tested, add_arguments, measure, open_halves
@@ -38,6 +39,11 @@ class Row:
     contender: Contender
     scores: Scores
     outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome's figures and which contender they are of."""
+        named = {"group": self.contender.group, "key": self.contender.key}
+        return {**named, **asdict(self.outcome), "smaller": self.outcome.smaller}
 
 
 def by_recipe(group: str, name: str, recipe: Recipe) -> Contender:
@@ -85,9 +91,7 @@ def run(
             say(contender.key)
             scores = measure(halves, contender.test)
             rows.append(Row(contender, scores, scores.outcome(contender.name)))
-    found = [
-        {"group": row.contender.group, **asdict(row.outcome), "smaller": row.outcome.smaller} for row in rows
-    ]
+    found = [row.to_json() for row in rows]
     result = {"machine": machine.describe(), "size": options.size, "note": note, "rows": found}
     (options.out / f"{out.name}.json").write_text(json.dumps(result, indent=2) + "\n")
     Console(width=150).print(table(rows, f"{title}, {options.size}", note))
