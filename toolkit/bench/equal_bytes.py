@@ -207,7 +207,7 @@ def contenders() -> list[Contender]:
         core_ml(fourteen, plain, Palette(2, 8, rows=16, scales=True)),
         *(ours(fourteen, "compact-16x", softer, **LARGER) for softer in (0.0, *SOFTER)),
         paper(sixteen, 5, pruned=0.8),
-        paper(sixteen, 5, pruned=0.85, match="whitening"),
+        paper(sixteen, 5, pruned=0.83, match="whitening"),
         paper(sixteen, 2),
         core_ml(sixteen, plain, Palette(2)),
         core_ml(sixteen, plain, Palette(2, 4)),
