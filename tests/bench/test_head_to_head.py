@@ -11,14 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "toolkit/bench"))
 
-from contenders import Contender, Row
+from contenders import Contender, Row, Side
 from halves import Scores
 from head_to_head import duels
 
 GROUP = "about 8x"
 
 
-def row(key: str, cosine: float, precision: float, *, megabytes: float = 8.0, ours: bool = True) -> Row:
+def row(key: str, cosine: float, precision: float, *, megabytes: float = 8.0, side: Side = "ours") -> Row:
     """A row whose queries all have the same average precision."""
     size = megabytes * 1e6
     queries, photos = np.full(5, precision), np.full(7, cosine)
@@ -27,11 +27,11 @@ def row(key: str, cosine: float, precision: float, *, megabytes: float = 8.0, ou
     def never(half: object) -> None:
         raise AssertionError("measured already")
 
-    return Row(Contender(GROUP, key, key, never, ours), scores, scores.outcome(key))
+    return Row(Contender(GROUP, key, key, never, side), scores, scores.outcome(key))
 
 
 def rival(cosine: float) -> Row:
-    return row("rival", cosine, 0.31, ours=False)
+    return row("rival", cosine, 0.31, side="rival")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,12 @@ def test_nothing_is_held_against_a_rival_that_is_nearer_or_smaller():
     for own in (row("farther", 0.9, 0.4), row("larger", 0.999, 0.4, megabytes=8.1)):
         (found,) = duels([rival(0.95), own])
         assert found.ours is None and found.to_json() == {"rival": "rival", "ours": None}
+
+
+def test_what_is_on_neither_side_fights_nobody():
+    neither = row("neither", 0.98, 0.5, side="neither")
+    (found,) = duels([rival(0.9), neither, row("plain", 0.999, 0.3)])
+    assert found.ours is not None and found.ours.contender.key == "plain"
 
 
 def test_groups_do_not_meet():

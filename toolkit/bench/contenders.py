@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from halves import Half, Outcome, Scores, Tested, add_arguments, measure, open_halves
@@ -20,16 +20,18 @@ from rich.table import Table
 from pocketvlad import machine
 from pocketvlad.recipe import Recipe
 
+Side = Literal["ours", "rival", "neither"]
+
 
 @dataclass(frozen=True)
 class Contender:
-    """One row: ``key`` names its files, ``group`` the rows it stands with."""
+    """One row: ``key`` names its files, ``group`` the rows it stands with, ``side`` whose it is."""
 
     group: str
     key: str
     name: str
     test: Callable[[Half], Tested]
-    ours: bool = False
+    side: Side = "rival"
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ def duels(rows: list[Row]) -> list[Duel]:
     found = []
     for _, members in groupby(rows, key=lambda row: row.contender.group):
         group = list(members)
-        own = [row for row in group if row.contender.ours]
-        found += [duel(row, own) for row in group if own and not row.contender.ours]
+        own = [row for row in group if row.contender.side == "ours"]
+        found += [duel(row, own) for row in group if own and row.contender.side == "rival"]
     return found
 
 
