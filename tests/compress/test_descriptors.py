@@ -1,8 +1,11 @@
 """What a recipe makes of the descriptors before anything is compressed."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import normalize
 
 from conftest import make_model, make_photos
@@ -28,11 +31,17 @@ def vectors(count: int, seed: int) -> torch.Tensor:
     return torch.randn(count, COLUMNS, generator=random) * torch.linspace(1, 0, COLUMNS) ** 8
 
 
+@pytest.fixture(scope="module")
+def whitening() -> nn.Linear:
+    """Of 4,000 vectors: the variances it knows are those of others, too."""
+    return fit_whitening(vectors(4000, seed=0), 16)
+
+
 @pytest.fixture
-def fitted() -> PlaceModel:
-    """A model whose whitening is that of 4,000 vectors: the variances it knows are those of others, too."""
+def fitted(whitening) -> PlaceModel:
+    """A model that ends in a whitening of its own."""
     model = make_model(clusters=8, dim=16)
-    model.whitening = fit_whitening(vectors(4000, seed=0), 16)
+    model.whitening = copy.deepcopy(whitening)
     return model
 
 

@@ -9,6 +9,7 @@ from pocketvlad.errors import PhotoError
 
 _CHECKED_ROWS = 256  # of a whitening layer, when asked whether it is PCA
 _LARGEST_COSINE = 0.05  # between two of its rows, which are orthogonal up to float32 and the fitted sample
+_ROUNDING = 1e-6  # of the largest variance: smaller ones are rounding errors of a float32 Gram matrix
 EPSILON = 1e-9  # added to the eigenvalues, as in the original NetVLAD code
 
 
@@ -31,8 +32,8 @@ def fit_whitening(vectors: Tensor, dim: int) -> nn.Linear:
     vectors -= mean
     values, rotations = torch.linalg.eigh((vectors @ vectors.T).double())
     values, rotations = values.flip(0)[:dim], rotations.flip(1)[:, :dim]
-    if values[-1] <= values[0] * 1e-10:
-        raise _too_few(int((values > values[0] * 1e-10).sum()), dim)
+    if values[-1] <= values[0] * _ROUNDING:
+        raise _too_few(int((values > values[0] * _ROUNDING).sum()), dim)
     directions = (rotations / values.sqrt()).float().T @ vectors  # [N, V], unit rows
     variances = values / (count - 1)
     scale = (variances + EPSILON).rsqrt().float()
