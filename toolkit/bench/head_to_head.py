@@ -13,9 +13,9 @@ from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
 
 SIZE_TOLERANCE = 1.01  # of the rival's bytes, as sizes cannot be met to the byte
 NOTE = f"""\
-Of our rows in a rival's group, of at most {SIZE_TOLERANCE:.0%} of its bytes, the one that is softened most and still
-nearer to float32 in cosine. mAP has no part in the choice. The interval is of the difference in mAP over the same
-queries, paired."""
+Of our rows in a rival's group, of at most {SIZE_TOLERANCE:.0%} of its bytes and nearer to float32 in cosine, the one
+that is the least so: as softened as the rival's cosine allows. mAP has no part in the choice. The interval is of the
+difference in mAP over the same queries, paired."""
 
 
 @dataclass(frozen=True)
