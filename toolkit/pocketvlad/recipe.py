@@ -159,7 +159,7 @@ class Recipe:
         train: fine-tuning, or None.
         without_photos: the recipe that takes this one's place where there are no calibration photos.
         dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
-        soften_whitening: of 1 - cosine to the model's own descriptors, what a PCA whitening of lower power may cost
+        soften_whitening: of 1 - cosine to the model's own descriptors, what a softer PCA whitening may cost
             (:mod:`pocketvlad.compress.descriptors`); 0: the whitening stays as it is, as it does where it is no PCA's.
         semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
             rest float32) or ``fast`` (all int8).

@@ -15,7 +15,7 @@ from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.whitening import is_pca
 from pocketvlad.recipe import Recipe
 
-_HALVINGS = 40  # of the interval in which the power is sought
+_HALVINGS = 40  # of the interval in which the share is sought
 
 
 def wanted_descriptors(model: PlaceModel, recipe: Recipe) -> PlaceModel:
@@ -41,29 +41,35 @@ def keep_dimensions(model: PlaceModel, dim: int | None) -> PlaceModel:
 
 
 def soften_whitening(model: PlaceModel, loss: float) -> PlaceModel:
-    """The same model with a whitening of lower power; the model itself where its whitening is no PCA's or the loss 0.
+    """The same model with a softer whitening; the model itself where its whitening is no PCA's or the loss 0.
 
-    Full whitening divides each principal component by ``lambda**0.5``, which makes the smallest ones, the worst known
-    where the photos were few, as loud as the others. A lower power of lambda ranks better (0.25 in the code of Revaud
-    et al., "Learning with Average Precision", ICCV 2019) but turns the descriptors. The power is sought whose
-    descriptors have a mean cosine of ``1 - loss`` to the model's own if every component has the variance 1 that
-    whitening gave it: ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
+    Full whitening makes the smallest principal components, the worst known where the photos were few, as loud as the
+    largest. A softer one scales component i, of variance ``lambda_i``, by ``sqrt(1 - m + m lambda_i / mean(lambda))``:
+    the inner product of two descriptors is ``1 - m`` parts whitened and m parts not. It ranks better, and at the same
+    cosine better than a lower power of lambda does (0.25 in the code of Revaud et al., "Learning with Average
+    Precision", ICCV 2019), but it turns the descriptors. The m is sought whose descriptors have a mean cosine of
+    ``1 - loss`` to the model's own if every component has the variance 1 that whitening gave it:
+    ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
 
     Args:
         model: with a PCA whitening of N rows.
-        loss: of 1 - cosine; 0 up to what no whitening at all costs, beyond which nothing changes.
+        loss: of 1 - cosine; 0 up to what no whitening at all (m = 1) costs, beyond which nothing changes.
     """
     if not loss or model.whitening is None or not is_pca(model.whitening):
         return model
     weight, bias = model.whitening.weight.detach(), model.whitening.bias.detach()
-    deviations = 1 / weight.norm(dim=1).double()  # sqrt(lambda)
+    variances = 1 / weight.double().square().sum(dim=1)
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _turned(deviations**middle) < loss else (low, middle)
-    scale = deviations**low
-    scale = (scale / scale.mean()).float()
+        low, high = (middle, high) if _turned(_mixed(variances, middle)) < loss else (low, middle)
+    scale = _mixed(variances, low).float()
     return _with_whitening(model, weight * scale[:, None], bias * scale)
+
+
+def _mixed(variances: Tensor, share: float) -> Tensor:
+    """Scales of components, float64 [N], that mix the unwhitened inner product into the whitened one."""
+    return (1 - share + share * variances / variances.mean()).sqrt()
 
 
 def _turned(scale: Tensor) -> float:
