@@ -226,7 +226,7 @@ def contenders() -> list[Contender]:
         xnnpack(eight, "dynamic4", "int8, whitening int4 dynamic"),
         ours(eight, "compact-7x"),
         ours(eight, "compact-8x"),
-        ours(eight, "compact-8x", 0.0005, **LESS_PRUNED),
+        ours(eight, "compact-8x", 0.0003, **LESS_PRUNED),
         *(ours(eight, "compact-8x", softer) for softer in SOFTER),
         core_ml(fourteen, plain, Palette(2, 8)),
         core_ml_softened(fourteen, Palette(2, 8), SOFTEST),
