@@ -33,8 +33,10 @@ from pocketvlad.recipe import LayerRule, load_recipe
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
 DKM = {"steps": 12, "batch": 8, "rate": 1e-3}
-SOFTER = (0.005, 0.02)  # of 1 - cosine, given up for a better ranking
-SOFTEST = SOFTER[-1]
+SOFTER = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03)  # of 1 - cosine, given up for a better ranking
+FINE = (0.0002, 0.0005, 0.001)  # where the rivals are near to float32
+COARSE = (0.02, 0.03)  # where the rivals are far from float32
+FOR_CORE_ML = 0.02
 LESS_PRUNED: dict[str, Any] = {
     "sparsity": 0.25,
     "int8_loss": 0.0001,
@@ -206,8 +208,7 @@ def contenders() -> list[Contender]:
     nothing, four, eight, fourteen, sixteen, more, most = groups
     plain, sensitive, trained = "post-training", "sensitive", "differentiable"
     return [
-        softened(nothing, 0.005),
-        softened(nothing, SOFTEST),
+        *(softened(nothing, softer) for softer in SOFTER),
         by_recipe(four, "paper, paper-8bit", load_recipe("paper-8bit")),
         core_ml(four, plain, Palette(8)),
         xnnpack(four, "static8", "int8, all static"),
@@ -222,16 +223,16 @@ def contenders() -> list[Contender]:
         core_ml(eight, sensitive, Palette(4, 8)),
         core_ml(eight, trained, Palette(4, 8)),
         core_ml(eight, plain, Palette(4, 8, rows=16, scales=True)),
-        core_ml_softened(eight, Palette(4, 8, rows=16, scales=True), SOFTEST),
+        core_ml_softened(eight, Palette(4, 8, rows=16, scales=True), FOR_CORE_ML),
         xnnpack(eight, "dynamic4", "int8, whitening int4 dynamic"),
         ours(eight, "compact-7x"),
         ours(eight, "compact-8x"),
-        ours(eight, "compact-8x", 0.0003, **LESS_PRUNED),
+        *(ours(eight, "compact-8x", softer, **LESS_PRUNED) for softer in (None, *FINE)),
         *(ours(eight, "compact-8x", softer) for softer in SOFTER),
         core_ml(fourteen, plain, Palette(2, 8)),
-        core_ml_softened(fourteen, Palette(2, 8), SOFTEST),
+        core_ml_softened(fourteen, Palette(2, 8), FOR_CORE_ML),
         core_ml(fourteen, plain, Palette(2, 8, rows=16, scales=True)),
-        core_ml_softened(fourteen, Palette(2, 8, rows=16, scales=True), SOFTEST),
+        core_ml_softened(fourteen, Palette(2, 8, rows=16, scales=True), FOR_CORE_ML),
         *(ours(fourteen, "compact-16x", softer, **LARGER) for softer in (0.0, *SOFTER)),
         paper(sixteen, 5, pruned=0.8),
         paper(sixteen, 5, pruned=0.83, match="whitening"),
@@ -241,18 +242,18 @@ def contenders() -> list[Contender]:
         core_ml(sixteen, sensitive, Palette(2, 4)),
         core_ml(sixteen, trained, Palette(2, 4)),
         ours(sixteen, "compact-16x"),
-        ours(sixteen, "compact-16x", SOFTEST),
+        *(ours(sixteen, "compact-16x", softer) for softer in COARSE),
         core_ml(more, plain, Palette(1, 8)),
         core_ml(more, plain, Palette(1, 8, rows=16, scales=True)),
         ours(more, "compact-32x", block=4),
-        ours(more, "compact-32x", SOFTEST, block=4),
+        *(ours(more, "compact-32x", softer, block=4) for softer in COARSE),
         paper(most, 1),
         core_ml(most, plain, Palette(1)),
         core_ml(most, plain, Palette(1, 4)),
         core_ml(most, sensitive, Palette(1, 4)),
         core_ml(most, trained, Palette(1, 4)),
         ours(most, "compact-32x"),
-        ours(most, "compact-32x", SOFTEST),
+        *(ours(most, "compact-32x", softer) for softer in COARSE),
     ]
 
 
