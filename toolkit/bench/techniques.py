@@ -34,11 +34,11 @@ TRIPLET_RATE = 1e-3  # alone, at the rate of the others, it destroys the model
 NOTE = f"""\
 MB is the whole .pte, run by ExecuTorch; pairs of weights, which no kernel of ours computes, are measured by torch in
 float32. In the first group all other layers have 8-bit k-means codes, in the second the whitening layer has 8 bits and
-a scale per row; a row has what its name says and nothing of the rows before it. Convolutions compute in float32.
-"Centroids weighted": by the second moments of the layer's real inputs, biases corrected. "Errors compensated": that,
-and each weight's rounding error is made up for by the weights still to come (GPTQ). Fine-tuning: {STEPS} steps, the
-whitening layer frozen; each row adds to the one before, the triplet loss alone at a tenth of the
-rate and twenty times its weight beside the teachers."""
+a scale per row; a row of the first three has what its name says and nothing of the rows before it. Convolutions compute
+in float32. "Centroids weighted": by the second moments of the layer's real inputs, biases corrected. "Errors
+compensated": that, and each weight's rounding error, or loss, is made up for by the weights still to come (GPTQ).
+Fine-tuning: {STEPS} steps, the whitening layer frozen; each row adds to the one before, the triplet loss alone at a
+tenth of the rate and twenty times its weight beside the teachers."""
 
 
 def _recipe(key: str, rest: LayerRecipe, rule: LayerRule, softer: float = 0.0) -> Recipe:
@@ -84,6 +84,20 @@ def convolutions() -> Iterator[Contender]:
     yield row("grouped", "a codebook per 16 channels", rows_per_codebook=16)
     yield row("moments", "a scale per channel, centroids weighted", **scaled, calibrate="moments")
     yield row("gptq", "a scale per channel, errors compensated", **scaled, calibrate="gptq")
+
+
+def pruned() -> Iterator[Contender]:
+    """Half of every layer pruned, 5 bits."""
+    group, base = "half of every layer pruned, 5 bits", load_recipe("paper-half")
+
+    def row(key: str, name: str, **options: Any) -> Contender:
+        recipe = replace(base, name=f"pruned-{key}", int8_loss=0.0, layer=replace(base.layer, **options))
+        return by_recipe(group, name, recipe)
+
+    yield row("paper", "k-means per tensor (the paper's)")
+    yield row("scaled", "a scale per output row", row_scale="soft")
+    yield row("moments", "centroids weighted", calibrate="moments")
+    yield row("gptq", "errors compensated", calibrate="gptq")
 
 
 def teachers() -> Iterator[Contender]:
@@ -138,6 +152,6 @@ def by_pairs(weight: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    everyone = [*whitening(), *convolutions(), *teachers()]
+    everyone = [*whitening(), *convolutions(), *pruned(), *teachers()]
     out = Path("out/bench/techniques")
     run(everyone, about=str(__doc__), title="technique by technique", note=NOTE, size="240x320", out=out)
