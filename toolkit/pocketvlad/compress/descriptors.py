@@ -45,10 +45,11 @@ def soften_whitening(model: PlaceModel, loss: float) -> PlaceModel:
 
     Full whitening makes the smallest principal components, the worst known where the photos were few, as loud as the
     largest. A softer one scales component i, of variance ``lambda_i``, by ``sqrt(1 - m + m lambda_i / mean(lambda))``:
-    the inner product of two descriptors is ``1 - m`` parts whitened and m parts not. It ranks better, and at the same
-    cosine better than a lower power of lambda does (0.25 in the code of Revaud et al., "Learning with Average
-    Precision", ICCV 2019), but it turns the descriptors. The m is sought whose descriptors have a mean cosine of
-    ``1 - loss`` to the model's own if every component has the variance 1 that whitening gave it:
+    the inner product of two descriptors is ``1 - m`` parts whitened and m parts not. With a trained backbone it ranks
+    better, and at the same cosine better than a lower power of lambda does (0.25 in the code of Revaud et al.,
+    "Learning with Average Precision", ICCV 2019), with an untrained one worse; and it turns the descriptors. The m is
+    sought whose descriptors have a mean cosine of ``1 - loss`` to the model's own if every component has the variance 1
+    that whitening gave it:
     ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
 
     Args:
