@@ -36,7 +36,7 @@ DKM = {"steps": 12, "batch": 8, "rate": 1e-3}
 SOFTER = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03)  # of 1 - cosine, given up for a better ranking
 FINE = (0.0002, 0.0005, 0.001)  # where the rivals are near to float32
 COARSE = (0.02, 0.03)  # where the rivals are far from float32
-FOR_CORE_ML = 0.02
+FOR_CORE_ML = 0.02  # the whitening of the model it palettizes, where we soften it
 LESS_PRUNED: dict[str, Any] = {
     "sparsity": 0.25,
     "int8_loss": 0.0001,

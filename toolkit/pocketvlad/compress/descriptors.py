@@ -49,8 +49,7 @@ def soften_whitening(model: PlaceModel, loss: float) -> PlaceModel:
     better, and at the same cosine better than a lower power of lambda does (0.25 in the code of Revaud et al.,
     "Learning with Average Precision", ICCV 2019), with an untrained one worse; and it turns the descriptors. The m is
     sought whose descriptors have a mean cosine of ``1 - loss`` to the model's own if every component has the variance 1
-    that whitening gave it:
-    ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
+    that whitening gave it: ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
 
     Args:
         model: with a PCA whitening of N rows.
