@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test bench lint clean machine
 
 demo: $(VENV)/.installed
-	$(BIN)/pocketvlad run calibration/recipes/demo.toml --out out/demo
+	$(BIN)/pocketvlad run calibration/plans/demo.toml --out out/demo
 
 test: $(VENV)/.installed-dev machine
 	$(BIN)/python -m pytest

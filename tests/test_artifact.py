@@ -7,7 +7,7 @@ import pytest
 
 from pocketvlad import artifact
 from pocketvlad.errors import ArtifactError, PocketvladError
-from pocketvlad.stages import StageLog
+from pocketvlad.pipeline.log import StageLog
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.refusals import refused
 from pocketvlad.cli import main
-from refusals import refused
 
 OUTDOOR = Path(__file__).parents[2] / "shared/data/places_outdoor"
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import Package, make_package, package_compressed, small_model, write_apk, write_photos
+from helpers.packages import Package, make_package, package_compressed, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import IndexFormatError, MissingToolError, PackageError, PhoneError
 from pocketvlad.index import open_index, write_index
 from pocketvlad.model.preprocess import photo_tensor
-from pocketvlad.recipe import INT8, LayerRecipe, Recipe
 
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-aarch64-static") is None or not Path("/usr/aarch64-linux-gnu/lib").is_dir(),

@@ -21,17 +21,17 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import Package, make_package
+from helpers.packages import Package, make_package
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import host_preload
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.android.template import full_manifest, link_resources, maven_file
+from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import LayerRecipe
 from pocketvlad.resources import resource_dir
 
 SDKS = {
@@ -89,7 +89,7 @@ class Outcome:
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """An APK that knows a few of the street scenes and, where they are at hand, two real photos."""
     folder = tmp_path_factory.mktemp("scenes")
-    for photo in sorted((resource_dir("calibration") / "places").glob("p0[1-9]_*.jpg")):
+    for photo in sorted((resource_dir("calibration") / "scenes").glob("p0[1-9]_*.jpg")):
         number, place = re.fullmatch(r"p(\d+)_(.+)_\d_\w+", photo.stem).groups()
         if int(number) <= PLACES:
             _add_photo(photo, folder / "photos" / place.replace("_", " ").capitalize())

@@ -14,7 +14,7 @@ from pocketvlad.resources import resource_dir
 FOLDER = resource_dir("calibration")
 sys.path.insert(0, str(FOLDER))
 
-import render  # noqa: E402
+from renderer import __main__ as render  # noqa: E402
 from renderer import camera, light, raster, shading, solids, street, texture  # noqa: E402
 from renderer.places import PLACES  # noqa: E402
 
@@ -142,26 +142,26 @@ def test_thirty_places_have_their_own_names():
 
 
 def test_manifest_and_photos_agree():
-    with open(FOLDER / "places" / "manifest.csv", newline="") as file:
+    with open(FOLDER / "scenes" / "manifest.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert sorted(row["image"] for row in rows) == sorted(p.name for p in (FOLDER / "places").glob("*.jpg"))
+    assert sorted(row["image"] for row in rows) == sorted(p.name for p in (FOLDER / "scenes").glob("*.jpg"))
     assert len(rows) == 30 * street.VIEWS
     assert all(row["image"].startswith(row["place"] + "_") for row in rows)
 
 
 def test_the_whole_set_stays_small():
-    assert sum(path.stat().st_size for path in (FOLDER / "places").iterdir()) < 4_000_000
+    assert sum(path.stat().st_size for path in (FOLDER / "scenes").iterdir()) < 4_000_000
 
 
 @pytest.mark.slow
 def test_a_committed_place_is_what_the_code_renders():
     rendered = render.render_place(2)
-    assert render.check(rendered, FOLDER / "places", whole=False) == []
+    assert render.check(rendered, FOLDER / "scenes", whole=False) == []
 
 
 def test_check_names_what_differs(tmp_path):
     name = "p01_corner_bakery_1_clear.jpg"
-    photo = street.Photo(name, "p01_corner_bakery", (FOLDER / "places" / name).read_bytes())
+    photo = street.Photo(name, "p01_corner_bakery", (FOLDER / "scenes" / name).read_bytes())
     assert render.check([photo], tmp_path, whole=False) == [f"{name}: differs by inf grey levels"]
     Image.new("RGB", (320, 240)).save(tmp_path / name)
     assert "differs by" in render.check([photo], tmp_path, whole=False)[0]

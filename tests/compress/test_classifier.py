@@ -14,9 +14,10 @@ from pocketvlad.compress.classifier import (
     load_compressed_classifier,
     save_compressed_classifier,
 )
+from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
 from pocketvlad.compress.compressed import load_compressed
-from pocketvlad.compress.emulate import fast_weight, quantize_inputs_of
 from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, TrainRecipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.errors import ArtifactError, CheckpointError, RecipeError
 from pocketvlad.export.classifier import fold_classifier
@@ -30,7 +31,6 @@ from pocketvlad.model.classifier import (
     load_classifier,
     save_classifier,
 )
-from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe, TrainRecipe
 
 RECIPE = Recipe(
     1, "test", layer=LayerRecipe(bits=5, sparsity=0.6), rule=(LayerRule("*.1", bits=8, sparsity=0.0),)

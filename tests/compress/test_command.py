@@ -15,20 +15,21 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import make_model
+from helpers.models import make_model
+from helpers.refusals import refused
+from pocketvlad.cli.console import Output
 from pocketvlad.commands.training import StateFolder
-from pocketvlad.compress import sensitivity
-from pocketvlad.compress.budget import WHITENING
 from pocketvlad.compress.compressed import load_compressed
-from pocketvlad.compress.photos import open_tensors, split_for_training
-from pocketvlad.console import Output
+from pocketvlad.compress.search import sensitivity
+from pocketvlad.compress.search.budget import WHITENING
+from pocketvlad.compress.train.photos import split_for_training
 from pocketvlad.dataset import open_dataset
+from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import ArtifactError
 from pocketvlad.model.netvlad import load_model, save_model
 from pocketvlad.model.whitening import fit_whitening
+from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.stages import Run
-from pocketvlad.plan import load_plan
-from refusals import refused
 
 RECIPE = """version = 1
 name = "tiny-trained"

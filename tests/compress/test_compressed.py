@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import make_model, make_photos
+from helpers.models import make_model, make_photos
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import load_compressed, quantize_centroids, save_compressed
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 from pocketvlad.compress.sizes import entropy, float_bytes, layer_sizes, model_bytes
 from pocketvlad.errors import ArtifactError, RecipeError
-from pocketvlad.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 
 SPARSE = Recipe(1, "test", layer=LayerRecipe(bits=5, sparsity=0.6), rule=(LayerRule("whitening", bits=3),))
 

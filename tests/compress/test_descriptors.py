@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from conftest import make_model, make_photos
+from helpers.models import make_model, make_photos
 from pocketvlad.compress.descriptors import (
     keep_dimensions,
     require_pca,
@@ -16,10 +16,10 @@ from pocketvlad.compress.descriptors import (
     wanted_descriptors,
 )
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.whitening import fit_whitening
-from pocketvlad.recipe import LayerRecipe, Recipe
 
 PHOTOS = make_photos(4)
 COLUMNS = 8 * 512

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pocketvlad.index as index_package
+from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import Entry, PlaceIndex, open_index, rules, write_index
 from pocketvlad.index.rules import HEADER, RECORD
 from pocketvlad.index.types import CIndex, encode_vectors
-from pocketvlad.lut import native
 
 NAN, INFINITY = float("nan"), float("inf")
 

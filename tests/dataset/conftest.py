@@ -1,12 +1,9 @@
-"""Small photos on disk, and the writers of .mat files that the importer's tests have."""
+"""Small photos on disk."""
 
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-sys.path.append(str(Path(__file__).parents[1] / "importer"))  # for matfiles
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from pocketvlad.dataset import open_dataset
+from pocketvlad.dataset.tensors import load_region
 from pocketvlad.errors import DatasetError
-from pocketvlad.evaluate.describe import load_region
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import matfiles
+from helpers import matfiles
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import DatasetError
 
@@ -150,7 +150,9 @@ def test_what_is_no_dbstruct(tmp_path, pitts):
         open_dataset(f"pitts:{tmp_path}")
 
 
-@pytest.mark.parametrize("rest", ["@33@T@591@18@", "@33@T@59.5@@", "@33@T@x@18@", "@33@T@59.5@190.5@"])
+@pytest.mark.parametrize(
+    "rest", ["@33@T@591@18@", "@33@T@59.5pocketvlad.", "@33@T@x@18@", "@33@T@59.5@190.5@"]
+)
 def test_fields_that_are_no_degrees_are_neither(tmp_path, photo, rest):
     photo(tmp_path / name_at(0, 0, rest))
     only = open_dataset(f"utm:{tmp_path}").photos[0]

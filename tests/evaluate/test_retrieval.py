@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from pocketvlad.dataset import Dataset, Photo, Query
+from pocketvlad.dataset.tensors import load_region
 from pocketvlad.errors import ArtifactError, DatasetError, PhotoError
-from pocketvlad.evaluate.describe import describe_photos, load_region, read_descriptors, write_descriptors
+from pocketvlad.evaluate.describe import describe_photos, read_descriptors, write_descriptors
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 

@@ -11,22 +11,22 @@ from torch import nn
 from torch.nn import functional
 
 from pocketvlad.commands.programs import check_program, chosen_convolutions
-from pocketvlad.compress.activations import GridFitter
-from pocketvlad.compress.int8_backbone import int8_backbone
+from pocketvlad.compress.calibrate.activations import GridFitter
+from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
+from pocketvlad.compress.calibrate.walk import walk_backbone
+from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.quantize import quantize_layer
-from pocketvlad.compress.walk import walk_backbone
+from pocketvlad.compress.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import ExportError
 from pocketvlad.export import convolutions
 from pocketvlad.export.check import check_delegated
 from pocketvlad.export.fold import EXACT, FAST, MIXED, fold, torch_model
 from pocketvlad.export.lower import lower, operators
-from pocketvlad.export.profile import DELEGATE, profile_program
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRule, Recipe
+from pocketvlad.runtime.profile import DELEGATE, profile_program
+from pocketvlad.runtime.runner import ProgramRunner
 
 LAYER = LayerRecipe(bits=8, codebook="uniform", row_scale="max")
 RECIPE = Recipe(1, "test", layer=LAYER, rule=(LayerRule("whitening", bits=4),), convolutions=INT8)

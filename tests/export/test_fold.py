@@ -5,17 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from pocketvlad.compress.quantize import quantize_layer
+from pocketvlad.compress.codes.assignment import quantize_layer
+from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.export.fold import fold_network
 from pocketvlad.lut.layers import LutConv2d
-from pocketvlad.lut.native import register_aten_ops
 from pocketvlad.model.backbones import build_backbone
-from pocketvlad.recipe import LayerRecipe
 
 
 def packed(network):
     """The network folded, its convolutions at 8 bits; its own weights become those."""
-    register_aten_ops()
     layers, biases = {}, {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):

@@ -15,14 +15,14 @@ from pocketvlad.android.emulate import run_selftest
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import build_index, write_index
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import load_recipe
+from pocketvlad.runtime.runner import ProgramRunner
 
 pytestmark = pytest.mark.slow
 OVERHEAD = 1.02  # of the codes and codebooks: graph, biases, metadata, alignment

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-import matfiles
 import plain
+from helpers import matfiles
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint
 from pocketvlad.importer.matlab import read_mat

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import index_golden as golden
+from pocketvlad.core import build
+from pocketvlad.core.native import isa_names
 from pocketvlad.index import PlaceIndex, write_index
 from pocketvlad.index.types import encode_vectors
-from pocketvlad.lut import build
-from pocketvlad.lut.native import isa_names
 from pocketvlad.resources import resource_dir
 
 HERE = Path(__file__).parent

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import Entry, PlaceIndex, rules, search_index
 from pocketvlad.index.types import encode_vectors
-from pocketvlad.lut import native
 
 DIMS = (1, 3, 4, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 129, 513)
 COUNTS = (1, 5, 16, 47, 48, 49, 130)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, random_lut
+from pocketvlad.core import native as library
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import native, packing, reference
 from pocketvlad.resources import resource_dir
@@ -16,12 +17,12 @@ from pocketvlad.resources import resource_dir
 CASES = list(all_cases())
 
 
-@pytest.fixture(params=native.isa_names())
+@pytest.fixture(params=library.isa_names())
 def isa(request):
-    if not native.force_isa(request.param):
+    if not library.force_isa(request.param):
         pytest.skip(f"this machine lacks {request.param}")
     yield request.param
-    native.force_isa(None)
+    library.force_isa(None)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -40,9 +41,9 @@ def test_lists_every_kernel_file():
 
 
 def test_the_best_kernels_run_unless_told_otherwise():
-    supported = [name for name in native.isa_names() if native.force_isa(name)]
-    native.force_isa(None)
-    assert native.isa() == supported[0]
+    supported = [name for name in library.isa_names() if library.force_isa(name)]
+    library.force_isa(None)
+    assert library.isa() == supported[0]
 
 
 def test_extreme_sums_do_not_overflow(isa):
@@ -98,7 +99,7 @@ def test_refuses_a_wrong_layer(field, value, text):
     x = np.zeros(300, np.float32)
     scratch = np.empty(1 << 22, np.uint8)
     with pytest.raises(KernelError, match=text):
-        native.check(native.core().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data))
+        native.check(native.kernels().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data))
 
 
 @pytest.mark.parametrize(
@@ -135,14 +136,16 @@ def test_refuses_a_wrong_block_layer():
         view = native.c_lut(random_blocks(rng, (9, 300), 2, 8))
         setattr(view, field, value)
         with pytest.raises(KernelError):
-            native.check(native.core().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data))
+            native.check(
+                native.kernels().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data)
+            )
 
 
 def test_row_ranges_add_up(isa):
     """Adapters split rows over threads: any split gives the same bits."""
     rng = np.random.default_rng(1)
     case = linear_case(rng, random_lut(rng, (50, 700), 6, groups=4), 3, fast=True)
-    view, core = native.c_lut(case.lut, case.bias), native.core()
+    view, core = native.c_lut(case.lut, case.bias), native.kernels()
     scratch = np.empty(core.pv_lut_linear_scratch_bytes(view, 3, 1), np.uint8)
     y = np.zeros_like(case.expected)
     native.check(core.pv_lut_linear_prepare(view, case.x.ctypes.data, 3, 1, scratch.ctypes.data))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lut_cases import all_cases, write_cases
-from pocketvlad.lut import build
-from pocketvlad.lut.native import isa_names
+from pocketvlad.core import build
+from pocketvlad.core.native import isa_names
 from pocketvlad.resources import resource_dir
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pocketvlad.core import native
 from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
-from pocketvlad.lut import native
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor, preprocess_pixels
 from resize_oracle import PLAIN, STORED, reference, scene
 

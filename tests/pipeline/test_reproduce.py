@@ -13,9 +13,9 @@ from rich.console import Console
 
 from pocketvlad.cli import main
 from pocketvlad.compress.compressed import load_compressed
+from pocketvlad.compress.recipe import check_recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
-from pocketvlad.export.describer import open_describer
 from pocketvlad.pipeline import reproduce
 from pocketvlad.pipeline.paper import (
     ALEXNET,
@@ -26,8 +26,8 @@ from pocketvlad.pipeline.paper import (
     paper_network,
     row_recipe,
 )
-from pocketvlad.recipe import check_recipe
 from pocketvlad.report.paper import markdown, terminal_table
+from pocketvlad.runtime.describer import open_describer
 
 ROWS = (ALEXNET.rows[2], ALEXNET.rows[5])
 

@@ -10,7 +10,7 @@ from pocketvlad.resources import resource_dir
 
 def photos() -> list[str]:
     """Embedded photos, by name."""
-    return sorted(str(path) for path in (resource_dir("calibration") / "places").glob("*.jpg"))
+    return sorted(str(path) for path in (resource_dir("calibration") / "scenes").glob("*.jpg"))
 
 
 def _variant(
@@ -133,7 +133,7 @@ def example() -> dict[str, Any]:
             for i in range(3)
         ],
         "data": {
-            "datasets": ["folder:../places"],
+            "datasets": ["folder:../scenes"],
             "fit_split": "even",
             "fit_photos": 90,
             "fit_places": 15,
@@ -177,6 +177,6 @@ def example_with_everything() -> dict[str, Any]:
             {"op": "between the ops", "by": "ExecuTorch", "calls": 1, "ms": 0.31, "share": 0.027},
         ],
         "files": [{"name": "model.pte", "bytes": 6_120_000, "sha256": "ab" * 32}],
-        "commands": ["pocketvlad run calibration/recipes/demo.toml --out out/demo"],
+        "commands": ["pocketvlad run calibration/plans/demo.toml --out out/demo"],
         "notes": ["The index holds the places the model never saw."],
     }

@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fidelity  # noqa: E402
 import gemv  # noqa: E402
 import loading  # noqa: E402
-import models  # noqa: E402
 import phone_model  # noqa: E402
-import search  # noqa: E402
 from machine import machine  # noqa: E402
 from rows import Row  # noqa: E402
 
 import compress  # noqa: E402
+import models  # noqa: E402
+import search  # noqa: E402
 from pocketvlad.artifact import write_json  # noqa: E402
 from pocketvlad.lut import ops  # noqa: E402
 

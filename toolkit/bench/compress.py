@@ -11,9 +11,9 @@ import torch
 from rows import Row, Timing, compare
 from torch import nn
 
-from pocketvlad.compress.quantize import quantize_layer
+from pocketvlad.compress.codes.assignment import quantize_layer
+from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.model.backbones import build_backbone
-from pocketvlad.recipe import LayerRecipe
 
 PEER_SHAPE = (4096, 16384)
 MODELS = {"alexnet": (4096, 64 * 256), "vgg16": (4096, 64 * 512)}

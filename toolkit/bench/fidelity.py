@@ -29,16 +29,16 @@ from torch import Tensor, nn
 
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
+from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
-from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.model.fit import fit_clusters, load_photo_tensors
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.whitening import fit_whitening
-from pocketvlad.recipe import INT8, LayerRecipe, Recipe, load_recipe
 from pocketvlad.resources import resource_dir
+from pocketvlad.runtime.runner import ProgramRunner
 
 UNIT = "cosine"
 HEIGHT, WIDTH = 240, 320
@@ -103,7 +103,7 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
     register_executorch_ops()
     peers.portable_lib._unsafe_reset_threadpool(threads)
     torch.set_num_threads(threads)
-    photos = open_dataset(str(resource_dir("calibration") / "places"))
+    photos = open_dataset(str(resource_dir("calibration") / "scenes"))
     fitting, testing = ([photo.path for photo in photos.split(half).photos] for half in ("even", "odd"))
     found: list[Row] = []
     for case in cases():

@@ -17,7 +17,7 @@ import peers
 import torch
 from rows import Row, Timing, compare, take_turns
 
-from pocketvlad.lut.native import register_executorch_ops
+from pocketvlad.core.native import register_executorch_ops
 
 SHAPES = [(16384, 4096), (32768, 4096)]
 FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"

@@ -13,14 +13,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import models
 import peers
 from rows import Row, Timing, compare
+
+import models
 
 _CHILD = """
 import json, sys, time, torch
 from executorch.extension.pybindings import portable_lib
-from pocketvlad.lut.native import register_executorch_ops
+from pocketvlad.core.native import register_executorch_ops
 register_executorch_ops()
 portable_lib._unsafe_reset_threadpool(int(sys.argv[2]))
 def anonymous():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketvlad.lut import native
+from pocketvlad.core import native
 
 _READ = """
 #include <stddef.h>

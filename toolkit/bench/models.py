@@ -18,17 +18,17 @@ import torch
 from rows import Row, compare, take_turns
 from torch import Tensor, fx, nn
 
-from pocketvlad.compress.activations import ActivationGrid, GridFitter, trace
+from pocketvlad.compress.calibrate.activations import ActivationGrid, GridFitter, trace
+from pocketvlad.compress.codes.prune import block_survivors
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
-from pocketvlad.compress.prune import block_survivors
+from pocketvlad.compress.recipe import INT8 as BY_XNNPACK
+from pocketvlad.compress.recipe import LUT
+from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.export.fold import FAST, fold
-from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import INT8 as BY_XNNPACK
-from pocketvlad.recipe import LUT
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
 # Backbone, descriptor size, height, width, {peer: goal}.

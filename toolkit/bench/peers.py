@@ -14,7 +14,7 @@ from torch import nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerAxis, PerGroup
 
-from pocketvlad.compress.prune import block_survivors
+from pocketvlad.compress.codes.prune import block_survivors
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutLinear
 from pocketvlad.lut.tensor import LutTensor

@@ -18,7 +18,7 @@ from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize
 from torchao.quantization.granularity import PerAxis
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from pocketvlad.lut.native import register_executorch_ops
+from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from pocketvlad.android import runtime, stubs
-from pocketvlad.android.cache import cached_folder, content_key
 from pocketvlad.android.elf import SharedLibrary, read_library
 from pocketvlad.android.zig import Zig, find_zig
+from pocketvlad.core.cache import cached_folder, content_key
 from pocketvlad.errors import PackageError
 from pocketvlad.resources import resource_dir
 

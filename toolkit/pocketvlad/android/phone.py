@@ -81,8 +81,8 @@ def bench(apk: Path, serial: str | None = None, *, runs: int = 5) -> dict[str, A
 def host_row(apk: Path, runs: int) -> dict[str, Any]:
     """The APK's program timed on this machine through the workstation's runtime."""
     from pocketvlad import machine
-    from pocketvlad.export.latency import measure_latency
-    from pocketvlad.lut.native import isa
+    from pocketvlad.core.native import isa
+    from pocketvlad.runtime.latency import measure_latency
 
     with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
         with zipfile.ZipFile(apk) as archive:

@@ -10,7 +10,7 @@ import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from pocketvlad.android.cache import cached_folder
+from pocketvlad.core.cache import cached_folder
 from pocketvlad.errors import MissingToolError, PackageError
 
 PACKAGE, VERSION = "react-native-executorch", "0.9.3"  # MIT; ExecuTorch 1.3, XNNPACK, API 26, 16 KB pages

@@ -16,8 +16,8 @@ from pocketvlad.errors import PackageError
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
 if TYPE_CHECKING:
-    from pocketvlad.export.runner import ProgramRunner
     from pocketvlad.index import PlaceIndex
+    from pocketvlad.runtime.runner import ProgramRunner
 
 FOLDER, MANIFEST = "assets/selftest", "manifest.json"
 FORMAT = 1
@@ -46,8 +46,8 @@ def build(program: Path, index: Path, photos: Sequence[Path]) -> dict[str, bytes
         PhotoError: a photo cannot be read.
         IndexFormatError: the index belongs to another model.
     """
-    from pocketvlad.export.runner import ProgramRunner  # torch: seconds that reading a self-test saves
     from pocketvlad.index import open_index, require_fingerprint
+    from pocketvlad.runtime.runner import ProgramRunner  # torch: seconds that reading a self-test saves
 
     runner, places = ProgramRunner(program), open_index(index)
     require_fingerprint(places, runner.info.fingerprint, str(program))

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pocketvlad.android.cache import cached_folder, content_key
 from pocketvlad.android.elf import read_library
 from pocketvlad.android.zig import Zig, find_zig
+from pocketvlad.core.cache import cached_folder, content_key
 from pocketvlad.errors import PackageError
 
 _SOURCES = Path(__file__).parent / "shim"

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pocketvlad.android.cache import cached_folder
 from pocketvlad.artifact import atomic_path
+from pocketvlad.core.cache import cached_folder
 from pocketvlad.errors import MissingToolError, PackageError
 from pocketvlad.resources import resource_dir
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from pocketvlad.android.cache import cache_root
+from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import MissingToolError, PackageError
 
 

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from pocketvlad import __version__
+from pocketvlad.cli.console import Output, progress
 from pocketvlad.cli.index import index_app
 from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
 from pocketvlad.cli.phone import phone_app
-from pocketvlad.console import Output, progress
 from pocketvlad.errors import PocketvladError
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pocketvlad.cli.console import Output, progress
 from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
-from pocketvlad.console import Output, progress
 
 index_app = typer.Typer(no_args_is_help=True, help="Build, extend, inspect and search the place index.")
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pocketvlad.cli.console import Output
 from pocketvlad.cli.options import Json
-from pocketvlad.console import Output
 
 phone_app = typer.Typer(no_args_is_help=True, help="Install on and check a phone, real or emulated.")
 Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]

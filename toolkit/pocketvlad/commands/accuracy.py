@@ -11,7 +11,7 @@ from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.describe import describe_photos, write_descriptors
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.export.describer import Describer, open_describer
+from pocketvlad.runtime.describer import Describer, open_describer
 
 
 def evaluate_file(

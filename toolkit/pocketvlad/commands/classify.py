@@ -19,6 +19,7 @@ from pocketvlad.compress.classifier import (
     load_compressed_classifier,
     save_compressed_classifier,
 )
+from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import ArtifactError, CheckpointError, ExportError, RecipeError
@@ -29,13 +30,12 @@ from pocketvlad.evaluate.classification import (
     read_labels,
 )
 from pocketvlad.export.classifier import export_classifier
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.importer import BACKBONE_KIND, import_checkpoint
 from pocketvlad.importer.torchvision import build_classifier
 from pocketvlad.model.classifier import KIND, Classifier, load_classifier, save_classifier
 from pocketvlad.model.preprocess import DecodedPhoto, photo_tensor
-from pocketvlad.recipe import load_recipe
 from pocketvlad.report import units
+from pocketvlad.runtime.runner import ProgramRunner
 
 AnyClassifier = Classifier | CompressedClassifier
 

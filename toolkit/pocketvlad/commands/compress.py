@@ -12,13 +12,13 @@ from pocketvlad.commands.files import megabytes
 from pocketvlad.commands.search import Limits, Search
 from pocketvlad.commands.training import StateFolder, fine_tune
 from pocketvlad.compress.compressed import CompressedModel, save_compressed
-from pocketvlad.compress.photos import open_tensors
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import load_model
-from pocketvlad.recipe import Recipe, load_recipe
 
 AUTO = "auto"  # the only recipe a search may replace
 

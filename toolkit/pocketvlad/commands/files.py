@@ -8,7 +8,7 @@ from pathlib import Path
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import RecipeError
-from pocketvlad.export.describer import Describer, open_describer
+from pocketvlad.runtime.describer import Describer, open_describer
 
 
 def parse_size(text: str) -> tuple[int, int]:

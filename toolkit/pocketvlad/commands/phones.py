@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pocketvlad.commands import Values
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import open_index, require_fingerprint
+from pocketvlad.runtime.runner import ProgramRunner
 
 
 def package_file(
@@ -25,9 +25,9 @@ def package_file(
     """Build, sign and check the APK; photos become the app's self-test."""
     from pocketvlad.android import selftest
     from pocketvlad.android.apk import build_apk
-    from pocketvlad.android.cache import cache_root
     from pocketvlad.android.native import build_libraries
     from pocketvlad.android.signing import debug_keys, load_keys
+    from pocketvlad.core.cache import cache_root
 
     runner, places = ProgramRunner(program), open_index(index)
     require_fingerprint(places, runner.info.fingerprint, program.name)

@@ -11,17 +11,17 @@ from pocketvlad.commands import Values
 from pocketvlad.commands.classify import export_classifier_file, open_classifier
 from pocketvlad.commands.files import megabytes, parse_size
 from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.recipe import LUT
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.check import check_cosines, program_cosines
-from pocketvlad.export.describer import open_model
 from pocketvlad.export.fold import EXACT, FAST, MIXED, semantics_of, torch_model
-from pocketvlad.export.latency import measure_latency
-from pocketvlad.export.profile import profile_program
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import LUT
+from pocketvlad.runtime.describer import open_model
+from pocketvlad.runtime.latency import measure_latency
+from pocketvlad.runtime.profile import profile_program
+from pocketvlad.runtime.runner import ProgramRunner
 
 # cosine to the torch model with the same weights, the worst photo; fast is bounded by no theory, only sanity
 LEAST_COSINE = {EXACT: 0.9999, MIXED: 0.97, FAST: 0.0}

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from pocketvlad.commands import Progress, Values
 from pocketvlad.commands.validation import Validation
-from pocketvlad.compress.budget import (
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.descriptors import keep_dimensions, require_pca
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.search.budget import (
     Candidate,
     Judged,
     Measured,
@@ -19,12 +22,9 @@ from pocketvlad.compress.budget import (
     smallest_losing_at_most,
     thinned,
 )
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.descriptors import keep_dimensions, require_pca
-from pocketvlad.compress.photos import PhotoTensors, open_tensors
-from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.sensitivity import allocate, measure_sensitivity
+from pocketvlad.compress.search.sensitivity import allocate, measure_sensitivity
 from pocketvlad.dataset import Dataset
+from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import PlaceModel
 

@@ -11,16 +11,17 @@ from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
 from pocketvlad.commands.files import dataset_hash
 from pocketvlad.commands.validation import Validation
-from pocketvlad.compress import parallel
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
-from pocketvlad.compress.photos import PhotoTensors, TrainingSplit, open_tensors, split_for_training
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.trained import train_compressed
-from pocketvlad.compress.trainer import TrainProgress
+from pocketvlad.compress.recipe import Recipe, TrainRecipe
+from pocketvlad.compress.train import parallel
+from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
+from pocketvlad.compress.train.trained import train_compressed
+from pocketvlad.compress.train.trainer import TrainProgress
 from pocketvlad.dataset import Dataset
+from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.model.netvlad import PlaceModel, load_model
-from pocketvlad.recipe import Recipe, TrainRecipe
 
 _RUN, _START, _STATE = "run.json", "start.safetensors", "state.pt"
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pocketvlad.compress.budget import Measured
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.photos import PhotoTensors
+from pocketvlad.compress.search.budget import Measured
+from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.runtime.runner import ProgramRunner
 
 _THREADS = 2
 

@@ -13,10 +13,10 @@ import torch
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import describe_layers, layer_tensors, read_layers
 from pocketvlad.compress.post_training import Progress, compress_layers
+from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.errors import ArtifactError, KernelError, RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.classifier import Classifier, ClassifierConfig
-from pocketvlad.recipe import Recipe, load_recipe
 
 COMPRESSED_KIND = "compressed-classifier"
 

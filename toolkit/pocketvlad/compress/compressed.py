@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pocketvlad import artifact
-from pocketvlad.compress.activations import ActivationGrid
+from pocketvlad.compress.calibrate.activations import ActivationGrid
 from pocketvlad.errors import ArtifactError, KernelError
 from pocketvlad.lut.tensor import LutTensor, PackedLut
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
@@ -35,7 +35,7 @@ class CompressedModel:
         int8: convolutions that compute in int8 in a program of ``mixed`` semantics, as calibration found they
             may.
         activations: grids of the backbone's activations by the node's name, where XNNPACK may compute it in
-            int8; see :mod:`pocketvlad.compress.int8_backbone`.
+            int8; see :mod:`pocketvlad.compress.calibrate.int8_backbone`.
     """
 
     config: ModelConfig

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
+from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.whitening import is_pca
-from pocketvlad.recipe import Recipe
 
 _HALVINGS = 40  # of the interval in which the share is sought
 

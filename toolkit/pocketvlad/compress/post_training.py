@@ -8,14 +8,14 @@ from dataclasses import asdict
 import numpy as np
 from torch import Tensor, nn
 
-from pocketvlad.compress.calibrated import compress_calibrated
+from pocketvlad.compress.calibrate.calibrated import compress_calibrated
+from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.descriptors import wanted_descriptors
-from pocketvlad.compress.quantize import quantize_layer
+from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import PlaceModel
-from pocketvlad.recipe import Recipe, load_recipe
 
 Progress = Callable[[int, int], None]
 

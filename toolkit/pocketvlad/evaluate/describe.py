@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 
 from pocketvlad.artifact import write_bytes
-from pocketvlad.dataset.types import Dataset, Photo
+from pocketvlad.dataset.tensors import load_region
+from pocketvlad.dataset.types import Dataset
 from pocketvlad.errors import ArtifactError, PhotoError
-from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
 DATASET = "global_descriptor"  # hloc's name
 Progress = Callable[[int, int], None]
@@ -52,27 +52,6 @@ def describe_photos(
     readable = dataset if len(kept) == len(dataset.photos) else dataset.subset(kept)
     readable = replace(readable, skipped=(*dataset.skipped, *skipped))
     return np.stack(rows), readable, skipped
-
-
-def load_region(photo: Photo) -> DecodedPhoto:
-    """The pixels of a photo inside its box; the box counts pixels as stored, before EXIF rotation.
-
-    Raises:
-        PhotoError: as ``load_photo``, or the box lies outside.
-    """
-    decoded = load_photo(photo.path)
-    if photo.box is None:
-        return decoded
-    height, width = decoded.pixels.shape[:2]
-    corners = np.rint(photo.box).astype(int)
-    left, right = np.clip(corners[[0, 2]], 0, width)
-    top, bottom = np.clip(corners[[1, 3]], 0, height)
-    if right - left < 2 or bottom - top < 2:
-        box = ", ".join(f"{value:g}" for value in photo.box)
-        raise PhotoError(
-            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height} pixels"
-        )
-    return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)
 
 
 def write_descriptors(

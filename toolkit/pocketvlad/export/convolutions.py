@@ -21,13 +21,13 @@ import torch
 from torch import nn
 
 from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
+from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.errors import ExportError
 from pocketvlad.export.fold import EXACT, fold_backbone
 from pocketvlad.export.lower import lower
-from pocketvlad.export.runner import quiet_runtime
-from pocketvlad.lut.native import register_executorch_ops
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
+from pocketvlad.runtime.runner import quiet_runtime
 
 _RUNS = 9
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from pocketvlad.compress.activations import trace
+from pocketvlad.compress.calibrate.activations import trace
+from pocketvlad.compress.calibrate.int8_backbone import int8_backbone, replace_module
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.int8_backbone import int8_backbone, replace_module
+from pocketvlad.compress.recipe import INT8, LUT
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
@@ -18,7 +19,6 @@ from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.netvlad import PlaceModel, unit_length
-from pocketvlad.recipe import INT8, LUT
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
 _BACKBONE, _WHITENING = "backbone.", "whitening"

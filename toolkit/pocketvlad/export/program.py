@@ -13,6 +13,7 @@ from torch import nn
 
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import CompressedModel, describe_activations
+from pocketvlad.compress.recipe import INT8
 from pocketvlad.export.check import check_delegated, check_operators
 from pocketvlad.export.convolutions import Choice, choose_convolutions
 from pocketvlad.export.fold import fold, semantics_of
@@ -20,7 +21,6 @@ from pocketvlad.export.lower import lower, operators
 from pocketvlad.lut import ops
 from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.recipe import INT8
 
 
 def export_model(

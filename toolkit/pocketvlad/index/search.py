@@ -10,9 +10,9 @@ from functools import cache
 
 import numpy as np
 
+from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index.types import PlaceIndex
-from pocketvlad.lut import native
 
 Found = tuple[np.ndarray, np.ndarray]  # rows int32 [Q, k], cosines float32 [Q, k]
 _P, _I32, _I64 = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64

@@ -11,10 +11,10 @@ from typing import Any, overload
 
 import numpy as np
 
+from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES
-from pocketvlad.lut import native
 
 FINGERPRINT_BYTES = 32
 

@@ -1,4 +1,4 @@
-"""The C kernels from Python: the loaded libraries and NumPy-friendly calls.
+"""The lookup kernels from Python: NumPy-friendly calls.
 
 The calls check nothing that the C core does not check; they are what tests, benchmarks and NumPy users need.
 Programs and modules reach the same kernels through the ops of :mod:`pocketvlad.lut.ops`.
@@ -7,18 +7,16 @@ Programs and modules reach the same kernels through the ops of :mod:`pocketvlad.
 from __future__ import annotations
 
 import ctypes
-import threading
 from functools import cache
 
 import numpy as np
 
+from pocketvlad.core.native import core
 from pocketvlad.errors import KernelError
-from pocketvlad.lut import build
 from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import FLAT, LutTensor
 
 _P, _I32, _I64, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t
-_register_lock = threading.Lock()
 
 
 class CLut(ctypes.Structure):
@@ -60,9 +58,6 @@ class CVlad(ctypes.Structure):
 
 _LUT, _CONV, _VLAD = ctypes.POINTER(CLut), ctypes.POINTER(CConv), ctypes.POINTER(CVlad)
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
-    "pv_isa": (ctypes.c_char_p, []),
-    "pv_isa_name": (ctypes.c_char_p, [ctypes.c_int]),
-    "pv_force_isa": (ctypes.c_int, [ctypes.c_char_p]),
     "pv_error_text": (ctypes.c_char_p, [ctypes.c_int]),
     "pv_lut_check": (ctypes.c_int, [_LUT]),
     "pv_lut_linear_scratch_bytes": (_SIZE, [_LUT, _I64, ctypes.c_int]),
@@ -90,70 +85,17 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 @cache
-def core() -> ctypes.CDLL:
-    """The C core, compiled if need be.
-
-    Raises:
-        MissingToolError: no compiler.
-        KernelError: the core does not compile.
-    """
-    return declare(ctypes.CDLL(str(build.core_library())))
-
-
-@cache
-def _executorch_ops() -> ctypes.CDLL:
-    """Loads the ops into the runtime; a second registration would abort the process, hence the cache."""
-    from executorch.extension.pybindings import portable_lib
-
-    registered = set(portable_lib._get_operator_names())
-    if "pocketvlad::lut_linear.out" in registered:
-        raise KernelError("another library has registered pocketvlad's ops already")
-    return ctypes.CDLL(str(build.executorch_library()))
-
-
-def register_executorch_ops() -> None:
-    """Make the lookup ops known to ExecuTorch's runtime in this process; later calls do nothing.
-
-    Raises:
-        MissingToolError: no compiler.
-        KernelError: the adapter does not compile, or the ops were registered by someone else.
-    """
-    with _register_lock:
-        _executorch_ops()
-
-
-@cache
-def register_aten_ops() -> None:
-    """Let the torch ops run on these kernels on the CPU; later calls do nothing."""
-    import torch
-
-    from pocketvlad.lut import ops  # noqa: F401  the schemas come first
-
-    torch.ops.load_library(str(build.aten_library()))
-
-
-def isa_names() -> list[str]:
-    """Instruction sets compiled in, best first."""
-    names: list[str] = []
-    while (name := core().pv_isa_name(len(names))) is not None:
-        names.append(name.decode())
-    return names
-
-
-def isa() -> str:
-    """The instruction set in use."""
-    return core().pv_isa().decode()
-
-
-def force_isa(name: str | None) -> bool:
-    """Use one instruction set (None: the best again); false if this machine lacks it."""
-    return core().pv_force_isa(None if name is None else name.encode()) == 0
+def kernels() -> ctypes.CDLL:
+    """The C core with the lookup kernels declared; errors as :func:`pocketvlad.core.native.core`."""
+    return declare(core())
 
 
 def check(error: int) -> None:
     """Raise the KernelError that a negative result of the core stands for."""
     if error:
-        raise KernelError("a lookup kernel refuses its arguments", found=core().pv_error_text(error).decode())
+        raise KernelError(
+            "a lookup kernel refuses its arguments", found=kernels().pv_error_text(error).decode()
+        )
 
 
 def _pointer(array: np.ndarray | None) -> int | None:
@@ -192,7 +134,7 @@ def lut_linear(
 ) -> np.ndarray:
     """:func:`pocketvlad.lut.reference.lut_linear` by the kernels: float32 [B, I] -> float32 [B, O]."""
     x = np.ascontiguousarray(x, np.float32)
-    view, library = c_lut(lut, bias, activation), core()
+    view, library = c_lut(lut, bias, activation), kernels()
     scratch = np.empty(library.pv_lut_linear_scratch_bytes(view, len(x), fast), np.uint8)
     worker = np.empty(library.pv_lut_linear_worker_bytes(view), np.uint8)
     y = np.empty((len(x), lut.rows), np.float32)
@@ -224,7 +166,7 @@ def lut_conv2d(
     kernel = pair(*lut.shape[2:])
     window = (0, 0, 0) if pool is None else pool.to_list()
     conv = CConv(*x.shape[1:], kernel, pair(*stride), pair(*padding), pair(*dilation), groups, *window)
-    view, library = c_lut(lut, bias, activation), core()
+    view, library = c_lut(lut, bias, activation), kernels()
     check(library.pv_conv_check(view, conv))
     size = pair()
     library.pv_conv_out_size(conv, size)
@@ -258,7 +200,7 @@ def vlad_pool(
     )
     clusters, dims = centroids.shape
     vlad = CVlad(_pointer(centroids), _pointer(scale), clusters, dims, x[0, 0].size)
-    view, library = c_lut(assignment, bias), core()
+    view, library = c_lut(assignment, bias), kernels()
     check(library.pv_vlad_check(view, vlad))
     scratch = np.empty(library.pv_vlad_pool_scratch_bytes(view, vlad, fast), np.uint8)
     y = np.empty((len(x), clusters * dims), np.float32)

@@ -1,8 +1,7 @@
 """The torch ops ``pocketvlad::lut_linear``, ``lut_conv2d`` and ``vlad_pool``: schemas, fakes, reference bodies.
 
-The bodies here rebuild the weights and call :mod:`pocketvlad.lut.reference`; they serve any device and any
-machine without a compiler. The ATen adapter overrides them on the CPU, the ExecuTorch adapter implements the
-``.out`` overloads inside a program.
+The bodies here rebuild the weights and call :mod:`pocketvlad.lut.reference`: the oracle, on any machine and without a
+compiler. The ExecuTorch adapter implements the ``.out`` overloads inside a program.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pocketvlad.core import native
 from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
-from pocketvlad.lut import native
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

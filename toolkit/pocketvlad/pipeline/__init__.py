@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.commands import Values
+from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.stages import BASELINE, Run, Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
-from pocketvlad.plan import load_plan
 from pocketvlad.report.html import write_report
 
 __all__ = ["run_plan"]

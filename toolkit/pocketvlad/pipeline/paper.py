@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pocketvlad.recipe import VERSION, LayerRecipe, Recipe, TrainRecipe
+from pocketvlad.compress.recipe import VERSION, LayerRecipe, Recipe, TrainRecipe
 
 THRESHOLDS, PRUNED = "thresholds", "pruned"
 MATCHES = (THRESHOLDS, PRUNED)

@@ -14,27 +14,28 @@ from pocketvlad.commands import Values
 from pocketvlad.commands.files import dataset_hash, megabytes, parse_size
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
-from pocketvlad.compress.photos import open_tensors
 from pocketvlad.compress.post_training import compress_weights
+from pocketvlad.compress.recipe import Recipe, one_of
 from pocketvlad.compress.sizes import LayerSize, layer_sizes
-from pocketvlad.compress.trained import train_compressed
-from pocketvlad.compress.trainer import Trainer, TrainingPhotos
+from pocketvlad.compress.train.photos import TrainingPhotos
+from pocketvlad.compress.train.trained import train_compressed
+from pocketvlad.compress.train.trainer import Trainer
 from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.dataset.tensors import load_region, open_tensors
 from pocketvlad.errors import DatasetError, PhotoError, RecipeError
-from pocketvlad.evaluate.describe import describe_photos, load_region
+from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.export.fold import EXACT
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.pipeline.log import StageLog
 from pocketvlad.pipeline.paper import L1, MATCHES, THRESHOLDS, PaperRow, l1_recipe, paper_network, row_recipe
 from pocketvlad.pipeline.paper_pictures import answers_picture, histogram_picture, shown_layers
 from pocketvlad.pipeline.stages import BASELINE, StageLine, Stages
-from pocketvlad.recipe import Recipe, one_of
 from pocketvlad.report.paper import markdown
-from pocketvlad.stages import StageLog
+from pocketvlad.runtime.runner import ProgramRunner
 
 _PICTURED_RATIO = 12.0  # the paper's figure shows a model about 12 times smaller
 

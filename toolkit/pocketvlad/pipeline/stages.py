@@ -18,25 +18,25 @@ from pocketvlad.commands.phones import package_file
 from pocketvlad.commands.programs import check_program, chosen_convolutions
 from pocketvlad.commands.training import StateFolder, fine_tune
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
-from pocketvlad.compress.photos import open_tensors
 from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import Dataset, merge, open_dataset
+from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
-from pocketvlad.export.latency import measure_latency
-from pocketvlad.export.profile import profile_program
 from pocketvlad.export.program import export_model
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import build_index, write_index
 from pocketvlad.lut import ops
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.plan import Plan
-from pocketvlad.recipe import Recipe, load_recipe
-from pocketvlad.stages import StageLog
+from pocketvlad.pipeline.log import StageLog
+from pocketvlad.pipeline.plan import Plan
+from pocketvlad.runtime.latency import measure_latency
+from pocketvlad.runtime.profile import profile_program
+from pocketvlad.runtime.runner import ProgramRunner
 
 BASELINE = "float32"
 _CHECK_PHOTOS = 4

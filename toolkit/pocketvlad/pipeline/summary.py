@@ -12,10 +12,10 @@ from pocketvlad import artifact, machine
 from pocketvlad.commands import Values
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.export.runner import ProgramRunner
 from pocketvlad.index import open_index, search_index
 from pocketvlad.model.netvlad import load_model
 from pocketvlad.pipeline.stages import BASELINE, Run
+from pocketvlad.runtime.runner import ProgramRunner
 
 _MATCH_ROWS = 6
 _HISTOGRAM_BINS = 121

@@ -1,0 +1,92 @@
+"""The search for a size or an accuracy, and what it knows of the layers."""
+
+import pytest
+import torch
+
+from helpers.models import make_model, make_photos
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import check_recipe
+from pocketvlad.compress.search import sensitivity
+from pocketvlad.compress.search.budget import (
+    WHITENING,
+    Judged,
+    Measured,
+    ladder,
+    most_accurate_within,
+    predicted_bytes,
+    smallest_losing_at_most,
+    thinned,
+)
+from pocketvlad.compress.search.sensitivity import Option, allocate, measure_sensitivity
+from pocketvlad.compress.sizes import model_bytes
+from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.metrics import Difference
+
+MODEL = make_model(clusters=8, dim=64)
+PHOTOS = make_photos(4)
+OVERHEAD = 5000
+OPTIONS = ladder(MODEL)
+
+
+def judge(candidate) -> Judged:
+    """As if a program took OVERHEAD bytes more, and the drop were the share of the bytes saved in points."""
+    drop = 10 * (1 - candidate.bytes / OPTIONS[0].bytes)
+    return Judged(candidate, Measured(candidate.bytes + OVERHEAD, Difference(drop, drop, drop), 1.0))
+
+
+def test_sizes_are_known_before_compressing():
+    assert [c.bytes for c in OPTIONS] == sorted((c.bytes for c in OPTIONS), reverse=True)
+    for candidate in OPTIONS[:: len(OPTIONS) // 2]:
+        check_recipe(candidate.recipe, "search")
+        made = model_bytes(compress_model(MODEL, candidate.recipe, calibration=PHOTOS))
+        assert predicted_bytes(MODEL, candidate.recipe) == pytest.approx(made, rel=0.03)
+
+
+def test_a_size_is_that_of_the_measured_file():
+    limit = OPTIONS[len(OPTIONS) // 2].bytes  # fits until the file is measured
+    found = most_accurate_within(OPTIONS, limit, judge)
+    assert limit - 0.1 * limit < found.measured.bytes <= limit
+    straight = most_accurate_within(OPTIONS, limit, judge, OVERHEAD)
+    assert straight.measured.bytes == found.measured.bytes
+
+
+def test_an_accuracy_is_kept_by_the_smallest_that_does():
+    found = smallest_losing_at_most(OPTIONS, 3.0, judge)
+    passing = [c.bytes for c in OPTIONS if judge(c).measured.drop.mean <= 3.0]
+    assert found.measured.bytes == min(passing) + OVERHEAD
+
+
+def test_what_cannot_be_had_is_said():
+    with pytest.raises(RecipeError, match="or more"):
+        most_accurate_within(OPTIONS, 1000, judge)
+    with pytest.raises(RecipeError, match="at best"):
+        smallest_losing_at_most(OPTIONS, -1.0, judge)
+
+
+def test_bytes_are_saved_where_they_cost_least():
+    def option(bits: int, size: int, loss: float) -> Option:
+        return Option(sensitivity.convolution(bits), size, loss)
+
+    # layer a: 100 bytes at 0.001 a byte, then at 0.01; layer b: at 0.004; b's middle setting is above its hull
+    measured = {
+        "a": [option(8, 300, 0.0), option(6, 200, 0.1), option(4, 100, 1.1)],
+        "b": [option(8, 300, 0.0), option(6, 250, 0.9), option(4, 100, 0.8)],
+    }
+    path = allocate(MODEL, measured)
+    bits = [tuple(c.recipe.for_layer(name).bits for name in "ab") for c in path]
+    assert bits == [(8, 8), (6, 8), (6, 4), (4, 4)]
+
+
+def test_sensitivity_orders_every_layer_and_leaves_the_model_alone(monkeypatch):
+    monkeypatch.setattr(sensitivity, "BITS", (8, 4))
+    monkeypatch.setattr(sensitivity, "WHITENING", (WHITENING[0], WHITENING[6]))
+    before = {name: tensor.clone() for name, tensor in MODEL.state_dict().items()}
+    seen = []
+    found = measure_sensitivity(MODEL, PHOTOS, PHOTOS[:2], progress=lambda *step: seen.append(step))
+    assert all(torch.equal(before[name], tensor) for name, tensor in MODEL.state_dict().items())
+    assert seen[-1][0] == seen[-1][1] == sum(len(options) for options in found.values())
+    fine, coarse = (sum(options[i].loss for options in found.values()) for i in (0, 1))
+    assert fine < coarse and set(found) == set(sensitivity.compressible_layers(MODEL))
+    path = allocate(MODEL, found)
+    assert [c.bytes for c in path] == sorted((c.bytes for c in path), reverse=True)
+    assert len(thinned(path)) < len(path)

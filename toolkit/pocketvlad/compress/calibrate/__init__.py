@@ -1,0 +1,1 @@
+"""Codes fitted to what the layers see on photos."""

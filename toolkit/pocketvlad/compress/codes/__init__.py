@@ -1,0 +1,1 @@
+"""Weights to codes: codebooks, pruning, assignment, compensation of errors."""

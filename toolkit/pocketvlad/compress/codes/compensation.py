@@ -1,0 +1,274 @@
+"""Error-compensated assignment: each weight's rounding error is made up for by the weights still to come.
+
+GPTQ (Frantar, Ashkboos, Hoefler, Alistarh, ICLR 2023; after Hassibi and Stork's optimal brain surgeon) with
+two additions. The curvature may be block diagonal plus low rank, which a whitening layer of 32,768 inputs
+needs: a dense one has a billion entries, and a few hundred photos alone say nothing about most directions.
+And levels are those of any codebook, a pruned weight being one of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketvlad.compress.codes.assignment import Grid
+from pocketvlad.compress.codes.prune import sparsity_threshold
+from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.lut.tensor import LutTensor
+
+_COLUMNS = 64  # columns whose errors are spread at once
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """What an error ``e`` in the weights of one output row costs: ``e^T (diag(blocks) + factor^T factor) e``.
+
+    Attributes:
+        blocks: float32 [B, n, n], positive definite; block b belongs to inputs b * n to (b + 1) * n.
+        factor: float32 [M, B * n] or None.
+    """
+
+    blocks: Tensor
+    factor: Tensor | None = None
+
+    def times(self, rows: Tensor) -> Tensor:
+        """Each row of float32 [O, I] times the curvature."""
+        blocks, size, _ = self.blocks.shape
+        parts = rows.reshape(len(rows), blocks, size).transpose(0, 1)
+        product = torch.bmm(parts, self.blocks).transpose(0, 1).reshape(rows.shape)
+        return product if self.factor is None else product + (rows @ self.factor.T) @ self.factor
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """What the weights of some rows may become.
+
+    Attributes:
+        values: float32 [G, L], sorted.
+        group: int64 [O], the codebook of each row.
+        scale: float32 [O] or None.
+        threshold: weights below it in magnitude, in units of their scale, are pruned; 0: none are.
+        block: one of every so many consecutive weights of a row is kept; 0: no such rule.
+    """
+
+    values: Tensor
+    group: Tensor
+    scale: Tensor | None = None
+    threshold: float = 0.0
+    block: int = 0
+
+    @property
+    def prunes(self) -> bool:
+        """Whether some weights are pruned."""
+        return self.threshold > 0 or self.block > 0
+
+    @classmethod
+    def of(cls, grid: Grid, threshold: float, rows: slice = slice(None)) -> Levels:
+        """The levels of a grid for these rows."""
+        groups = len(grid.codebook)
+        outputs = grid.rows
+        group = torch.arange(outputs) // -(-outputs // groups)
+        scale = None if grid.scale is None else torch.from_numpy(grid.scale)[rows]
+        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold, grid.block)
+
+    def nearest(self, weight: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+        """One column of weights float32 [O] -> codes int64 [O] (-1: pruned) and values float32 [O]."""
+        scaled = weight if self.scale is None else weight / self.scale
+        if len(self.values) == 1:
+            middles = (self.values[0, 1:] + self.values[0, :-1]) / 2
+            codes = torch.bucketize(scaled, middles)
+            values = self.values[0][codes]
+        else:
+            levels = self.values[self.group]
+            codes = (scaled[:, None] - levels).abs().argmin(dim=1)
+            values = levels.gather(1, codes[:, None])[:, 0]
+        values = values if self.scale is None else values * self.scale
+        if threshold:
+            pruned = scaled.abs() < threshold
+            return codes.masked_fill(pruned, -1), values.masked_fill(pruned, 0)
+        return codes, values
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Result of :func:`compensate`.
+
+    Attributes:
+        codes: uint8 [O, I]; 0 where pruned.
+        keep: bool [O, I] or None if nothing was to be pruned.
+    """
+
+    codes: np.ndarray
+    keep: np.ndarray | None
+
+
+def compensate(
+    weight: Tensor,
+    levels: Levels,
+    curvature: Curvature,
+    *,
+    residual: Tensor | None = None,
+    density: float | None = None,
+) -> Assignment:
+    """Assign every weight, block of inputs by block of inputs.
+
+    Args:
+        weight: float32 [O, I].
+        levels: of the codebook.
+        curvature: of the layer's inputs.
+        residual: float32 [M, O], what the outputs are wrong by already on the factor's inputs (in the
+            factor's scaling), because the layers before are compressed.
+        density: share of weights to keep; moves the threshold from block to block so that it is met.
+    """
+    outputs, inputs = weight.shape
+    size = curvature.blocks.shape[1]
+    codes = np.empty((outputs, inputs), np.uint8)
+    keep = np.empty((outputs, inputs), bool) if levels.prunes else None
+    rest = _Rest(curvature, residual, outputs)
+    threshold, kept, seen = levels.threshold, 0, 0
+    for block in range(curvature.blocks.shape[0]):
+        part = slice(block * size, (block + 1) * size)
+        hessian, shift = rest.enter(block)
+        target = weight[:, part] if shift is None else weight[:, part] - shift
+        found, values = _compensate_block(target.T.contiguous(), hessian, levels, threshold)
+        rest.leave(values.T - weight[:, part])
+        if keep is not None:
+            keep[:, part] = (found >= 0).T.numpy()
+            kept, seen = kept + int((found >= 0).sum()), seen + found.numel()
+            if density is not None:
+                threshold *= float(np.clip(kept / seen / density, 0.8, 1.25)) ** 0.5
+        codes[:, part] = found.clamp_min(0).T.to(torch.uint8).numpy()
+    return Assignment(codes, keep)
+
+
+def compensate_grid(
+    weight: Tensor,
+    grid: Grid,
+    recipe: LayerRecipe,
+    curvatures: list[Curvature],
+    residual: Tensor | None = None,
+) -> LutTensor:
+    """A whole layer on a grid by :func:`compensate`.
+
+    Args:
+        weight: float32 [O, ...].
+        grid: codebooks, scales and the layout; which weights are pruned is decided anew.
+        recipe: its threshold or sparsity.
+        curvatures: one, or one for each group of a grouped convolution (consecutive output rows).
+        residual: see :func:`compensate`.
+    """
+    matrix = weight.reshape(weight.shape[0], -1)
+    threshold = recipe.threshold
+    if recipe.sparsity:
+        scaled = matrix if grid.scale is None else matrix / torch.from_numpy(grid.scale)[:, None]
+        threshold = sparsity_threshold(scaled.numpy(), recipe.sparsity)
+    density = 1 - recipe.sparsity if recipe.sparsity else None
+    parts = []
+    rows = len(matrix) // len(curvatures)
+    for group, curvature in enumerate(curvatures):
+        part = slice(group * rows, (group + 1) * rows)
+        levels = Levels.of(grid, threshold, part)
+        parts.append(compensate(matrix[part], levels, curvature, residual=residual, density=density))
+    codes = np.concatenate([part.codes for part in parts])
+    keep = np.concatenate([part.keep for part in parts if part.keep is not None]) if levels.prunes else None
+    if keep is not None and not grid.sparse:
+        zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
+        group = np.arange(len(codes)) // -(-len(codes) // len(zeros))
+        codes = np.where(keep, codes, zeros[group][:, None])
+    return refit_scales(weight, grid.lut(tuple(weight.shape), codes, keep), curvatures)
+
+
+def refit_scales(weight: Tensor, lut: LutTensor, curvatures: list[Curvature]) -> LutTensor:
+    """Row scales that cost least for these codes: ``s * (w^T H q) / (q^T H q)`` (no scales: unchanged)."""
+    if lut.row_scale is None:
+        return lut
+    matrix, used = weight.reshape(lut.rows, -1), torch.from_numpy(lut.dequantize()).reshape(lut.rows, -1)
+    rows, factors = lut.rows // len(curvatures), []
+    for group, curvature in enumerate(curvatures):
+        q, w = used[group * rows : (group + 1) * rows], matrix[group * rows : (group + 1) * rows]
+        pulled = curvature.times(q)
+        square, shared = (q * pulled).sum(dim=1), (w * pulled).sum(dim=1)
+        factors.append(torch.where(square > 0, shared / square.clamp_min(1e-30), 1))
+    scale = lut.row_scale * torch.cat(factors).numpy()
+    return dataclasses.replace(lut, row_scale=scale.astype(np.float32))
+
+
+class _Rest:
+    """The curvature of a block when the blocks after it will do their best, and what is left to make up for.
+
+    With ``S = I + sum of X_j D_j^-1 X_j^T`` over the blocks j to come (the Woodbury identity), the block's
+    own curvature is ``H = D + X^T S^-1 X`` and a residual r pulls its weights by ``-H^-1 X^T S^-1 r``.
+    """
+
+    def __init__(self, curvature: Curvature, residual: Tensor | None, outputs: int):
+        self._blocks, self._factor = curvature.blocks, None
+        if curvature.factor is None:
+            return
+        count, (blocks, size, _) = curvature.factor.shape[0], curvature.blocks.shape
+        self._factor = curvature.factor.reshape(count, blocks, size)
+        self._inner = torch.eye(count, dtype=torch.float64)
+        for block in range(blocks):
+            self._inner += self._spread(block)
+        self._residual = torch.zeros(count, outputs) if residual is None else residual.clone()
+
+    def _spread(self, block: int) -> Tensor:
+        part = self._factor[:, block]
+        return (part @ torch.linalg.solve(self._blocks[block], part.T)).double()
+
+    def enter(self, block: int) -> tuple[Tensor, Tensor | None]:
+        """The block's curvature [n, n], and what to subtract from its weights [O, n]."""
+        self._block = block
+        if self._factor is None:
+            return self._blocks[block], None
+        part = self._factor[:, block]
+        self._inner -= self._spread(block)
+        cholesky = torch.linalg.cholesky(((self._inner + self._inner.T) / 2).float())
+        weighted = torch.cholesky_solve(part, cholesky)
+        hessian = self._blocks[block] + part.T @ weighted
+        hessian = (hessian + hessian.T) / 2
+        return hessian, torch.linalg.solve(hessian, weighted.T @ self._residual).T
+
+    def leave(self, error: Tensor) -> None:
+        """Note the block's weight errors, float32 [O, n]."""
+        if self._factor is not None:
+            self._residual += self._factor[:, self._block] @ error.T
+
+
+def _compensate_block(
+    weight: Tensor, hessian: Tensor, levels: Levels, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """GPTQ on one block.
+
+    Args:
+        weight: float32 [n, O], changed in place.
+        hessian: float32 [n, n].
+        levels, threshold: what weights may become.
+
+    Returns:
+        codes int16 [n, O], -1 where pruned, and values float32 [n, O].
+    """
+    inverse = torch.linalg.inv(hessian.double())
+    upper = torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True).float()
+    codes, values = torch.empty(weight.shape, dtype=torch.int16), torch.empty_like(weight)
+    count = weight.shape[0]
+    spread = upper.diagonal()[:, None]  # how much of an error here the weights to come cannot make up for
+    for start in range(0, count, _COLUMNS):
+        stop = min(start + _COLUMNS, count)
+        errors = torch.empty(stop - start, weight.shape[1])
+        for column in range(start, stop):
+            if levels.block and column % levels.block == 0:
+                block = slice(column, column + levels.block)
+                kept = column + (weight[block].abs() / spread[block]).argmax(dim=0)  # SparseGPT's rule
+            codes[column], values[column] = levels.nearest(weight[column], threshold)
+            if levels.block:
+                codes[column].masked_fill_(kept != column, -1)
+                values[column].masked_fill_(kept != column, 0)
+            error = (weight[column] - values[column]) / upper[column, column]
+            weight[column + 1 : stop] -= upper[column, column + 1 : stop, None] * error
+            errors[column - start] = error
+        weight[stop:] -= upper[start:stop, stop:].T @ errors
+    return codes, values

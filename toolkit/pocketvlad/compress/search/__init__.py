@@ -1,0 +1,1 @@
+"""A budget of bytes or accuracy instead of knobs."""

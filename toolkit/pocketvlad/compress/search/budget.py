@@ -1,0 +1,201 @@
+"""A budget instead of knobs: the most accurate file of a size, or the smallest file of an accuracy.
+
+A search walks candidates of falling size. Their sizes are known without compressing; a candidate counts only
+when it was compressed and measured, and the search goes on where the measured file breaks its promise. The
+candidates come from measured sensitivities (:mod:`pocketvlad.compress.search.sensitivity`) or from the ladder here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
+from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.metrics import Difference
+from pocketvlad.lut import packing
+from pocketvlad.model.netvlad import PlaceModel
+
+CONVOLUTION_BITS = (8, 7, 6, 5, 4)
+
+
+def _sparse(bits: int, sparsity: float) -> LayerRecipe:
+    return LayerRecipe(bits, sparsity=sparsity, layout="sparse", row_scale="soft", calibrate="gptq")
+
+
+def _blocks(block: int, bits: int) -> LayerRecipe:
+    return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
+
+
+# settings of the whitening layer, finest first
+WHITENING = (
+    *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
+    *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
+    *(_blocks(*setting) for setting in ((2, 2), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
+)
+_GRAPH_BYTES, _LAYER_BYTES = 12_000, 1_500  # of a program beside its arrays, first guess
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting of the search and the bytes its arrays take."""
+
+    recipe: Recipe
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A compressed model's program, measured on photos that neither calibrated nor trained it.
+
+    Attributes:
+        bytes: of the program.
+        drop: what it loses against the uncompressed model, points of the dataset's score, with its 95%
+            interval; negative where it gains.
+        cosine: mean over the photos, to the uncompressed descriptors (cut to as many dimensions).
+    """
+
+    bytes: int
+    drop: Difference
+    cosine: float
+
+    def as_values(self) -> dict[str, Any]:
+        """For tables, JSON and a file's figures."""
+        return {
+            "program_mb": self.bytes / 1e6,
+            "drop_points": self.drop.mean,
+            "drop_interval": f"{self.drop.low:.2f} to {self.drop.high:.2f}",
+            "mean_cosine": self.cosine,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A candidate compressed and its program measured."""
+
+    compressed: CompressedModel
+    measured: Measured
+
+
+Judge = Callable[[Candidate], Judged]
+
+
+def convolution(bits: int) -> LayerRecipe:
+    """The options the search uses for a convolution or the soft assignment."""
+    return LayerRecipe(bits, "uniform" if bits == 8 else "kmeans", row_scale="max", calibrate="gptq")
+
+
+def recipe_of(name: str, layers: dict[str, LayerRecipe], dimensions: float = 1.0) -> Recipe:
+    """A recipe with these options, layer by layer."""
+    rules = tuple(LayerRule(match=layer, **vars(options)) for layer, options in layers.items())
+    return Recipe(1, name, rule=rules, dimensions=dimensions)
+
+
+def ladder(model: PlaceModel, dimensions: float = 1.0) -> list[Candidate]:
+    """Settings known to do well together, largest first.
+
+    Finer whitening never goes with much coarser convolutions.
+    """
+    found = []
+    names, last = compressible_layers(model), len(WHITENING) - 1
+    for place, whitening in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
+        matched = CONVOLUTION_BITS[round(place / last * (len(CONVOLUTION_BITS) - 1))]
+        for bits in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
+            layers = {name: whitening if name == "whitening" else convolution(bits) for name in names}
+            recipe = recipe_of(f"search-{bits}bit-convolutions-whitening-{place}", layers, dimensions)
+            found.append(Candidate(recipe, predicted_bytes(model, recipe)))
+    return sorted(found, key=lambda c: -c.bytes)
+
+
+def predicted_bytes(model: PlaceModel, recipe: Recipe) -> int:
+    """Bytes of the compressed arrays without compressing anything."""
+    total = model.pool.centroids.numel() + 4 * model.pool.centroids.shape[0]
+    layers = compressible_layers(model).items()
+    return total + sum(layer_bytes(module, recipe.for_layer(name)) for name, module in layers)
+
+
+def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:
+    """Bytes of one compressed layer with its bias; sparse rows are taken as equally dense."""
+    rows, columns = module.weight.shape[0], module.weight[0].numel()
+    flat = module.weight.dim() != 2
+    scales_and_bias = 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
+    if options.block:
+        tiles = -(-rows // packing.TILE) * packing.tile_bytes(columns, options.bits, options.block)
+        return tiles + 4 * (1 << options.bits) + scales_and_bias
+    lines, length = (1, rows * columns) if flat else (rows, columns)
+    kept = length if options.layout != "sparse" else round(length * (1 - options.sparsity))
+    total = lines * packing.row_bytes(kept, options.bits) + 4 * (1 << options.bits)
+    if options.layout == "sparse":
+        total += lines * packing.mask_bytes(length) + (0 if flat else 4 * (rows + 1))
+    return total + scales_and_bias
+
+
+def program_overhead(model: PlaceModel) -> int:
+    """About how many bytes a program takes beside its arrays; a search corrects it by what it measures."""
+    return _GRAPH_BYTES + _LAYER_BYTES * len(compressible_layers(model))
+
+
+def most_accurate_within(options: Sequence[Candidate], limit: int, judge: Judge, overhead: int = 0) -> Judged:
+    """The largest candidate whose measured file takes at most ``limit`` bytes.
+
+    Args:
+        options: from largest to smallest, each as accurate as its size allows.
+        limit: bytes of the file.
+        judge: compresses and measures a candidate.
+        overhead: bytes a file is expected to take beside its arrays; a file found larger raises it.
+
+    Raises:
+        RecipeError: nothing is that small.
+    """
+    for candidate in options:
+        if candidate.bytes + overhead > limit:
+            continue
+        judged = judge(candidate)
+        if judged.measured.bytes <= limit:
+            return judged
+        overhead = max(overhead, judged.measured.bytes - candidate.bytes)
+    smallest = (options[-1].bytes + overhead) / 1e6
+    raise RecipeError(
+        f"no setting fits {limit / 1e6:.2f} MB", allowed=f"about {smallest:.2f} MB or more for this model"
+    )
+
+
+def smallest_losing_at_most(options: Sequence[Candidate], allowed: float, judge: Judge) -> Judged:
+    """The smallest candidate that loses at most ``allowed``, found by bisection over the sizes.
+
+    Args:
+        options: from largest to smallest; the drop should grow as they shrink.
+        allowed: points of the dataset's score, mAP or recall.
+        judge: compresses and measures a candidate.
+
+    Raises:
+        RecipeError: every candidate tried loses more.
+    """
+    low, high = 0, len(options) - 1  # options[low - 1] is known to pass, options[high + 1] to fail
+    best: Judged | None = None
+    least = float("inf")
+    while low <= high:
+        middle = (low + high) // 2
+        judged = judge(options[middle])
+        least = min(least, judged.measured.drop.mean)
+        if judged.measured.drop.mean <= allowed:
+            best, low = judged, middle + 1
+        else:
+            high = middle - 1
+    if best is None:
+        raise RecipeError(f"no setting loses at most {allowed:g} points", found=f"{least:.2f} at best")
+    return best
+
+
+def thinned(options: Sequence[Candidate], step: float = 0.96) -> list[Candidate]:
+    """Those candidates whose sizes differ by 4% at least: fewer tries of a bisection."""
+    kept = [options[0]]
+    for candidate in options[1:]:
+        if candidate.bytes <= step * kept[-1].bytes:
+            kept.append(candidate)
+    return kept

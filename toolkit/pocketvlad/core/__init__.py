@@ -1,0 +1,1 @@
+"""The C library both sides share: built once, found, loaded."""

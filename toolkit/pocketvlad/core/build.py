@@ -1,0 +1,176 @@
+"""Compiles the kernels on demand: the C core and its ExecuTorch adapter.
+
+A library is compiled once per content: its name holds the hash of its sources, of the command and of the
+compiler's version, so a change of any of them compiles anew and two processes never disturb each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+from pocketvlad.artifact import atomic_path
+from pocketvlad.core.cache import cache_root
+from pocketvlad.errors import KernelError, MissingToolError
+from pocketvlad.resources import resource_dir
+
+_PARTS = ("lut", "preprocess", "search")
+# Contraction of a * b + c is off: kernels say where they fuse, everything else has the same bits everywhere.
+C_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra")
+CXX_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-Wall", "-Wno-unused-parameter")
+
+
+def core_sources() -> list[Path]:
+    """Every C file of the core, in a fixed order."""
+    folder = resource_dir("kernels")
+    return [path for part in _PARTS for path in sorted((folder / part).glob("*.c"))]
+
+
+def core_library() -> Path:
+    """The C core as a shared library, free of torch and ExecuTorch.
+
+    Raises:
+        MissingToolError: no C compiler.
+        KernelError: the compiler refuses the sources, or the cache folder cannot be written.
+    """
+    archive = _core_archive()
+    flags = ["-shared", *_whole_archive(archive), "-lm"]
+    return _built("libpvcore", _suffix(), [archive], [_compiler("CC"), *flags])
+
+
+def executorch_library() -> Path:
+    """The lookup ops for the installed ExecuTorch wheel; loading it registers them.
+
+    Raises:
+        MissingToolError: no C++ compiler.
+        KernelError: as :func:`core_library`, or no executorch.
+    """
+    package = _package("executorch")
+    include = package / "include"
+    flags = [
+        *CXX_FLAGS,
+        "-DC10_USING_CUSTOM_GENERATED_MACROS",
+        "-DET_USE_THREADPOOL",
+        "-DET_EVENT_TRACER_ENABLED",  # as the wheel: an ETDump names the ops
+        "-shared",
+        *_system_includes(include, include / "executorch/runtime/core/portable_type/c10"),
+        f"-I{resource_dir('kernels')}",
+    ]
+    libraries = [*_linked(package / "lib"), "-lexecutorch", "-lexecutorch_threadpool"]
+    return _adapter("libpvops_et", "executorch", flags, libraries, metadata.version("executorch"))
+
+
+def _adapter(name: str, adapter: str, flags: list[str], libraries: list[str], version: str) -> Path:
+    archive = _core_archive()
+    source = resource_dir("kernels") / "adapters" / f"{adapter}.cpp"
+    command = [_compiler("CXX"), *flags, str(source), str(archive), *libraries]
+    return _built(name, _suffix(), [source, archive], command, version)
+
+
+def _system_includes(*folders: Path) -> list[str]:
+    """Warnings inside other projects' headers are not ours to fix."""
+    return [part for folder in folders for part in ("-isystem", str(folder))]
+
+
+def _linked(folder: Path) -> list[str]:
+    return [f"-L{folder}", f"-Wl,-rpath,{folder}"]
+
+
+def _whole_archive(archive: Path) -> list[str]:
+    if sys.platform == "darwin":
+        return [f"-Wl,-force_load,{archive}"]
+    return ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
+
+
+def _suffix() -> str:
+    return ".dylib" if sys.platform == "darwin" else ".so"
+
+
+def _package(name: str) -> Path:
+    found = util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise KernelError(f"{name} is not installed", do=f"pip install {name}")
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+@cache
+def _compiler(variable: str) -> str:
+    """The C (``CC``) or C++ (``CXX``) compiler: the environment's, else the system's."""
+    names = {"CC": ("cc", "gcc", "clang"), "CXX": ("c++", "g++", "clang++")}[variable]
+    wanted = os.environ.get(variable)
+    for name in (wanted,) if wanted else names:
+        path = shutil.which(name)
+        if path:
+            return path
+    language = "C" if variable == "CC" else "C++"
+    raise MissingToolError(
+        f"a {language} compiler is missing",
+        found=wanted,
+        do="apt-get install g++ (macOS: xcode-select --install)",
+    )
+
+
+@cache
+def _version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+def _key(sources: Sequence[Path], command: Sequence[str], extra: str) -> str:
+    digest = hashlib.sha256("\0".join([*command, extra, _version(command[0])]).encode())
+    for path in sources:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _core_archive() -> Path:
+    """Every object of the core; the adapter takes it in whole, so each library stands alone."""
+    sources = core_sources()
+    folder = resource_dir("kernels")
+    included = sorted(path for part in _PARTS for path in (folder / part).glob("*") if path.suffix != ".c")
+    command = [_compiler("CC"), *C_FLAGS, "-c"]
+    target = cache_root() / "kernels" / f"libpvcore-{_key([*sources, *included], command, '')}.a"
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
+        objects = [Path(temporary) / f"{path.parent.name}_{path.stem}.o" for path in sources]
+        jobs = [[*command, str(path), "-o", str(out)] for path, out in zip(sources, objects, strict=True)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(_run, jobs))
+        with atomic_path(target, force=True) as out:
+            out.unlink()
+            _run([_archiver(), "rcs", str(out), *map(str, objects)])
+    return target
+
+
+def _archiver() -> str:
+    path = shutil.which(os.environ.get("AR", "ar"))
+    if path is None:
+        raise MissingToolError("the archiver `ar` is missing", do="apt-get install binutils")
+    return path
+
+
+def _built(name: str, suffix: str, sources: Sequence[Path], command: list[str], extra: str = "") -> Path:
+    """Run ``command`` with ``-o`` unless the cache has its result."""
+    target = cache_root() / "kernels" / f"{name}-{_key(sources, command, extra)}{suffix}"
+    if not target.exists():
+        with atomic_path(target, force=True) as out:
+            _run([*command, "-o", str(out)])
+    return target
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        raise KernelError(
+            "the kernels do not compile", found=" ".join(lines[:1]) or f"exit {done.returncode}"
+        )

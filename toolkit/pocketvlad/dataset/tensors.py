@@ -1,0 +1,102 @@
+"""The photos of a dataset as a model's inputs: kept where they fit in memory, else read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketvlad.dataset.types import Dataset, Photo
+from pocketvlad.errors import PhotoError
+from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, load_photo, photo_tensor
+
+KEPT_BYTES = 2_000_000_000  # of tensors in memory
+CALIBRATION_PHOTOS = 160  # looked at, spread evenly over a larger collection
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoTensors:
+    """A dataset's readable photos.
+
+    Attributes:
+        dataset: of the photos that can be read.
+        tensor: photo number -> float32 [3, H, W], preprocessed.
+        skipped: one line for each photo that cannot be read.
+    """
+
+    dataset: Dataset
+    tensor: Callable[[int], Tensor]
+    skipped: tuple[str, ...]
+
+    def stack(self, photos: Sequence[int]) -> Tensor:
+        """float32 [N, 3, H, W] of these photos."""
+        return torch.stack([self.tensor(i) for i in photos])
+
+    def calibration(self, photos: Sequence[int] | None = None) -> Tensor:
+        """At most :data:`CALIBRATION_PHOTOS` of these photos, of all if not said."""
+        chosen = range(len(self.dataset.photos)) if photos is None else photos
+        return self.stack(chosen[:: -(-len(chosen) // CALIBRATION_PHOTOS)])
+
+
+def open_tensors(
+    dataset: Dataset,
+    preprocess: Preprocess,
+    *,
+    kept_bytes: int = KEPT_BYTES,
+    progress: Progress | None = None,
+) -> PhotoTensors:
+    """Read every photo once; keep all tensors if they take at most ``kept_bytes``.
+
+    Raises:
+        PhotoError: none could be read.
+    """
+    keep = 4 * 3 * preprocess.height * preprocess.width * len(dataset.photos) <= kept_bytes
+    tensors, readable, skipped = [], [], []
+    for number, photo in enumerate(dataset.photos):
+        try:
+            tensor = _tensor(photo, preprocess)
+        except PhotoError as error:
+            skipped.append(str(error))
+        else:
+            readable.append(number)
+            tensors.append(tensor if keep else None)
+        if progress is not None:
+            progress(number + 1, len(dataset.photos))
+    if not readable:
+        raise PhotoError(f"no photo of {dataset.name} could be read", found=skipped[0] if skipped else "none")
+    kept = dataset if len(readable) == len(dataset.photos) else dataset.subset(readable)
+
+    def tensor_of(number: int) -> Tensor:
+        found = tensors[number]
+        return _tensor(kept.photos[number], preprocess) if found is None else found
+
+    return PhotoTensors(kept, tensor_of, tuple(skipped))
+
+
+def _tensor(photo: Photo, preprocess: Preprocess) -> Tensor:
+    return torch.from_numpy(photo_tensor(photo.path if photo.box is None else load_region(photo), preprocess))
+
+
+def load_region(photo: Photo) -> DecodedPhoto:
+    """The pixels of a photo inside its box; the box counts pixels as stored, before EXIF rotation.
+
+    Raises:
+        PhotoError: as ``load_photo``, or the box lies outside.
+    """
+    decoded = load_photo(photo.path)
+    if photo.box is None:
+        return decoded
+    height, width = decoded.pixels.shape[:2]
+    corners = np.rint(photo.box).astype(int)
+    left, right = np.clip(corners[[0, 2]], 0, width)
+    top, bottom = np.clip(corners[[1, 3]], 0, height)
+    if right - left < 2 or bottom - top < 2:
+        box = ", ".join(f"{value:g}" for value in photo.box)
+        raise PhotoError(
+            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height} pixels"
+        )
+    return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)

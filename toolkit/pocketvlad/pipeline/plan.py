@@ -1,0 +1,127 @@
+"""The plan of `pocketvlad run`: which model, which photos, which recipes, which app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pocketvlad.compress.recipe import from_table, one_of, read_toml
+from pocketvlad.errors import RecipeError
+
+VERSION = 1
+_SPLITS = ("even", "odd", "all")
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """The uncompressed model: a checkpoint to import, or a backbone to fit.
+
+    Attributes:
+        checkpoint: any layout `pocketvlad import` reads; a backbone alone is fitted, a whole model is kept.
+        backbone: torchvision's name, when there is no checkpoint.
+        clusters: K of NetVLAD.
+        dim: of the whitening layer; 0 for none.
+        height, width: of the input, pixels.
+        views: per photo for the whitening; 0 as many as it needs.
+        seed: of every random choice.
+    """
+
+    checkpoint: str | None = None
+    backbone: str | None = None
+    clusters: int = 64
+    dim: int = 512
+    height: int = 480
+    width: int = 640
+    views: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PhotosPlan:
+    """Real photos with known places.
+
+    Attributes:
+        datasets: ``KIND:PATH``, paths relative to the plan file.
+        fit: the places that fit the model and calibrate its compression: ``even`` or ``odd`` in the order of
+            their names. The others test. ``all`` fits on every place and tests on the same, which the
+            report then says.
+    """
+
+    datasets: tuple[str, ...]
+    fit: str = "even"
+
+
+@dataclass(frozen=True)
+class CompressPlan:
+    """Recipes to compare, by name or by path relative to the plan file; ``app`` goes into the APK."""
+
+    recipes: tuple[str, ...] = ("paper-8bit", "paper-5bit")
+    app: str | None = None
+
+
+@dataclass(frozen=True)
+class AppPlan:
+    """The program, the index and the APK.
+
+    Attributes:
+        title: shown by the app.
+        semantics: of the kernels: ``mixed`` (whitening int8, the rest float32), ``exact`` or ``fast``; by
+            default what each recipe says.
+        vectors: ``float32``, ``float16`` or ``int8`` in the index.
+        emulate: run the APK's arm64 library on this machine at the end, where qemu is installed.
+    """
+
+    title: str = "Pocketvlad"
+    semantics: str | None = None
+    vectors: str = "float16"
+    emulate: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole plan file; ``folder`` is where it lies."""
+
+    version: int
+    photos: PhotosPlan
+    model: ModelPlan = field(default_factory=ModelPlan)
+    compress: CompressPlan = field(default_factory=CompressPlan)
+    app: AppPlan = field(default_factory=AppPlan)
+    folder: Path = field(default=Path("."))
+
+    def resolve(self, path: str) -> Path:
+        """A path of the plan, relative to its file."""
+        return self.folder / path
+
+    def dataset_spec(self, spec: str) -> str:
+        """``KIND:PATH`` with the path made relative to the working directory."""
+        kind, colon, path = spec.rpartition(":")
+        return f"{kind}{colon}{self.resolve(path)}"
+
+    @property
+    def app_recipe(self) -> str:
+        """The recipe whose program goes into the app: the last one unless the plan says."""
+        return self.compress.app or self.compress.recipes[-1]
+
+
+def load_plan(path: Path | str) -> Plan:
+    """Read and check a plan file.
+
+    Raises:
+        RecipeError: not TOML, an unknown key, a wrong type or a value out of range.
+    """
+    path = Path(path)
+    plan = from_table(Plan, {**read_toml(path), "folder": path.parent}, str(path))
+    _check(plan, path)
+    return plan
+
+
+def _check(plan: Plan, path: Path) -> None:
+    one_of(str(path), "version", plan.version, (VERSION,))
+    one_of(str(path), "photos.fit", plan.photos.fit, _SPLITS)
+    one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
+    one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
+    one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
+    if not plan.photos.datasets:
+        raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')
+    if (plan.model.checkpoint is None) == (plan.model.backbone is None):
+        raise RecipeError(f"{path}: [model] needs exactly one of checkpoint and backbone")

@@ -1,0 +1,1 @@
+"""Running a program (.pte) on this machine."""

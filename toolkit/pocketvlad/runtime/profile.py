@@ -1,0 +1,105 @@
+"""Where a program's time goes, op by op: ExecuTorch's own event trace (ETDump) of some runs."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pocketvlad.errors import ArtifactError
+from pocketvlad.lut import ops
+from pocketvlad.runtime.runner import ProgramRunner, quiet_runtime
+
+OURS, DELEGATE, RUNTIME = "pocketvlad", "XNNPACK", "ExecuTorch"
+_OURS, _CALL, _RUN = f"{ops.NAMESPACE}::", "native_call_", "Method::execute"
+_NUMBER = re.compile(r" #\d+$")  # XNNPACK counts the ops of a kind
+
+
+@dataclass(frozen=True)
+class OpTime:
+    """All calls of one op in a run.
+
+    Attributes:
+        op: the runtime's name of it.
+        by: whose kernel it is: OURS, DELEGATE or RUNTIME.
+        calls: in one run.
+        ms: of all calls, the mean run.
+        share: of the whole run, 0 to 1.
+    """
+
+    op: str
+    by: str
+    calls: int
+    ms: float
+    share: float
+
+
+def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> list[OpTime]:
+    """The ops of a program by time, the longest first; the last row is what lies between them.
+
+    Tracing takes time of its own, so the sum is a little above an untraced run's.
+
+    Raises:
+        ArtifactError: not a program of ours, or its runtime writes no trace.
+    """
+    preprocess = ProgramRunner(path, threads=threads).info.preprocess  # refuses what is not ours
+    shape = (1, 3, preprocess.height, preprocess.width)
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    with quiet_runtime(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from executorch.devtools import Inspector
+        from executorch.extension.pybindings import portable_lib
+
+        module = portable_lib._load_for_executorch(str(path), enable_etdump=True)
+        for _ in range(runs + 1):  # the first is cold and does not count
+            module.forward((x,))
+        trace = Path(folder) / "trace.etdp"
+        module.write_etdump_result_to_file(str(trace))
+        if not trace.is_file():
+            raise ArtifactError(f"{path}: this ExecuTorch writes no ETDump", do="reinstall executorch")
+        blocks = Inspector(etdump_path=str(trace)).event_blocks
+    events = [event for block in blocks if block.name == "Execute" for event in block.events]
+    return _sum_up(events, str(path))
+
+
+def _sum_up(events: Iterable[Any], path: str) -> list[OpTime]:
+    calls: dict[tuple[str, str], int] = defaultdict(int)
+    times: dict[tuple[str, str], float] = defaultdict(float)
+    run = 0.0
+    for event in events:
+        if event.perf_data is None:
+            continue
+        name, ms = event.name, float(np.mean(event.perf_data.raw[1:]))
+        if name == _RUN:
+            run = ms
+        elif (key := _op(name, event.is_delegated_op)) is not None:
+            calls[key] += 1
+            times[key] += ms
+    if not run:
+        raise ArtifactError(f"{path}: the ETDump names no run", do="reinstall executorch")
+    found = [OpTime(*key, calls[key], ms, ms / run) for key, ms in times.items()]
+    found.sort(key=lambda row: -row.ms)
+    rest = max(0.0, run - sum(times.values()))
+    return [*found, OpTime("between the ops", RUNTIME, 1, rest, rest / run)]
+
+
+def _op(name: str, delegated: bool) -> tuple[str, str] | None:
+    """An event's op and whose it is; None for what only wraps others.
+
+    ``pocketvlad::lut_linear.out``, ``native_call_sum.IntList_out``, ``Fully Connected (NC, F32) GEMM #1``.
+    """
+    if delegated:
+        return _NUMBER.sub("", name), DELEGATE
+    if name.startswith(_OURS):
+        return name.removeprefix(_OURS).removesuffix(".out"), OURS
+    if name.startswith(_CALL):
+        return name.removeprefix(_CALL).split(".")[0], RUNTIME
+    return None

@@ -1,0 +1,138 @@
+"""Runs a program (.pte) on this machine through ExecuTorch's own runtime, memory-mapped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pocketvlad.core.native import register_executorch_ops
+from pocketvlad.errors import ArtifactError
+from pocketvlad.lut import ops
+from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
+
+
+@contextlib.contextmanager
+def quiet_runtime() -> Iterator[None]:
+    """The runtime logs its start and every change of threads to file descriptor 2; a user needs neither."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(silence)
+
+
+@dataclass(frozen=True)
+class ProgramInfo:
+    """What a program says of itself.
+
+    Attributes:
+        preprocess: from a photo to its input.
+        dim: of its descriptors.
+        fingerprint: 32 bytes that name the describing model; an index carries the same.
+        details: JSON written at export, for people and reports.
+    """
+
+    preprocess: Preprocess
+    dim: int
+    fingerprint: bytes
+    details: dict[str, Any]
+
+    @property
+    def classes(self) -> int | None:
+        """Of a classifier's scores; None for a program that describes places."""
+        return self.details.get("config", {}).get("classes")
+
+    @property
+    def convolutions(self) -> str | None:
+        """What computes the convolutions, ``lut`` or ``int8``; None where no choice was written."""
+        return self.details.get("convolutions")
+
+    @property
+    def convolutions_ms(self) -> dict[str, float]:
+        """Medians of the backbone by kind, of the machine that exported, where the choice was measured."""
+        return dict(self.details.get("convolutions_ms", {}))
+
+
+class ProgramRunner:
+    """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time."""
+
+    def __init__(self, path: Path | str, *, threads: int | None = None):
+        """Load ``path``; the packed weights stay in the file mapping.
+
+        Raises:
+            ArtifactError: not a program, damaged, or not one of ours.
+        """
+        with quiet_runtime():
+            from executorch.extension.pybindings import portable_lib
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ArtifactError(f"{path} does not exist")
+        with quiet_runtime():
+            register_executorch_ops()
+            if threads is not None:
+                portable_lib._unsafe_reset_threadpool(threads)
+            portable_lib._threadpool_get_thread_count()  # makes the pool, which logs, now
+        try:
+            with quiet_runtime():
+                self._module = portable_lib._load_for_executorch(str(self.path))
+                methods = self._module.method_names()
+        except RuntimeError as error:
+            raise ArtifactError(f"{path} is not a program this runtime can load", found=str(error)) from error
+        if "forward" not in methods or "pv_dim" not in methods:
+            raise ArtifactError(f"{path} is not a program of pocketvlad", do="run `pocketvlad export`")
+        made_for = self.info.details.get("ops")
+        if made_for != ops.VERSION:
+            raise ArtifactError(
+                f"{path} was exported for other lookup ops",
+                found=f"version {made_for}",
+                allowed=f"version {ops.VERSION}",
+                do="export it again",
+            )
+
+    @cached_property
+    def info(self) -> ProgramInfo:
+        height, width = (int(v) for v in self._constant("pv_image_size"))
+        return ProgramInfo(
+            Preprocess.from_json(
+                {
+                    "height": height,
+                    "width": width,
+                    "mean": self._constant("pv_mean").tolist(),
+                    "std": self._constant("pv_std").tolist(),
+                }
+            ),
+            int(self._constant("pv_dim")[0]),
+            self._constant("pv_fingerprint").tobytes(),
+            json.loads(self._constant("pv_info").tobytes()),
+        )
+
+    def _constant(self, name: str) -> np.ndarray:
+        return self._module.run_method(name, ())[0].numpy()
+
+    def describe(self, photo: DecodedPhoto | Path) -> np.ndarray:
+        """One photo -> unit descriptor float32 [dim].
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        return self.describe_tensor(photo_tensor(photo, self.info.preprocess))
+
+    def describe_tensor(self, tensor: np.ndarray) -> np.ndarray:
+        """A preprocessed photo, float32 [3, H, W] -> unit descriptor float32 [dim]."""
+        return self._module.forward((torch.from_numpy(tensor)[None],))[0].numpy()[0].copy()

@@ -1,0 +1,157 @@
+r"""What each technique beside the paper's is worth at equal bytes: scales, groups, calibration, vectors, teachers.
+
+Cross-fitted as crossfit.py does it. Prints one table and writes out/bench/techniques/techniques.json; a second run
+keeps what has not changed:
+
+    .venv/bin/python toolkit/bench/techniques.py --photos folder:indoor folder:outdoor \
+      --weights squeezenet1_1.safetensors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import palettized
+import torch
+from contenders import Contender, by_recipe, run
+from halves import Half, Tested
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from pocketvlad.compress.codes.assignment import row_scale
+from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
+from pocketvlad.compress.sizes import model_bytes
+from pocketvlad.model.netvlad import load_model
+
+PAIRS, SAMPLES = 16, 200_000  # centroids of two weights each, and pairs they are clustered from
+STEPS = 40
+TRIPLET_RATE = 1e-3  # alone, at the rate of the others, it destroys the model
+NOTE = f"""\
+MB is the whole .pte, run by ExecuTorch; pairs of weights, which no kernel of ours computes, are measured by torch in
+float32. In the first group all other layers have 8-bit k-means codes, in the second the whitening layer has 8 bits and
+a scale per row; a row of the first three has what its name says and nothing of the rows before it. Convolutions compute
+in float32. "Centroids weighted": by the second moments of the layer's real inputs, biases corrected. "Errors
+compensated": that, and each weight's rounding error, or loss, is made up for by the weights still to come (GPTQ).
+Fine-tuning: {STEPS} steps, the whitening layer frozen; each row adds to the one before, the triplet loss alone at a
+tenth of the rate and twenty times its weight beside the teachers."""
+
+
+def _recipe(key: str, rest: LayerRecipe, rule: LayerRule, softer: float = 0.0) -> Recipe:
+    """The layers that the rule matches by its options, the others by ``rest``."""
+    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0, soften_whitening=softer)
+
+
+def whitening() -> Iterator[Contender]:
+    """The whitening layer at 2 bits a weight."""
+    group, rest = "whitening layer, 2 bits a weight", LayerRecipe(8)
+
+    def row(key: str, name: str, softer: float = 0.0, **options: Any) -> Contender:
+        rule = LayerRule("whitening", **{"bits": 2, "pin_zero": False, **options})
+        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule, softer))
+
+    scaled: dict[str, Any] = {"row_scale": "soft"}
+    compensated = {**scaled, "calibrate": "gptq"}
+    yield row("paper", "k-means per tensor (the paper's)")
+    yield row("scaled", "a scale per output row", **scaled)
+    yield row("grouped", "a codebook per 16 rows", rows_per_codebook=16)
+    yield row("both", "a scale per row and a codebook per 16 rows", rows_per_codebook=16, **scaled)
+    yield pairs(group, f"a scale per row, {PAIRS} centroids of two weights each")
+    yield row("moments", "a scale per row, centroids weighted", **scaled, calibrate="moments")
+    yield row("gptq", "a scale per row, errors compensated", **compensated)
+    pruned = {"sparsity": 0.5, "layout": "sparse"}
+    yield row("pruned", "the same, half of the weights pruned (a bit each)", **compensated, **pruned)
+    yield row("zero", "errors compensated, one centroid is 0", **compensated, pin_zero=True)
+    yield row("soft", "errors compensated, whitening softened by 0.005", 0.005, **compensated)
+
+
+def convolutions() -> Iterator[Contender]:
+    """The convolutions at 4 bits a weight."""
+    group, rest = "convolutions, 4 bits a weight", LayerRecipe(8, row_scale="soft")
+
+    def row(key: str, name: str, **options: Any) -> Contender:
+        rule = LayerRule("backbone.*", bits=4, pin_zero=False, **options)
+        return by_recipe(group, name, _recipe(f"convolutions-{key}", rest, rule))
+
+    scaled: dict[str, Any] = {"row_scale": "max"}
+    yield row("paper", "k-means per tensor (the paper's)")
+    yield row("uniform", "an even grid per tensor", codebook="uniform")
+    yield row("scaled", "a scale per output channel", **scaled)
+    yield row("grouped", "a codebook per 16 channels", rows_per_codebook=16)
+    yield row("moments", "a scale per channel, centroids weighted", **scaled, calibrate="moments")
+    yield row("gptq", "a scale per channel, errors compensated", **scaled, calibrate="gptq")
+
+
+def pruned() -> Iterator[Contender]:
+    """Half of every layer pruned, 5 bits."""
+    group, base = "half of every layer pruned, 5 bits", load_recipe("paper-half")
+
+    def row(key: str, name: str, **options: Any) -> Contender:
+        recipe = replace(base, name=f"pruned-{key}", int8_loss=0.0, layer=replace(base.layer, **options))
+        return by_recipe(group, name, recipe)
+
+    yield row("paper", "k-means per tensor (the paper's)")
+    yield row("scaled", "a scale per output row", row_scale="soft")
+    yield row("moments", "centroids weighted", calibrate="moments")
+    yield row("gptq", "errors compensated", calibrate="gptq")
+
+
+def teachers() -> Iterator[Contender]:
+    """What fine-tuning learns from, after convolutions at 4 bits on an even grid."""
+    group, base = f"convolutions at 4 bits on an even grid, {STEPS} steps", load_recipe("conv-4bit-trained")
+    assert base.train is not None
+
+    def row(key: str, name: str, **options: float) -> Contender:
+        assert base.train is not None
+        recipe = replace(base, name=f"trained-{key}", train=replace(base.train, steps=STEPS, **options))
+        return by_recipe(group, name, recipe)
+
+    yield by_recipe(group, "not fine-tuned", load_recipe("conv-4bit"))
+    alone = {"triplet": 1.0, "distill": 0.0, "distill_features": 0.0, "learning_rate": TRIPLET_RATE}
+    yield row("triplet", "triplet loss (the paper's)", **alone)
+    yield row("descriptors", "and the uncompressed model's descriptors", distill_features=0.0)
+    yield row("stages", "and the outputs of its backbone's stages")
+
+
+def pairs(group: str, name: str) -> Contender:
+    """Whitening codes of 4 bits for two weights of a row each."""
+    key = "whitening-pairs"
+    scaled = LayerRule("whitening", bits=2, row_scale="soft", pin_zero=False)
+    recipe = Recipe(1, key, layer=LayerRecipe(8), rule=(scaled,))
+
+    def test(half: Half) -> Tested:
+        def build() -> tuple[Any, int]:
+            model = load_model(half.model)
+            compressed = compress_model(model, recipe)
+            found = compressed.to_torch()
+            assert model.whitening is not None and found.whitening is not None
+            with torch.no_grad():
+                found.whitening.weight.copy_(by_pairs(model.whitening.weight.detach()))
+            more = 4 * (2 * PAIRS - 4)  # of the codebook
+            return palettized.described_by(found), model_bytes(compressed) + more
+
+        return half.test_peer(key, {"centroids": PAIRS, "samples": SAMPLES}, build)
+
+    return Contender(group, key, name, test)
+
+
+def by_pairs(weight: Tensor) -> Tensor:
+    """Float32 [O, I], I even: each two weights of a row, over its scale, become the nearest of ``PAIRS`` centroids."""
+    scale = row_scale(weight.numpy(), "soft")
+    assert scale is not None
+    scaled = (weight / torch.from_numpy(scale)[:, None]).reshape(-1, 2)
+    chosen = np.random.default_rng(0).choice(len(scaled), SAMPLES, replace=False)
+    centroids = KMeans(PAIRS, n_init=1, random_state=0).fit(scaled[chosen].numpy()).cluster_centers_
+    centres = torch.from_numpy(centroids.astype(np.float32))
+    parts = [centres[torch.cdist(part, centres).argmin(dim=1)] for part in scaled.split(1 << 20)]
+    return torch.cat(parts).reshape(weight.shape) * torch.from_numpy(scale)[:, None]
+
+
+if __name__ == "__main__":
+    everyone = [*whitening(), *convolutions(), *pruned(), *teachers()]
+    out = Path("out/bench/techniques")
+    run(everyone, about=str(__doc__), title="technique by technique", note=NOTE, size="240x320", out=out)
