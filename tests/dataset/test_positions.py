@@ -150,9 +150,7 @@ def test_what_is_no_dbstruct(tmp_path, pitts):
         open_dataset(f"pitts:{tmp_path}")
 
 
-@pytest.mark.parametrize(
-    "rest", ["@33@T@591@18@", "@33@T@59.5pocketvlad.", "@33@T@x@18@", "@33@T@59.5@190.5@"]
-)
+@pytest.mark.parametrize("rest", ["@33@T@591@18@", "@33@T@59.5@@", "@33@T@x@18@", "@33@T@59.5@190.5@"])
 def test_fields_that_are_no_degrees_are_neither(tmp_path, photo, rest):
     photo(tmp_path / name_at(0, 0, rest))
     only = open_dataset(f"utm:{tmp_path}").photos[0]
