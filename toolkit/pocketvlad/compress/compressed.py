@@ -1,7 +1,8 @@
-"""A compressed model: every layer as codes and codebook, in memory and as ``compressed.safetensors``."""
+"""A compressed network: every layer as codes and codebook, in memory and as ``compressed.safetensors``."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,59 +10,103 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from pocketvlad import artifact
-from pocketvlad.compress.calibrate.activations import ActivationGrid
-from pocketvlad.errors import ArtifactError, KernelError
+from pocketvlad.compress.grid import ActivationGrid
+from pocketvlad.compress.recipe import Recipe
+from pocketvlad.errors import ArtifactError, KernelError, PocketvladError
+from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor, PackedLut
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.network import Network, NetworkConfig
+from pocketvlad.schema import from_table, to_table
 
 KIND = "compressed"
 _PARTS = ("packed", "row_offsets", "codebook", "row_scale")
+_SCALE = ".scale"  # of a constant's rows
 
 
 @dataclass(frozen=True, eq=False)
-class CompressedModel:
-    """What compression makes of a :class:`PlaceModel`.
+class Compressed:
+    """What compression makes of a network.
 
     Attributes:
-        config: of the model.
-        layers: weights by the layer's module name: ``backbone.*``, ``pool.assignment``, ``whitening``.
+        skeleton: the network without the values that are compressed; it keeps all others.
+        layers: weights by the layer's module name.
         biases: float32 [O] by the same names, for layers that have one.
-        centroids: int8 [K, D]; cluster centre k is ``centroids[k] * centroid_scale[k]``.
-        centroid_scale: float32 [K].
-        recipe: the recipe as JSON.
+        constants: of the head, by parameter name.
+        recipe: that made it.
         figures: what compression measured of itself, for reports.
-        int8: convolutions that compute in int8 in a program of ``mixed`` semantics, as calibration found they
-            may.
+        int8: layers that compute in int8 in a program of ``mixed`` semantics: the linear layers of one row for each
+            input, which are bound by memory and lose little, and what calibration found may.
         activations: grids of the backbone's activations by the node's name, where XNNPACK may compute it in
             int8; see :mod:`pocketvlad.compress.calibrate.int8_backbone`.
+        left: layers that stay float32, each with the reason.
     """
 
-    config: ModelConfig
+    skeleton: nn.Module
     layers: Mapping[str, LutTensor]
     biases: Mapping[str, np.ndarray]
-    centroids: np.ndarray
-    centroid_scale: np.ndarray
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, QuantizedRows] = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=lambda: Recipe(1, "unnamed"))
     figures: Mapping[str, Any] = field(default_factory=dict)
     int8: frozenset[str] = frozenset()
     activations: Mapping[str, ActivationGrid] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
 
-    def to_torch(self) -> PlaceModel:
-        """The model with dequantized weights, in eval mode: the ``exact`` semantics of the kernels."""
-        model = PlaceModel(self.config)
-        state = {f"{name}.weight": torch.from_numpy(lut.dequantize()) for name, lut in self.layers.items()}
-        state |= {f"{name}.bias": torch.from_numpy(bias.copy()) for name, bias in self.biases.items()}
-        centres = self.centroids.astype(np.float32) * self.centroid_scale[:, None]
-        state["pool.centroids"] = torch.from_numpy(centres)
-        model.load_state_dict(state, assign=True)
-        return model.eval()
+    @property
+    def config(self) -> NetworkConfig:
+        """Of the network.
+
+        Raises:
+            ArtifactError: it is not one of ours but a module of the user's.
+        """
+        if not isinstance(self.skeleton, Network):
+            raise ArtifactError(f"{type(self.skeleton).__name__} is no network of backbone and head")
+        return self.skeleton.config
+
+    def roles(self) -> dict[str, str]:
+        """What each layer is for; empty for a module of the user's."""
+        return self.skeleton.roles() if isinstance(self.skeleton, Network) else {}
+
+    def to_torch(self) -> Any:
+        """The network with dequantized weights, in eval mode: the ``exact`` semantics of the kernels."""
+        network = copy.deepcopy(self.skeleton)
+        for name, lut in self.layers.items():
+            _fill(network, f"{name}.weight", lut.dequantize())
+        for name, bias in self.biases.items():
+            _fill(network, f"{name}.bias", bias.copy())
+        for name, rows in self.constants.items():
+            _fill(network, name, rows.dequantize())
+        return network.eval()
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array as it lies in the file; the packed bytes are those of the program."""
         found = layer_tensors(self.layers, self.biases)
-        return found | {"pool.centroids": self.centroids, "pool.centroid_scale": self.centroid_scale}
+        for name, rows in self.constants.items():
+            found |= {name: rows.values, f"{name}{_SCALE}": rows.scale}
+        return found | self.rest()
+
+    def rest(self) -> dict[str, np.ndarray]:
+        """What is not compressed, by its name in the network."""
+        state = self.skeleton.state_dict()
+        return {name: each.numpy() for name, each in state.items() if each.device.type != "meta"}
+
+
+def skeleton_of(network: nn.Module, layers: Mapping[str, Any], constants: Mapping[str, Any]) -> nn.Module:
+    """A copy of the network without the values of these layers and constants."""
+    memo: dict[int, Any] = {}
+    named = dict(network.named_parameters())
+    taken = [f"{name}.{part}" for name in layers for part in ("weight", "bias")]
+    for name in (*taken, *constants):
+        if name in named:
+            memo[id(named[name])] = nn.Parameter(named[name].detach().to("meta"))
+    return copy.deepcopy(network, memo).eval()
+
+
+def _fill(network: nn.Module, name: str, values: np.ndarray) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, nn.Parameter(torch.from_numpy(values)))
 
 
 def layer_tensors(layers: Mapping[str, LutTensor], biases: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -98,54 +143,97 @@ def read_layers(
     return layers, {name: tensors[f"{name}.bias"] for name in layers if f"{name}.bias" in tensors}
 
 
-def quantize_centroids(centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [K, D] -> int8 [K, D] and float32 [K], 8 bits per row, uniform."""
-    largest = np.abs(centroids).max(axis=1)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return np.rint(centroids / scale[:, None]).astype(np.int8), scale
-
-
 def save_compressed(
-    out: Path | str, compressed: CompressedModel, made_from: Mapping[str, Any], *, force: bool = False
+    out: Path | str, compressed: Compressed, made_from: Mapping[str, Any], *, force: bool = False
 ) -> None:
     """Write ``compressed.safetensors``."""
     tensors = compressed.tensors()
-    identity = {"config": compressed.config.to_json(), "layers": describe_layers(compressed.layers)}
+    ours = isinstance(compressed.skeleton, Network)
+    config = compressed.config.to_json() if ours else {"module": type(compressed.skeleton).__name__}
+    identity = {"config": config, "layers": describe_layers(compressed.layers)}
     if compressed.activations:
         identity["activations"] = describe_activations(compressed.activations)
     info = {
         **identity,
-        "recipe": dict(compressed.recipe),
+        "constants": sorted(compressed.constants),
+        "recipe": to_table(compressed.recipe),
         "figures": dict(compressed.figures),
         "int8": sorted(compressed.int8),
+        "left": dict(compressed.left),
         "fingerprint": artifact.tensors_fingerprint(tensors, identity),
         "made_from": dict(made_from),
     }
     artifact.save_tensors(out, KIND, tensors, info, force=force)
 
 
-def load_compressed(path: Path | str) -> CompressedModel:
+def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compressed:
     """Read a file of :func:`save_compressed`.
 
+    Args:
+        path: the file.
+        into: the traced module it was made from, where that is not one of our networks.
+
     Raises:
-        ArtifactError: not such a file, or its tensors do not fit its description.
+        ArtifactError: not such a file, its tensors do not fit its description, or ``into`` is missing.
     """
     tensors, info = artifact.load_tensors(path, KIND)
     try:
         layers, biases = read_layers(tensors, info["layers"])
-        return CompressedModel(
-            config=ModelConfig.from_json(info["config"]),
-            layers=layers,
-            biases=biases,
-            centroids=tensors["pool.centroids"],
-            centroid_scale=tensors["pool.centroid_scale"],
-            recipe=info["recipe"],
+        constants = {name: QuantizedRows(tensors[name], tensors[f"{name}{_SCALE}"]) for name in info["constants"]}
+        skeleton = _skeleton(path, info["config"], into, layers, constants)
+        taken = {f"{name}.{part}" for name in layers for part in ("weight", "bias")} | set(constants)
+        _restore(skeleton, {name: each for name, each in tensors.items() if name not in taken})
+        return Compressed(
+            skeleton,
+            layers,
+            biases,
+            constants,
+            recipe=from_table(Recipe, info["recipe"], str(path)),
             figures=info["figures"],
-            int8=frozenset(info.get("int8", ())),
+            int8=frozenset(info["int8"]),
             activations={name: ActivationGrid(*pair) for name, pair in info.get("activations", {}).items()},
+            left=info["left"],
         )
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError, KernelError) as error:
+    except ArtifactError:
+        raise
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        RuntimeError,
+        KernelError,
+        PocketvladError,
+    ) as error:
         raise ArtifactError(f"{path} does not fit its own description", found=str(error)) from error
+
+
+def _skeleton(
+    path: Path | str,
+    config: Mapping[str, Any],
+    into: nn.Module | None,
+    layers: Mapping[str, Any],
+    constants: Mapping[str, Any],
+) -> nn.Module:
+    if "module" not in config:
+        return Network.empty(NetworkConfig.from_json(config))
+    if into is None:
+        raise ArtifactError(
+            f"{path} holds the codes of a module {config['module']}, not the module",
+            do="give the module it was made from",
+        )
+    return skeleton_of(into, layers, constants)
+
+
+def _restore(skeleton: nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
+    """What the file holds uncompressed, into the skeleton."""
+    for name in skeleton.state_dict():
+        if name in tensors:
+            parent, _, last = name.rpartition(".")
+            owner = skeleton.get_submodule(parent)
+            found: Tensor = torch.from_numpy(tensors[name])
+            setattr(owner, last, nn.Parameter(found) if last in owner._parameters else found)
 
 
 def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any]) -> LutTensor:

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.calibrate.calibrated import compress_calibrated
+from pocketvlad.compress.calibrate.calibrated import compress_calibrated, quantized_constants
+from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.assignment import quantize_layer
-from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
-from pocketvlad.compress.descriptors import wanted_descriptors
+from pocketvlad.compress.compressed import Compressed, skeleton_of
+from pocketvlad.compress.layers import Layer, compressible_layers, layers_left, vector_layers
 from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.netvlad import PlaceModel
-
-Progress = Callable[[int, int], None]
-
-
-def compressible_layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
-    """Every convolution, the soft assignment and the whitening by module name, in the order they run."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+from pocketvlad.model.network import Network
+from pocketvlad.progress import Progress, Steps
 
 
-def compress_model(
-    model: PlaceModel,
+def compress_network(
+    network: nn.Module,
     recipe: Recipe,
     *,
-    calibration: Tensor | None = None,
+    calibration: Tensor | Sequence[tuple[Tensor, ...]] | None = None,
+    example: Sequence[Tensor] | None = None,
     progress: Progress | None = None,
-) -> CompressedModel:
+) -> Compressed:
     """Compress every layer by the recipe, its ``train`` table apart.
 
     Args:
-        model: the uncompressed model; left as it is.
+        network: the uncompressed network, or a graph of :func:`pocketvlad.compress.graph.as_graph`; left as it is.
         recipe: options per layer, and what descriptors it wants.
-        calibration: float32 [N, 3, H, W], preprocessed photos, for recipes that look at the layers' inputs.
+        calibration: inputs for recipes that look at the layers' inputs: float32 [N, 3, H, W], preprocessed photos, or a
+            tuple of arguments for each example.
+        example: one input, a batch of 1, where there is no calibration and the network is not one of ours.
         progress: called with steps done and steps in all.
 
     Returns:
-        The compressed model; its ``recipe`` is the one used, which without photos may be the recipe's
+        The compressed network; its ``recipe`` is the one used, which without photos may be the recipe's
         ``without_photos``.
 
     Raises:
@@ -50,24 +49,37 @@ def compress_model(
     """
     if recipe.needs_photos and calibration is None:
         if recipe.without_photos is None:
-            raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="add --photos KIND:PATH")
-        return compress_model(model, load_recipe(recipe.without_photos), progress=progress)
-    _require_whole_bytes(model, recipe)
-    model = wanted_descriptors(model, recipe)
+            raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="give it some")
+        return compress_network(network, load_recipe(recipe.without_photos), example=example, progress=progress)
+    _require_whole_bytes(network, recipe)
+    if isinstance(network, Network):
+        network = wanted_descriptors(network, recipe)
     if recipe.needs_photos and calibration is not None:
-        return compress_calibrated(model, recipe, calibration, progress=progress)
-    return compress_weights(model, recipe, progress=progress)
+        return compress_calibrated(network, recipe, as_inputs(calibration), progress=progress)
+    if example is None and calibration is not None:
+        example = as_inputs(calibration)[0]
+    return compress_weights(network, recipe, example=example, progress=progress)
 
 
-def _require_whole_bytes(model: PlaceModel, recipe: Recipe) -> None:
+def as_inputs(calibration: Tensor | Sequence[tuple[Tensor, ...]]) -> Inputs:
+    """One tuple of arguments, a batch of 1, for each example."""
+    if isinstance(calibration, Tensor):
+        return [(each[None],) for each in calibration]
+    return [tuple(each) for each in calibration]
+
+
+def _require_whole_bytes(network: nn.Module, recipe: Recipe) -> None:
     """An int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
-    convolutions = [
-        n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.startswith("backbone.")
-    ]
-    for name in convolutions if recipe.int8_backbone else ():
-        layer = recipe.for_layer(name)
+    if not recipe.int8_backbone:
+        return
+    if not isinstance(network, Network):
+        raise RecipeError(f"recipe {recipe.name} computes a backbone in int8", found="a module without one")
+    prefix, roles = network.parts()[0][0], network.roles()
+    for name in roles:
+        layer = recipe.for_layer(name, roles[name])
         pruned = bool(layer.threshold or layer.sparsity)
-        if layer.bits != 8 or layer.layout == "sparse" or (pruned and layer.layout == "auto"):
+        whole = layer.bits == 8 and layer.layout != "sparse" and not (pruned and layer.layout == "auto")
+        if name.startswith(prefix) and not whole:
             raise RecipeError(
                 f"recipe {recipe.name} has convolutions = {recipe.convolutions!r}, which store whole bytes",
                 found=f"{name} with bits = {layer.bits}, layout = {layer.layout!r}",
@@ -76,27 +88,45 @@ def _require_whole_bytes(model: PlaceModel, recipe: Recipe) -> None:
 
 
 def compress_weights(
-    model: PlaceModel, recipe: Recipe, *, progress: Progress | None = None
-) -> CompressedModel:
-    """Compress every layer by its weights alone; arguments as :func:`compress_model`."""
-    layers, biases = compress_layers(model, recipe, progress=progress)
-    centroids, scale = quantize_centroids(np.asarray(model.pool.centroids.detach().cpu()))
-    return CompressedModel(model.config, layers, biases, centroids, scale, recipe=asdict(recipe))
+    network: nn.Module,
+    recipe: Recipe,
+    *,
+    example: Sequence[Tensor] | None = None,
+    progress: Progress | None = None,
+) -> Compressed:
+    """Compress every layer by its weights alone; arguments as :func:`compress_network`."""
+    roles = network.roles() if isinstance(network, Network) else {}
+    modules, constants = compressible_layers(network), quantized_constants(network)
+    layers, biases = _quantized(modules, roles, recipe, progress)
+    inputs = example_of(network) if example is None else example
+    vectors = frozenset[str]() if inputs is None else vector_layers(network, inputs)
+    return Compressed(
+        skeleton_of(network, layers, constants),
+        layers,
+        biases,
+        constants,
+        recipe,
+        int8=vectors,
+        left=layers_left(network),
+    )
 
 
-def compress_layers(
-    model: nn.Module, recipe: Recipe, *, progress: Progress | None = None
+def example_of(network: nn.Module) -> tuple[Tensor, ...] | None:
+    """An input of one of our networks, without values; None of any other."""
+    if not isinstance(network, Network):
+        return None
+    preprocess = network.config.preprocess
+    return (torch.empty(1, 3, preprocess.height, preprocess.width, device="meta"),)
+
+
+def _quantized(
+    modules: dict[str, Layer], roles: dict[str, str], recipe: Recipe, progress: Progress | None
 ) -> tuple[dict[str, LutTensor], dict[str, np.ndarray]]:
-    """Every convolution and linear layer of any network by its weights alone, and their biases float32 [O]."""
-    modules = compressible_layers(model)
-    total = sum(module.weight.numel() for module in modules.values())
-    layers, biases, done = {}, {}, 0
+    layers, biases, steps = {}, {}, Steps(progress, len(modules))
     for name, module in modules.items():
         weight = module.weight.detach().cpu().numpy()
-        layers[name] = quantize_layer(weight, recipe.for_layer(name), name=name)
+        layers[name] = quantize_layer(weight, recipe.for_layer(name, roles.get(name, "")), name=name)
         if module.bias is not None:
             biases[name] = module.bias.detach().cpu().numpy().copy()
-        done += weight.size
-        if progress is not None:
-            progress(done, total)
+        steps.done()
     return layers, biases

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad.compress.classifier import CompressedClassifier
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.lut import packing
+from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 
 
@@ -52,25 +52,30 @@ class LayerSize:
         return asdict(self)
 
 
-def layer_sizes(compressed: CompressedModel | CompressedClassifier) -> list[LayerSize]:
-    """One entry per layer in the order of the model, and one for a place model's cluster centres."""
+def layer_sizes(compressed: Compressed) -> list[LayerSize]:
+    """One entry per layer in the order of the model, and one for each constant of its head."""
     parts = {name: _parts(lut) for name, lut in compressed.layers.items()}
     for name, bias in compressed.biases.items():
         parts[name]["bias"] = bias.nbytes
     whole = sum(tensor.nbytes for tensor in compressed.tensors().values())
     sizes = [_size(name, lut, parts[name], whole) for name, lut in compressed.layers.items()]
-    return [*sizes, _centroid_size(compressed, whole)] if isinstance(compressed, CompressedModel) else sizes
+    return [*sizes, *(_constant_size(name, rows, whole) for name, rows in compressed.constants.items())]
 
 
-def model_bytes(compressed: CompressedModel) -> int:
+def model_bytes(compressed: Compressed) -> int:
     """Bytes of every array of the model as packed."""
     return sum(tensor.nbytes for tensor in compressed.tensors().values())
 
 
-def float_bytes(compressed: CompressedModel) -> int:
+def float_bytes(compressed: Compressed) -> int:
     """Bytes of the uncompressed model's parameters in float32."""
     weights = sum(lut.rows * lut.columns for lut in compressed.layers.values())
-    return 4 * (weights + sum(bias.size for bias in compressed.biases.values()) + compressed.centroids.size)
+    return 4 * (
+        weights
+        + sum(bias.size for bias in compressed.biases.values())
+        + sum(rows.values.size for rows in compressed.constants.values())
+        + sum(each.size for each in compressed.rest().values())
+    )
 
 
 def _parts(lut: LutTensor) -> dict[str, int]:
@@ -106,16 +111,16 @@ def _size(name: str, lut: LutTensor, parts: dict[str, int], whole: int) -> Layer
     )
 
 
-def _centroid_size(compressed: CompressedModel, whole: int) -> LayerSize:
-    values, scales = compressed.centroids.nbytes, compressed.centroid_scale.nbytes
-    counts = np.bincount(compressed.centroids.view(np.uint8).ravel(), minlength=256)
+def _constant_size(name: str, rows: QuantizedRows, whole: int) -> LayerSize:
+    values, scales = rows.values.nbytes, rows.scale.nbytes
+    counts = np.bincount(rows.values.view(np.uint8).ravel(), minlength=256)
     total = values + scales
     return LayerSize(
-        layer="pool.centroids",
+        layer=name,
         weights=values,
         bits=8,
         layout="dense",
-        pruned=float((compressed.centroids == 0).mean()),
+        pruned=float((rows.values == 0).mean()),
         mask=0,
         codes=values,
         codebook=0,

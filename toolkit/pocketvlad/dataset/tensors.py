@@ -32,6 +32,15 @@ class PhotoTensors:
     tensor: Callable[[int], Tensor]
     skipped: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.dataset.photos)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """A photo, float32 [3, H, W]."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self.tensor(number)
+
     def stack(self, photos: Sequence[int]) -> Tensor:
         """float32 [N, 3, H, W] of these photos."""
         return torch.stack([self.tensor(i) for i in photos])

@@ -1,34 +1,39 @@
-"""Which convolutions may compute in int8: measured, since a few with heavy-tailed inputs lose nearly all of it."""
+"""Which layers may compute in int8: measured, since a few with heavy-tailed inputs lose nearly all of it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.codes.int8 import quantize_image
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.compress.calibrate.walk import Inputs
+from pocketvlad.compress.codes.int8 import quantized_like
 
-_PHOTOS = 6
+_EXAMPLES = 6
 
 
 @torch.no_grad()
-def int8_layers(model: PlaceModel, photos: Tensor, allowed: float, among: str = "") -> frozenset[str]:
-    """Names of the convolutions, soft assignment included, whose 8-bit activations cost little together.
+def int8_layers(
+    network: nn.Module, examples: Inputs, allowed: float, among: Collection[str]
+) -> frozenset[str]:
+    """Names of the layers whose 8-bit activations cost little together.
 
     Args:
-        model: uncompressed.
-        photos: float32 [N, 3, H, W], preprocessed; a few of them are looked at.
+        network: uncompressed; its layers are called under the names in ``among``.
+        examples: inputs; a few of them are looked at.
         allowed: of 1 - cosine, the sum over the layers chosen, each alone; losses this small add up well.
-        among: the convolutions whose names begin like this.
+        among: the layers asked about.
     """
-    chosen = photos[:: -(-len(photos) // _PHOTOS)]
-    wanted = _describe(model, chosen)
+    chosen = examples[:: -(-len(examples) // _EXAMPLES)]
+    wanted = outputs_of(network, chosen)
     losses = {}
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Conv2d) and name.startswith(among):
-            hook = layer.register_forward_pre_hook(lambda _, inputs: (quantize_image(inputs[0]),))
+    for name, layer in network.named_modules():
+        if name in among:
+            hook = layer.register_forward_pre_hook(_quantize)
             try:
-                losses[name] = float(1 - (_describe(model, chosen) * wanted).sum(dim=1).mean())
+                losses[name] = float(1 - (outputs_of(network, chosen) * wanted).sum(dim=1).mean())
             finally:
                 hook.remove()
     found, total = set(), 0.0
@@ -40,5 +45,17 @@ def int8_layers(model: PlaceModel, photos: Tensor, allowed: float, among: str = 
     return frozenset(found)
 
 
-def _describe(model: PlaceModel, photos: Tensor) -> Tensor:
-    return torch.cat([model(photo[None]) for photo in photos])
+def _quantize(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (quantized_like(layer, inputs[0]), *inputs[1:])
+
+
+def outputs_of(network: Callable[..., Any], examples: Inputs) -> Tensor:
+    """Outputs as directions, float32 [examples, values]; descriptors have unit length already."""
+    rows = torch.stack([first_tensor(network(*each)).flatten() for each in examples])
+    norms = rows.norm(dim=1, keepdim=True)
+    return rows if bool((norms - 1).abs().max() < 1e-5) else rows / norms.clamp_min(1e-12)
+
+
+def first_tensor(output: Any) -> Tensor:
+    """A network's output, or the first of several."""
+    return output if isinstance(output, Tensor) else first_tensor(next(iter(output)))

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from pocketvlad.compress.calibrate.activations import OPS, ActivationGrid, quantized_at, trace
+from pocketvlad.compress.calibrate.activations import quantized_at
+from pocketvlad.compress.graph import traced
+from pocketvlad.compress.grid import OPS, ActivationGrid
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.tensor import LutTensor
@@ -107,7 +109,7 @@ def int8_backbone(
         ExportError: the grids are not those of this network.
         RecipeError: see :func:`quantized_at`.
     """
-    graph = trace(network)
+    graph = traced(network)
     shared = quantized_at(graph)
     if set(shared.values()) != set(grids):
         wrong = sorted(set(shared.values()) ^ set(grids))

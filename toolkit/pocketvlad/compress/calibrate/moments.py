@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pocketvlad.compress.layers import Geometry, Layer
+
 LOCATIONS = 24_576  # input patches summed per layer, spread over the photos
 
 
@@ -59,30 +61,69 @@ class MomentSum:
         return Moments(gram, cross, mean, reference_mean)
 
 
-def patches(conv: nn.Conv2d, x: Tensor, chosen: Tensor | None = None) -> Tensor:
-    """The inputs of each output location of a convolution.
+def layer_moments(
+    layer: Layer,
+    reference: list[Tensor],
+    compressed: list[Tensor],
+    generator: torch.Generator,
+    *,
+    shuffled: bool = False,
+) -> Moments:
+    """Moments of a layer's inputs at sampled locations of every example.
 
     Args:
-        conv: the convolution.
-        x: float32 [B, C, H, W].
+        layer: a convolution, or a linear layer with several rows for each example.
+        reference, compressed: its input on each example, in the uncompressed and the compressed model.
+        generator: draws the locations.
+        shuffled: all locations are drawn at random even where none is left out.
+    """
+    count = location_count(layer, reference[0])
+    wanted = min(count, -(-LOCATIONS // len(reference)))
+    groups = 1 if isinstance(layer, nn.Linear) else layer.groups
+    total = MomentSum(groups, layer.weight[0].numel())
+    for z, x in zip(reference, compressed, strict=True):
+        whole = wanted == count and not shuffled
+        chosen = None if whole else torch.randperm(count, generator=generator)[:wanted]
+        total.add(patches(layer, x, chosen), patches(layer, z, chosen))
+    return total.moments()
+
+
+def patches(layer: Layer, x: Tensor, chosen: Tensor | None = None) -> Tensor:
+    """The inputs of each output location of a layer.
+
+    Args:
+        layer: the layer.
+        x: float32 [B, C, H, W], [B, C, L], or [..., C] of a linear layer.
         chosen: int64, which of the output locations, or None for all of them.
 
     Returns:
-        float32 [groups, B * locations, C / groups * kh * kw].
+        float32 [groups, B * locations, inputs of a group].
     """
-    if conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.padding == (0, 0):
+    if isinstance(layer, nn.Linear):
+        rows = x.reshape(1, -1, layer.in_features)
+        return rows if chosen is None else rows[:, chosen]
+    window, x = Geometry.of(layer), _as_image(x)
+    if window.kernel == (1, 1) and window.stride == (1, 1) and window.padding == (0, 0):
         columns = x.flatten(2)
     else:
-        columns = functional.unfold(x, conv.kernel_size, conv.dilation, conv.padding, conv.stride)
+        columns = functional.unfold(x, window.kernel, window.dilation, window.padding, window.stride)
     if chosen is not None:
         columns = columns[:, :, chosen]
     batch, _, count = columns.shape
-    grouped = columns.reshape(batch, conv.groups, -1, count).permute(1, 0, 3, 2)
-    return grouped.reshape(conv.groups, batch * count, -1)
+    grouped = columns.reshape(batch, layer.groups, -1, count).permute(1, 0, 3, 2)
+    return grouped.reshape(layer.groups, batch * count, -1)
 
 
-def location_count(conv: nn.Conv2d, x: Tensor) -> int:
-    """Output locations of a convolution on an input [B, C, H, W]."""
-    sizes = zip(x.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True)
-    spans = [(n + 2 * int(p) - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
+def location_count(layer: Layer, x: Tensor) -> int:
+    """Output locations of a layer on an input of one example."""
+    if isinstance(layer, nn.Linear):
+        return x.numel() // layer.in_features
+    window, x = Geometry.of(layer), _as_image(x)
+    sizes = zip(x.shape[2:], window.kernel, window.stride, window.padding, window.dilation, strict=True)
+    spans = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes]
     return spans[0] * spans[1]
+
+
+def _as_image(x: Tensor) -> Tensor:
+    """[B, C, L] -> [B, C, 1, L]."""
+    return x.unsqueeze(2) if x.dim() == 3 else x

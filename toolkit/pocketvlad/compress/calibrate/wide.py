@@ -1,8 +1,8 @@
-"""The whitening layer on calibration photos: tens of thousands of inputs, a few hundred photos.
+"""A wide matrix that multiplies one row for each photo: tens of thousands of inputs, a few hundred photos.
 
 What an error in the weights costs on photos never seen is guessed as a mixture: the calibration vectors
-themselves (low rank), and within each cluster's D values a covariance, its own mixed with the one pooled over
-all clusters, since the residuals of every cluster are the same channels of the same network.
+themselves (low rank), and within each block of values a covariance, its own mixed with the one pooled over
+all blocks: NetVLAD's clusters hold the same channels of the same network each.
 """
 
 from __future__ import annotations
@@ -40,31 +40,39 @@ USUAL = Trust(0.5, 0.1)
 FEW_SURVIVORS = Trust(
     0.02, 0.7
 )  # large errors to make up for: they would be fitted to the few vectors at hand
+_LARGEST_BLOCK = 512
 _FEW = 4  # from blocks of this length on
 
 
-def fit_whitening_codes(
-    layer: nn.Linear, recipe: LayerRecipe, reference: Tensor, inputs: Tensor, block: int
-) -> tuple[LutTensor, np.ndarray]:
+def fit_wide(
+    layer: nn.Linear,
+    recipe: LayerRecipe,
+    reference: Tensor,
+    inputs: Tensor,
+    block: int,
+    name: str = "layer",
+
+) -> tuple[LutTensor, np.ndarray | None]:
     """Compress the layer so that its outputs on ``inputs`` are the uncompressed ones on ``reference``.
 
     Args:
         layer: weight float32 [N, V], with a bias.
         recipe: options of the layer.
-        reference, inputs: float32 [M, V], VLAD vectors of the uncompressed and the compressed model.
-        block: D, values per cluster.
+        reference, inputs: float32 [M, V], what it reads in the uncompressed and the compressed network.
+        block: values that have statistics of their own (D of NetVLAD's clusters); divides V.
+        name: for errors.
 
     Returns:
-        The codes and the corrected bias, float32 [N].
+        The codes and the corrected bias, float32 [N], where it has one.
     """
-    weight, bias = layer.weight.detach().float(), layer.bias.detach()
+    weight = layer.weight.detach().float()
     inputs = quantize_input(inputs)
     mean, reference_mean = inputs.mean(dim=0), reference.mean(dim=0)
     centred = inputs - mean
     importance = centred.square().mean(dim=0)
-    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), "whitening")
+    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), name)
     trust = FEW_SURVIVORS if recipe.block >= _FEW else USUAL
-    grid, curvature = grid.snapped(), vlad_curvature(centred, block, trust)
+    grid, curvature = grid.snapped(), wide_curvature(centred, block, trust)
     if recipe.calibrate == "gptq":
         scaling = (trust.low_rank / len(centred)) ** 0.5
         residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
@@ -72,11 +80,20 @@ def fit_whitening_codes(
     else:
         lut = refit_scales(weight, assign_nearest(weight.numpy(), grid), [curvature])
     used = torch.from_numpy(fast_weight(lut))
-    return lut, (bias + weight @ reference_mean - used @ mean).numpy()
+    if layer.bias is None:
+        return lut, None
+    return lut, (layer.bias.detach() + weight @ reference_mean - used @ mean).numpy()
 
 
-def vlad_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:
-    """The mixture described above, from centred VLAD vectors float32 [M, K * D]."""
+def block_of(columns: int, asked: int) -> int:
+    """Values per block: what the head asks where it divides ``columns``, else their largest divisor up to 512."""
+    if asked and columns % asked == 0:
+        return asked
+    return next(size for size in range(min(columns, _LARGEST_BLOCK), 0, -1) if columns % size == 0)
+
+
+def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:
+    """The mixture described above, from centred inputs float32 [M, V]."""
     count, size = centred.shape
     parts = centred.reshape(count, size // block, block)
     own = torch.stack([parts[:, k].T @ parts[:, k] for k in range(size // block)]) / count

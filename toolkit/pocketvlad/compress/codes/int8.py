@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.netvlad import PlaceModel
 
 
 def quantize_input(x: Tensor) -> Tensor:
@@ -41,18 +39,16 @@ def fast_weight(lut: LutTensor) -> np.ndarray:
     return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask, lut.block).dequantize()
 
 
+def quantize_rows(x: Tensor) -> Tensor:
+    """As :func:`quantize_input`, one scale per row of float32 [..., I]: linear layers' inputs."""
+    return quantize_input(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+
+def quantized_like(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer's input as its ``fast`` kernel sees it."""
+    return quantize_rows(x) if isinstance(layer, nn.Linear) else quantize_image(x)
+
+
 def quantize_inputs_of(layer: nn.Module) -> None:
     """From now on ``layer`` sees its input as the ``fast`` kernels do."""
-    quantize = quantize_image if isinstance(layer, nn.Conv2d) else quantize_input
-    layer.register_forward_pre_hook(lambda module, inputs: (quantize(inputs[0]),))
-
-
-def fast_torch(compressed: CompressedModel) -> PlaceModel:
-    """The compressed model as the ``fast`` kernels compute it, up to float32 rounding."""
-    model = compressed.to_torch()
-    with torch.no_grad():
-        for name, lut in compressed.layers.items():
-            layer = model.get_submodule(name)
-            layer.weight.copy_(torch.from_numpy(fast_weight(lut)))
-            quantize_inputs_of(layer)
-    return model
+    layer.register_forward_pre_hook(lambda module, inputs: (quantized_like(module, inputs[0]),))

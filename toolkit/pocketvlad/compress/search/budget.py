@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.compressed import Compressed
+from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.lut import packing
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.heads.base import PROJECTION
+from pocketvlad.model.network import Network
 
 CONVOLUTION_BITS = (8, 7, 6, 5, 4)
 
@@ -32,8 +31,8 @@ def _blocks(block: int, bits: int) -> LayerRecipe:
     return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
 
 
-# settings of the whitening layer, finest first
-WHITENING = (
+# settings of a wide last layer, finest first
+PROJECTIONS = (
     *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
     *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
     *(_blocks(*setting) for setting in ((2, 2), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
@@ -78,7 +77,7 @@ class Measured:
 class Judged:
     """A candidate compressed and its program measured."""
 
-    compressed: CompressedModel
+    compressed: Compressed
     measured: Measured
 
 
@@ -86,8 +85,14 @@ Judge = Callable[[Candidate], Judged]
 
 
 def convolution(bits: int) -> LayerRecipe:
-    """The options the search uses for a convolution or the soft assignment."""
+    """The options the search uses for everything but a wide last layer."""
     return LayerRecipe(bits, "uniform" if bits == 8 else "kmeans", row_scale="max", calibrate="gptq")
+
+
+def last_projection(network: Network) -> str | None:
+    """The name of the layer that makes the descriptor, where it is a projection."""
+    name, role = list(network.roles().items())[-1]
+    return name if role == PROJECTION else None
 
 
 def recipe_of(name: str, layers: dict[str, LayerRecipe], dimensions: float = 1.0) -> Recipe:
@@ -96,30 +101,31 @@ def recipe_of(name: str, layers: dict[str, LayerRecipe], dimensions: float = 1.0
     return Recipe(1, name, rule=rules, dimensions=dimensions)
 
 
-def ladder(model: PlaceModel, dimensions: float = 1.0) -> list[Candidate]:
+def ladder(model: Network, dimensions: float = 1.0) -> list[Candidate]:
     """Settings known to do well together, largest first.
 
-    Finer whitening never goes with much coarser convolutions.
+    A finer projection never goes with much coarser convolutions.
     """
     found = []
-    names, last = compressible_layers(model), len(WHITENING) - 1
-    for place, whitening in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
+    names, wide, last = compressible_layers(model), last_projection(model), len(PROJECTIONS) - 1
+    for place, coarse in enumerate(PROJECTIONS if wide else PROJECTIONS[:1]):
         matched = CONVOLUTION_BITS[round(place / last * (len(CONVOLUTION_BITS) - 1))]
         for bits in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
-            layers = {name: whitening if name == "whitening" else convolution(bits) for name in names}
-            recipe = recipe_of(f"search-{bits}bit-convolutions-whitening-{place}", layers, dimensions)
+            layers = {name: coarse if name == wide else convolution(bits) for name in names}
+            recipe = recipe_of(f"search-{bits}bit-convolutions-projection-{place}", layers, dimensions)
             found.append(Candidate(recipe, predicted_bytes(model, recipe)))
     return sorted(found, key=lambda c: -c.bytes)
 
 
-def predicted_bytes(model: PlaceModel, recipe: Recipe) -> int:
+def predicted_bytes(model: Network, recipe: Recipe) -> int:
     """Bytes of the compressed arrays without compressing anything."""
-    total = model.pool.centroids.numel() + 4 * model.pool.centroids.shape[0]
-    layers = compressible_layers(model).items()
-    return total + sum(layer_bytes(module, recipe.for_layer(name)) for name, module in layers)
+    constants = [model.get_parameter(name) for name in model.constants()]
+    total = sum(each.numel() + 4 * each.shape[0] for each in constants)
+    layers, roles = compressible_layers(model).items(), model.roles()
+    return total + sum(layer_bytes(module, recipe.for_layer(name, roles[name])) for name, module in layers)
 
 
-def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:
+def layer_bytes(module: Layer, options: LayerRecipe) -> int:
     """Bytes of one compressed layer with its bias; sparse rows are taken as equally dense."""
     rows, columns = module.weight.shape[0], module.weight[0].numel()
     flat = module.weight.dim() != 2
@@ -135,7 +141,7 @@ def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:
     return total + scales_and_bias
 
 
-def program_overhead(model: PlaceModel) -> int:
+def program_overhead(model: Network) -> int:
     """About how many bytes a program takes beside its arrays; a search corrects it by what it measures."""
     return _GRAPH_BYTES + _LAYER_BYTES * len(compressible_layers(model))
 

@@ -9,36 +9,39 @@ byte saved comes first (greedy over each layer's convex hull), which gives one c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.calibrate.calibrated import feature_moments, fit_conv
+from pocketvlad.compress.calibrate.fit import fit_layer
 from pocketvlad.compress.calibrate.moments import Moments
-from pocketvlad.compress.calibrate.views import photo_views
-from pocketvlad.compress.calibrate.walk import photo_limit, walk_backbone
-from pocketvlad.compress.calibrate.wide import fit_whitening_codes
+from pocketvlad.compress.calibrate.plain import inputs_of, plain_moments
+from pocketvlad.compress.calibrate.views import views_per_photo
+from pocketvlad.compress.calibrate.wide import block_of, fit_wide
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
-from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.compress.search.budget import (
-    WHITENING,
+    PROJECTIONS,
     Candidate,
     convolution,
+    last_projection,
     layer_bytes,
     predicted_bytes,
     recipe_of,
 )
-from pocketvlad.model.netvlad import PlaceModel, unit_length
+from pocketvlad.model.network import Network
+from pocketvlad.model.unit import unit_length
+from pocketvlad.model.views import photo_views
+from pocketvlad.progress import Progress, Steps
 
-BITS = (8, 6, 5, 4)  # of convolutions and the soft assignment
-ROWS = 512  # of the whitening that are fitted for its measure, spread evenly
+BITS = (8, 6, 5, 4)  # of everything but a wide last layer
+ROWS = 512  # of the wide last layer that are fitted for its measure, spread evenly
 SECONDS = 60.0  # of forward passes; decides how many validation photos are looked at
 _FEWEST, _MOST = 2, 24  # validation photos
-_VIEW_PHOTOS = 48  # calibration photos whose views fit the whitening's measure
-Progress = Callable[[int, int], None]
+_VIEW_PHOTOS = 48  # calibration photos whose views fit the wide last layer's measure
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Option:
 
 @torch.no_grad()
 def measure_sensitivity(
-    model: PlaceModel, calibration: Tensor, validation: Tensor, *, progress: Progress | None = None
+    model: Network, calibration: Tensor, validation: Tensor, *, progress: Progress | None = None
 ) -> dict[str, list[Option]]:
     """Every layer's settings with their losses.
 
@@ -62,37 +65,27 @@ def measure_sensitivity(
         validation: float32 [M, 3, H, W], photos the loss is measured on; as many as the time allows are used.
         progress: called with settings done and in all.
     """
-    modules = compressible_layers(model)
-    whitening = modules.pop("whitening", None)
+    modules, wide = compressible_layers(model), last_projection(model)
+    projection = modules.pop(wide) if wide else None
     measures = len(modules) * len(BITS)
-    steps = _Steps(progress, measures + (0 if whitening is None else len(WHITENING)))
+    steps = Steps(progress, measures + (0 if projection is None else len(PROJECTIONS)))
     photos = _affordable(model, validation, measures)
-    moments = _float_moments(model, calibration)
+    moments = plain_moments(model, [(each[None],) for each in calibration])
     wanted = _describe(model, photos)
     found: dict[str, list[Option]] = {}
     for name, module in modules.items():
         found[name] = []
         for bits in BITS:
             options = convolution(bits)
-            loss = _conv_loss(model, module, options, moments[name], photos, wanted)
+            loss = _layer_loss(model, module, options, moments[name], photos, wanted)
             found[name].append(Option(options, layer_bytes(module, options), loss))
             steps.done()
-    if whitening is not None:
-        found["whitening"] = _whitening_options(model, calibration, photos, steps)
+    if wide and isinstance(projection, nn.Linear):
+        found[wide] = _projection_options(model, wide, projection, calibration, photos, steps)
     return found
 
 
-class _Steps:
-    def __init__(self, progress: Progress | None, total: int):
-        self._progress, self._total, self._count = progress, total, 0
-
-    def done(self) -> None:
-        self._count += 1
-        if self._progress is not None:
-            self._progress(self._count, self._total)
-
-
-def _affordable(model: PlaceModel, validation: Tensor, measures: int) -> Tensor:
+def _affordable(model: Network, validation: Tensor, measures: int) -> Tensor:
     """Validation photos, evenly spread, that many that all measures together take about SECONDS."""
     model(validation[:1])  # the first pass is slower
     start = time.perf_counter()
@@ -102,50 +95,25 @@ def _affordable(model: PlaceModel, validation: Tensor, measures: int) -> Tensor:
     return validation[:: len(validation) // count][:count]
 
 
-def _float_moments(model: PlaceModel, calibration: Tensor) -> dict[str, Moments]:
-    """Moments of the inputs of every convolution and of the soft assignment in the float model."""
-    chosen = calibration[:: -(-len(calibration) // photo_limit(model.backbone, calibration[:1]))]
-    found: dict[str, Moments] = {}
-
-    def keep(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
-        found[f"backbone.{name}"] = moments
-        return conv
-
-    walk_backbone(model.backbone, chosen, keep)
-    channels = model.config.channels
-    found["pool.assignment"] = feature_moments(model.backbone, model.backbone, chosen, channels)
-    return found
-
-
-def _describe(model: PlaceModel, photos: Tensor) -> Tensor:
+def _describe(model: Network, photos: Tensor) -> Tensor:
     """One photo at a time: float32 [M, N]."""
-    vlads = _vlads(model, photos)
-    return vlads if model.whitening is None else unit_length(model.whitening(vlads))
+    return torch.cat([model(photo[None]) for photo in photos])
 
 
-def _vlads(model: PlaceModel, photos: Sequence[Tensor] | Tensor) -> Tensor:
-    return torch.stack([model.pool(model.backbone(photo[None]))[0] for photo in photos])
-
-
-def _conv_loss(
-    model: PlaceModel,
-    module: nn.Conv2d,
-    options: LayerRecipe,
-    moments: Moments,
-    photos: Tensor,
-    wanted: Tensor,
+def _layer_loss(
+    model: Network, module: Layer, options: LayerRecipe, moments: Moments, photos: Tensor, wanted: Tensor
 ) -> float:
-    """Mean 1 - cosine with this one convolution compressed."""
+    """Mean 1 - cosine with this one layer compressed."""
     weight, bias = module.weight.data, None if module.bias is None else module.bias.data
-    fitted = fit_conv(module, options, moments)
+    fitted = fit_layer(module, options, moments)
     try:
         module.weight.data = torch.from_numpy(fitted.lut.dequantize())
-        if module.bias is not None:
+        if module.bias is not None and fitted.bias is not None:
             module.bias.data = torch.from_numpy(fitted.bias)
         return _loss(_describe(model, photos), wanted)
     finally:
         module.weight.data = weight
-        if module.bias is not None:
+        if module.bias is not None and bias is not None:
             module.bias.data = bias
 
 
@@ -153,17 +121,22 @@ def _loss(found: Tensor, wanted: Tensor) -> float:
     return max(float(1 - (found * wanted).sum(dim=1).mean()), 0.0)
 
 
-def _whitening_options(model: PlaceModel, calibration: Tensor, photos: Tensor, steps: _Steps) -> list[Option]:
-    """The whitening's settings, measured on evenly spread rows: descriptors of those dimensions alone."""
-    layer = model.whitening
-    views = photo_views(calibration[:: -(-len(calibration) // _VIEW_PHOTOS)])
-    vectors, vlads = _vlads(model, list(views)), _vlads(model, photos)
+def _projection_options(
+    model: Network, name: str, layer: nn.Linear, calibration: Tensor, photos: Tensor, steps: Steps
+) -> list[Option]:
+    """A wide last layer's settings, measured on evenly spread rows: descriptors of those dimensions alone."""
+    few = calibration[:: -(-len(calibration) // _VIEW_PHOTOS)]
+    views = list(photo_views(few, views_per_photo(len(few))))
+    vectors, reached = inputs_of(model, name, views), inputs_of(model, name, list(photos))
     part = _some_rows(layer)
-    wanted = unit_length(part(vlads))
+    wanted = unit_length(part(reached))
+    block = block_of(layer.in_features, model.head.block)
     found = []
-    for options in WHITENING:
-        lut, bias = fit_whitening_codes(part, options, vectors, vectors, model.config.channels)
-        outputs = quantize_input(vlads) @ torch.from_numpy(fast_weight(lut)).T + torch.from_numpy(bias)
+    for options in PROJECTIONS:
+        lut, bias = fit_wide(part, options, vectors, vectors, block)
+        outputs = quantize_input(reached) @ torch.from_numpy(fast_weight(lut)).T
+        if bias is not None:
+            outputs = outputs + torch.from_numpy(bias)
         found.append(Option(options, layer_bytes(layer, options), _loss(unit_length(outputs), wanted)))
         steps.done()
     return found
@@ -171,13 +144,16 @@ def _whitening_options(model: PlaceModel, calibration: Tensor, photos: Tensor, s
 
 def _some_rows(layer: nn.Linear) -> nn.Linear:
     step = -(-layer.out_features // ROWS)
-    part = nn.utils.skip_init(nn.Linear, layer.in_features, len(range(0, layer.out_features, step)))
-    part.weight.data, part.bias.data = layer.weight.data[::step], layer.bias.data[::step]
+    count = len(range(0, layer.out_features, step))
+    part = nn.utils.skip_init(nn.Linear, layer.in_features, count, bias=layer.bias is not None)
+    part.weight.data = layer.weight.data[::step]
+    if layer.bias is not None:
+        part.bias.data = layer.bias.data[::step]
     return part
 
 
 def allocate(
-    model: PlaceModel, sensitivity: dict[str, list[Option]], dimensions: float = 1.0
+    model: Network, sensitivity: dict[str, list[Option]], dimensions: float = 1.0
 ) -> list[Candidate]:
     """Candidates from everything at its finest down to everything at its coarsest, largest first.
 
@@ -200,7 +176,7 @@ def allocate(
     return found
 
 
-def _candidate(model: PlaceModel, chosen: dict[str, Option], dimensions: float) -> Candidate:
+def _candidate(model: Network, chosen: dict[str, Option], dimensions: float) -> Candidate:
     recipe = recipe_of("search", {name: option.options for name, option in chosen.items()}, dimensions)
     return Candidate(recipe, predicted_bytes(model, recipe))
 

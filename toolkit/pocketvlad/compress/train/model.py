@@ -1,56 +1,61 @@
-"""A place model whose weights are made from codes and centroids in every forward pass."""
+"""A network whose weights are made from codes and centroids in every forward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import TrainRecipe
 from pocketvlad.compress.train.clustered import ClusteredLayer
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.lut.rows import QuantizedRows
+from pocketvlad.model.network import Network
 
 
 class FeaturesAndDescriptors(nn.Module):
-    """A place model that also says what every stage of its backbone found."""
+    """A network that also says what every stage of its backbone found."""
 
-    def __init__(self, model: PlaceModel):
+    def __init__(self, network: Network):
         super().__init__()
-        self.model = model
+        self.network = network
 
     def forward(self, photos: Tensor) -> tuple[list[Tensor], Tensor]:
         """float32 [B, 3, H, W] -> outputs of the backbone's stages [B, D', H', W'], unit descriptors [B, N]."""
+        backbone = self.network.backbone
+        stages: Iterable[nn.Module] = backbone if isinstance(backbone, nn.Sequential) else (backbone,)
         found, features = photos, []
-        for stage in self.model.backbone:
+        for stage in stages:
             found = stage(found)
             features.append(found)
-        return features, self.model.describe_features(found)
+        return features, self.network.from_features(found)
 
 
 class TrainingModel(nn.Module):
-    """A place model whose layers' weights come from :class:`ClusteredLayer` modules."""
+    """A network whose layers' weights come from :class:`ClusteredLayer` modules."""
 
     _network: FeaturesAndDescriptors
 
-    def __init__(self, model: PlaceModel, start: CompressedModel, train: TrainRecipe):
+    def __init__(self, network: Network, start: Compressed, train: TrainRecipe):
         super().__init__()
-        self.config = model.config
+        self.outputs, self.roles = network.outputs, network.roles()
         layers, self.names = {}, tuple(start.layers)
         for name, lut in start.layers.items():
-            weight = model.get_submodule(name).weight
+            weight = network.get_parameter(f"{name}.weight")
             if train.start == "compressed":
                 weight = torch.from_numpy(lut.dequantize())
             layers[_key(name)] = ClusteredLayer(lut, weight)
         self.layers = nn.ModuleDict(layers)
         biases = {_key(n): nn.Parameter(torch.from_numpy(b.copy())) for n, b in start.biases.items()}
         self.biases = nn.ParameterDict(biases)
-        self.centroids = nn.Parameter(model.pool.centroids.detach().clone())
+        values = {name: network.get_parameter(name).detach().clone() for name in start.constants}
+        self.constants = nn.ParameterDict({_key(name): nn.Parameter(each) for name, each in values.items()})
         # the layers' places in the network; not registered, since they hold no state of their own
-        object.__setattr__(self, "_network", FeaturesAndDescriptors(PlaceModel(model.config)))
+        object.__setattr__(self, "_network", FeaturesAndDescriptors(copy.deepcopy(start.skeleton)))
 
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> TrainingModel:
         """To another device together with the network, whose buffers torch does not know of."""
@@ -67,19 +72,23 @@ class TrainingModel(nn.Module):
         """The network's parameters as functions of what trains."""
         found = {f"{name}.weight": self.layer(name)() for name in self.names}
         found |= {f"{n}.bias": self.biases[_key(n)] for n in self.names if _key(n) in self.biases}
-        return found | {"pool.centroids": self.centroids}
+        return found | {_name(key): values for key, values in self.constants.items()}
 
     def forward(self, photos: Tensor, weights: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
         """float32 [B, 3, H, W] -> outputs of the backbone's stages [B, D', H', W'], unit descriptors [B, N]."""
-        return functional_call(self._network, {f"model.{n}": w for n, w in weights.items()}, (photos,))
+        return functional_call(self._network, {f"network.{n}": w for n, w in weights.items()}, (photos,))
 
-    def compressed(self, start: CompressedModel) -> CompressedModel:
+    def compressed(self, start: Compressed) -> Compressed:
         """What training made, as a file holds it."""
-        centroids, scale = quantize_centroids(self.centroids.detach().cpu().numpy())
+        constants = {_name(k): QuantizedRows.of(v.detach().cpu().numpy()) for k, v in self.constants.items()}
         biases = {n: self.biases[_key(n)].detach().cpu().numpy().copy() for n in start.biases}
         layers = {name: self.layer(name).lut() for name in self.names}
-        return replace(start, layers=layers, biases=biases, centroids=centroids, centroid_scale=scale)
+        return replace(start, layers=layers, biases=biases, constants=constants)
 
 
 def _key(name: str) -> str:
     return name.replace(".", "/")  # module names must not hold dots
+
+
+def _name(key: str) -> str:
+    return key.replace("/", ".")

@@ -14,25 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingPhotos
 from pocketvlad.compress.train.state import load_state, save_state
 from pocketvlad.compress.train.trainer import Trainer, TrainProgress
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.network import Network
 
 
 def train_compressed(
-    model: PlaceModel,
-    start: CompressedModel,
+    model: Network,
+    start: Compressed,
     recipe: Recipe,
     photos: TrainingPhotos,
     *,
     state: Path | None = None,
     device: str = "cpu",
     progress: Callable[[TrainProgress], None] | None = None,
-) -> CompressedModel:
+) -> Compressed:
     """Fine-tune a compressed model while it stays compressed.
 
     Args:

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.compress.codes.prune import cubic_schedule
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.descriptors import wanted_descriptors
+from pocketvlad.compress.compressed import Compressed
+from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.compress.recipe import Recipe, TrainRecipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.train.photos import TrainingPhotos
-from pocketvlad.compress.train.triplets import Tuple, epoch_order, mine, triplet_loss
+from pocketvlad.compress.train.triplets import TrainingTuple, epoch_order, mine, triplet_loss
 from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.metrics import average_precision
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.network import Network
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Trainer:
 
     def __init__(
         self,
-        model: PlaceModel,
-        start: CompressedModel,
+        model: Network,
+        start: Compressed,
         recipe: Recipe,
         photos: TrainingPhotos,
         device: torch.device,
@@ -107,7 +107,7 @@ class Trainer:
         loss, violating = parallel.sum_values(total, self.world).tolist()
         return loss, violating
 
-    def _tuples(self) -> list[Tuple]:
+    def _tuples(self) -> list[TrainingTuple]:
         options, count = self.options, len(self.queries)
         tuples = []
         for position in range(self.step * options.tuples, (self.step + 1) * options.tuples):
@@ -117,7 +117,7 @@ class Trainer:
             tuples.append(mine(query, self.cache, self.database, options.negatives, options.margin, random))
         return tuples
 
-    def _loss(self, one: Tuple, weights: dict[str, Tensor]) -> Tensor:
+    def _loss(self, one: TrainingTuple, weights: dict[str, Tensor]) -> Tensor:
         """Triplet loss of a tuple and, with distillation, the distances to the uncompressed model."""
         options = self.options
         if not one.negatives and not options.distills:
@@ -136,7 +136,7 @@ class Trainer:
     def _add_l1(self) -> None:
         """The gradient of ``lambda * sum |W|`` on the stored weights."""
         for name in self.model.names:
-            strength = self.options.l1_of(name)
+            strength = self.options.l1_of(self.model.roles[name])
             weight = self.model.layer(name).weight
             if strength and weight.requires_grad:
                 push = strength * weight.detach().sign()
@@ -146,7 +146,7 @@ class Trainer:
         """Prune by the schedule, then give weights their centroids, by k-means where the recipe says so."""
         options = self.options
         for name in self.model.names:
-            layer, recipe = self.model.layer(name), self.recipe.for_layer(name)
+            layer, recipe = self.model.layer(name), self.recipe.for_layer(name, self.model.roles[name])
             if not any(p.requires_grad for p in (layer.weight, layer.codebook)):
                 continue
             if options.prune_steps:
@@ -163,7 +163,7 @@ class Trainer:
     def describe_all(self) -> np.ndarray:
         """Descriptors of every photo by the current model, float32 [photos, dim]."""
         weights = self.model.weights()
-        found = torch.zeros(self.photos.count, self.model.config.descriptor_dim)
+        found = torch.zeros(self.photos.count, self.model.outputs)
         for index in range(self.rank, self.photos.count, self.world):
             found[index] = self.model(self.photos.tensor(index)[None].to(self.device), weights)[1][0].cpu()
         return parallel.sum_values(found, self.world).numpy()
@@ -211,12 +211,12 @@ def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimi
         layer.weight.requires_grad_(trained and options.weights)
         layer.codebook.requires_grad_(trained and options.codebook == "trained")
         for parameter in (layer.weight, layer.codebook):
-            groups.append((parameter, options.rate_of(name) * _rms(parameter)))
+            groups.append((parameter, options.rate_of(model.roles[name]) * _rms(parameter)))
         bias = model.bias(name)
         if bias is not None:
             bias.requires_grad_(trained)
-            groups.append((bias, options.rate_of(name) * _rms(bias)))
-    groups.append((model.centroids, options.learning_rate * _rms(model.centroids)))
+            groups.append((bias, options.rate_of(model.roles[name]) * _rms(bias)))
+    groups += [(each, options.learning_rate * _rms(each)) for each in model.constants.values()]
     settings = [{"params": [p], "lr": rate} for p, rate in groups if p.requires_grad]
     if options.optimizer == "sgd":
         return torch.optim.SGD(settings, lr=options.learning_rate, momentum=0.9)

@@ -19,7 +19,7 @@ _POOL = 1000  # negatives drawn at random before the hardest are taken, as in th
 
 
 @dataclass(frozen=True)
-class Tuple:
+class TrainingTuple:
     """A query, its best positive and its hardest negatives, as photo numbers."""
 
     query: int
@@ -38,7 +38,7 @@ def mine(
     count: int,
     margin: float,
     random: np.random.Generator,
-) -> Tuple:
+) -> TrainingTuple:
     """The tuple of one query.
 
     Args:
@@ -59,7 +59,7 @@ def mine(
     away = squared_distances(cache[candidates], cache[query.photo])
     order = np.argsort(away, kind="stable")[:count]
     violating = [int(candidates[i]) for i in order if margin + distance.min() > away[i]]
-    return Tuple(query.photo, nearest, tuple(violating))
+    return TrainingTuple(query.photo, nearest, tuple(violating))
 
 
 def squared_distances(rows: np.ndarray, point: np.ndarray) -> np.ndarray:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.network import Network
 from pocketvlad.model.whitening import is_pca
 
 _HALVINGS = 40  # of the interval in which the share is sought
 
 
-def wanted_descriptors(model: PlaceModel, recipe: Recipe) -> PlaceModel:
+def wanted_descriptors(model: Network, recipe: Recipe) -> Network:
     """The uncompressed model with the descriptors that the recipe wants; the model itself where it has them.
 
     Raises:
@@ -26,11 +26,11 @@ def wanted_descriptors(model: PlaceModel, recipe: Recipe) -> PlaceModel:
     """
     if recipe.dimensions < 1:
         require_pca(model)
-        model = keep_dimensions(model, max(1, round(recipe.dimensions * model.config.descriptor_dim)))
+        model = keep_dimensions(model, max(1, round(recipe.dimensions * model.outputs)))
     return soften_whitening(model, recipe.soften_whitening)
 
 
-def keep_dimensions(model: PlaceModel, dim: int | None) -> PlaceModel:
+def keep_dimensions(model: Network, dim: int | None) -> Network:
     """The same model with the first ``dim`` rows of its whitening; the model itself where it has no more.
 
     Its descriptor is the first ``dim`` values of the model's own, at unit length again. Weights are shared.
@@ -40,7 +40,7 @@ def keep_dimensions(model: PlaceModel, dim: int | None) -> PlaceModel:
     return _with_whitening(model, model.whitening.weight.detach()[:dim], model.whitening.bias.detach()[:dim])
 
 
-def soften_whitening(model: PlaceModel, loss: float) -> PlaceModel:
+def soften_whitening(model: Network, loss: float) -> Network:
     """The same model with a softer whitening; the model itself where its whitening is no PCA's or the loss 0.
 
     Full whitening makes the smallest principal components, the worst known where the photos were few, as loud as the
@@ -77,18 +77,14 @@ def _turned(scale: Tensor) -> float:
     return 1 - float(scale.mean() / scale.square().mean().sqrt())
 
 
-def _with_whitening(model: PlaceModel, weight: Tensor, bias: Tensor) -> PlaceModel:
+def _with_whitening(model: Network, weight: Tensor, bias: Tensor) -> Network:
     """The model with another whitening, float32 [N, K * D] and [N]; its other weights are shared."""
-    found = PlaceModel(replace(model.config, dim=None), model.backbone)
-    found.pool = model.pool
-    found.config = replace(model.config, dim=len(weight))
-    found.whitening = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
-    found.whitening.weight = nn.Parameter(weight)
-    found.whitening.bias = nn.Parameter(bias)
-    return found.eval()
+    whitening = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
+    whitening.weight, whitening.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return Network(replace(model.config, dim=len(weight)), model.backbone, model.head, whitening).eval()
 
 
-def require_pca(model: PlaceModel) -> None:
+def require_pca(model: Network) -> None:
     """RecipeError unless the model ends in a PCA whitening with its directions by falling variance."""
     if model.whitening is None or not is_pca(model.whitening):
         found = "no whitening layer" if model.whitening is None else "rows that are not principal directions"

@@ -27,7 +27,8 @@ class CrossMapNorm(nn.Module):
 
     def __init__(self, channels: int, size: int = 5, alpha: float = 2e-5):
         super().__init__()
-        offset = torch.arange(channels)[:, None] - torch.arange(channels)
+        place = torch.arange(channels, device="cpu")  # a constant, with values even where weights have none
+        offset = place[:, None] - place
         band = alpha * (offset.abs() <= size // 2).float()
         self.register_buffer("band", band[:, :, None, None], persistent=False)
 

@@ -1,0 +1,107 @@
+"""What every head says of itself, so that nothing else needs to know which head a network has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from pocketvlad.errors import CheckpointError
+from pocketvlad.lut.rows import QuantizedRows
+from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.schema import from_table
+
+# what a layer is for; recipes match these words
+CONVOLUTION, ASSIGNMENT, PROJECTION = "convolution", "assignment", "projection"
+ATTENTION, MLP, LINEAR, SCORES = "attention", "mlp", "linear", "scores"
+ROLES = (CONVOLUTION, ASSIGNMENT, PROJECTION, ATTENTION, MLP, LINEAR, SCORES)
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """A head's options; each head has its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadCodes:
+    """A compressed head's arrays, by their names in the head.
+
+    Attributes:
+        layers: weights.
+        biases: float32 [O], for layers that have one.
+        constants: what :meth:`Head.constants` names.
+        fast: whether a layer computes with the int8 kernels.
+    """
+
+    layers: Mapping[str, LutTensor]
+    biases: Mapping[str, np.ndarray]
+    constants: Mapping[str, QuantizedRows]
+    fast: Mapping[str, bool]
+
+
+class Head(nn.Module):
+    """float32 [B, D, H', W'], a backbone's features -> unit vectors [B, V], or scores.
+
+    A new head is one file with a class of this kind and one line in :data:`pocketvlad.model.heads.HEADS`.
+
+    Attributes:
+        Options: the class of its options.
+        describes: whether it gives unit vectors that describe a place; else scores.
+        outputs: V.
+        block: values of the output that belong together and have statistics of their own (D of NetVLAD's clusters);
+            0: none do.
+    """
+
+    Options: ClassVar[type[HeadOptions]] = HeadOptions
+    describes: ClassVar[bool] = True
+    outputs: int
+    block: int = 0
+
+    def __init__(self, channels: int, options: HeadOptions):
+        """``channels``: D of the features; layers have no values yet or random ones."""
+        super().__init__()
+
+    def roles(self) -> dict[str, str]:
+        """What each convolution and linear layer is for, by its name in the head; one of :data:`ROLES`."""
+        raise NotImplementedError
+
+    def constants(self) -> tuple[str, ...]:
+        """Names of the parameters, float32 [rows, values], that are stored as int8 with a scale for each row."""
+        return ()
+
+    def fit(self, features: Sequence[Callable[[], Tensor]], seed: int) -> None:
+        """Set the head's values from photos, where it can.
+
+        Args:
+            features: of each photo, computed when called, float32 [1, D, H', W'].
+            seed: of random choices.
+
+        Raises:
+            CheckpointError: this head learns its values in training.
+        """
+        if any(True for _ in self.parameters()):
+            raise CheckpointError(
+                f"a head {type(self).__name__} has values that only training gives",
+                do="import a trained checkpoint",
+            )
+
+    def pack(self, codes: HeadCodes) -> nn.Module | None:
+        """The head as one module over packed codes, float32 [1, D, H', W'] -> [1, V].
+
+        None, the default: each convolution and linear layer becomes its packed form and the rest stays.
+        """
+        return None
+
+
+def options_to_json(name: str, options: HeadOptions) -> dict[str, Any]:
+    """``{"name": …, options}``."""
+    return {"name": name, **asdict(options)}
+
+
+def options_from_json(kind: type[Head], value: Mapping[str, Any]) -> HeadOptions:
+    """The inverse; RecipeError for options the head does not have."""
+    table = {key: each for key, each in value.items() if key != "name"}
+    return from_table(kind.Options, table, f"head {value.get('name')}")

@@ -1,0 +1,33 @@
+"""How long work tells how far it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Shows how much is done of how much, and a few words; fewer done than before starts a new phase."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None: ...
+
+
+def quiet(done: int, total: int, text: str = "") -> None:
+    """Shows nothing."""
+
+
+def with_text(progress: Progress | None, text: str) -> Progress:
+    """The same progress with words of its own."""
+    shown = progress or quiet
+    return lambda done, total, _="": shown(done, total, text)
+
+
+class Steps:
+    """Counts finished steps towards a progress."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self._progress, self._total, self._count = progress or quiet, total, 0
+
+    def done(self) -> None:
+        """One more step is finished."""
+        self._count += 1
+        self._progress(self._count, self._total)
