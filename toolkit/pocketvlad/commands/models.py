@@ -12,12 +12,12 @@ from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
 from pocketvlad.commands.classify import import_classifier_file
 from pocketvlad.commands.files import megabytes, parse_size
-from pocketvlad.compress.recipe import one_of
 from pocketvlad.dataset import open_dataset
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model, load_photo_tensors
 from pocketvlad.model.netvlad import ModelConfig, save_model
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.schema import one_of
 
 _SCRATCH_PHOTOS = 90
 

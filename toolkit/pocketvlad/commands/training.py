@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pocketvlad import artifact
@@ -13,9 +13,10 @@ from pocketvlad.commands.files import dataset_hash
 from pocketvlad.commands.validation import Validation
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.recipe import Recipe, TrainRecipe
+from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import TrainProgress
 from pocketvlad.dataset import Dataset
@@ -113,7 +114,7 @@ def fine_tune(
     if first:
         run = {
             "model": artifact.file_sha256(model),
-            "recipe": asdict(recipe),
+            "recipe": recipe.key(),
             "photos": dataset_hash(dataset),
         }
         folder.claim({**run, "versions": artifact.versions()}, afresh=afresh)

@@ -13,6 +13,7 @@ from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.descriptors import wanted_descriptors
 from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.compress.roles import role_of
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import PlaceModel
@@ -65,7 +66,7 @@ def _require_whole_bytes(model: PlaceModel, recipe: Recipe) -> None:
         n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and n.startswith("backbone.")
     ]
     for name in convolutions if recipe.int8_backbone else ():
-        layer = recipe.for_layer(name)
+        layer = recipe.for_layer(name, role_of(name))
         pruned = bool(layer.threshold or layer.sparsity)
         if layer.bits != 8 or layer.layout == "sparse" or (pruned and layer.layout == "auto"):
             raise RecipeError(
@@ -93,7 +94,7 @@ def compress_layers(
     layers, biases, done = {}, {}, 0
     for name, module in modules.items():
         weight = module.weight.detach().cpu().numpy()
-        layers[name] = quantize_layer(weight, recipe.for_layer(name), name=name)
+        layers[name] = quantize_layer(weight, recipe.for_layer(name, role_of(name)), name=name)
         if module.bias is not None:
             biases[name] = module.bias.detach().cpu().numpy().copy()
         done += weight.size

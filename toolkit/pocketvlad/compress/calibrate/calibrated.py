@@ -28,6 +28,7 @@ from pocketvlad.compress.codes.compensation import Curvature, compensate_grid, r
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
+from pocketvlad.compress.roles import role_of
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import NetVlad, PlaceModel, unit_length
@@ -59,7 +60,7 @@ def compress_calibrated(
     def replace(name: str, conv: nn.Conv2d, moments: Moments) -> nn.Conv2d:
         layer = f"{_BACKBONE}{name}"
         fast = layer in int8
-        fitted[layer] = found = fit_conv(conv, recipe.for_layer(layer), moments, fast=fast)
+        fitted[layer] = found = fit_conv(conv, recipe.for_layer(layer, role_of(layer)), moments, fast=fast)
         steps.done()
         return _compressed_conv(conv, found, fast=fast, quantize_inputs=fast and fitter is None)
 
@@ -74,7 +75,7 @@ def compress_calibrated(
         moments = feature_moments(model.backbone, compressed.backbone, chosen, model.config.channels)
         fast = _ASSIGNMENT in int8
         fitted[_ASSIGNMENT] = fit_conv(
-            model.pool.assignment, recipe.for_layer(_ASSIGNMENT), moments, fast=fast
+            model.pool.assignment, recipe.for_layer(_ASSIGNMENT, role_of(_ASSIGNMENT)), moments, fast=fast
         )
         steps.done()
         centroids, scale = quantize_centroids(model.pool.centroids.numpy())
@@ -82,7 +83,7 @@ def compress_calibrated(
         compressed.pool = _compressed_pool(model.pool, assignment, centroids, scale, fast=fast)
         if model.whitening is not None:
             reference, inputs = vlad_pairs(model, compressed, photos, steps.done)
-            options = recipe.for_layer("whitening")
+            options = recipe.for_layer("whitening", role_of("whitening"))
             channels = model.config.channels
             found = fit_whitening_codes(model.whitening, options, reference, inputs, channels)
             fitted["whitening"] = Fitted(*found)

@@ -16,6 +16,7 @@ from torch import nn
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
+from pocketvlad.compress.roles import PROJECTION, role_of
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.lut import packing
@@ -106,7 +107,7 @@ def ladder(model: PlaceModel, dimensions: float = 1.0) -> list[Candidate]:
     for place, whitening in enumerate(WHITENING if model.whitening is not None else WHITENING[:1]):
         matched = CONVOLUTION_BITS[round(place / last * (len(CONVOLUTION_BITS) - 1))]
         for bits in {matched, max(matched - 1, 4), min(matched + 1, 8)}:
-            layers = {name: whitening if name == "whitening" else convolution(bits) for name in names}
+            layers = {name: whitening if role_of(name) == PROJECTION else convolution(bits) for name in names}
             recipe = recipe_of(f"search-{bits}bit-convolutions-whitening-{place}", layers, dimensions)
             found.append(Candidate(recipe, predicted_bytes(model, recipe)))
     return sorted(found, key=lambda c: -c.bytes)
@@ -116,7 +117,7 @@ def predicted_bytes(model: PlaceModel, recipe: Recipe) -> int:
     """Bytes of the compressed arrays without compressing anything."""
     total = model.pool.centroids.numel() + 4 * model.pool.centroids.shape[0]
     layers = compressible_layers(model).items()
-    return total + sum(layer_bytes(module, recipe.for_layer(name)) for name, module in layers)
+    return total + sum(layer_bytes(module, recipe.for_layer(name, role_of(name))) for name, module in layers)
 
 
 def layer_bytes(module: nn.Conv2d | nn.Linear, options: LayerRecipe) -> int:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
-from pocketvlad.compress.recipe import TrainRecipe
 from pocketvlad.compress.train.clustered import ClusteredLayer
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.model.netvlad import PlaceModel
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
@@ -14,10 +13,12 @@ from torch import Tensor, nn
 from pocketvlad.compress.codes.prune import cubic_schedule
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.descriptors import wanted_descriptors
-from pocketvlad.compress.recipe import Recipe, TrainRecipe
+from pocketvlad.compress.recipe import Recipe
+from pocketvlad.compress.roles import role_of
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.train.photos import TrainingPhotos
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.triplets import Tuple, epoch_order, mine, triplet_loss
 from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.metrics import average_precision
@@ -136,7 +137,7 @@ class Trainer:
     def _add_l1(self) -> None:
         """The gradient of ``lambda * sum |W|`` on the stored weights."""
         for name in self.model.names:
-            strength = self.options.l1_of(name)
+            strength = self.options.l1_of(role_of(name))
             weight = self.model.layer(name).weight
             if strength and weight.requires_grad:
                 push = strength * weight.detach().sign()
@@ -146,7 +147,7 @@ class Trainer:
         """Prune by the schedule, then give weights their centroids, by k-means where the recipe says so."""
         options = self.options
         for name in self.model.names:
-            layer, recipe = self.model.layer(name), self.recipe.for_layer(name)
+            layer, recipe = self.model.layer(name), self.recipe.for_layer(name, role_of(name))
             if not any(p.requires_grad for p in (layer.weight, layer.codebook)):
                 continue
             if options.prune_steps:
@@ -207,15 +208,15 @@ def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimi
     groups = []
     for name in model.names:
         layer = model.layer(name)
-        trained = not any(fnmatchcase(name, pattern) for pattern in options.freeze)
+        trained = not options.freezes(name, role_of(name))
         layer.weight.requires_grad_(trained and options.weights)
         layer.codebook.requires_grad_(trained and options.codebook == "trained")
         for parameter in (layer.weight, layer.codebook):
-            groups.append((parameter, options.rate_of(name) * _rms(parameter)))
+            groups.append((parameter, options.rate_of(role_of(name)) * _rms(parameter)))
         bias = model.bias(name)
         if bias is not None:
             bias.requires_grad_(trained)
-            groups.append((bias, options.rate_of(name) * _rms(bias)))
+            groups.append((bias, options.rate_of(role_of(name)) * _rms(bias)))
     groups.append((model.centroids, options.learning_rate * _rms(model.centroids)))
     settings = [{"params": [p], "lr": rate} for p, rate in groups if p.requires_grad]
     if options.optimizer == "sgd":
