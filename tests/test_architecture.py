@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "toolkit/pocketvlad"
 _NAMES = (
-    "errors resources artifact machine core lut model importer dataset evaluate compress runtime export "
+    "errors schema resources artifact machine core lut model importer dataset evaluate compress runtime export "
     "index android report commands pipeline cli __main__"
 )
 ORDER = _NAMES.split()

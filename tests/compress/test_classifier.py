@@ -17,8 +17,9 @@ from pocketvlad.compress.classifier import (
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.post_training import compressible_layers
-from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, TrainRecipe
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.compress.sizes import layer_sizes
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.errors import ArtifactError, CheckpointError, RecipeError
 from pocketvlad.export.classifier import fold_classifier
 from pocketvlad.importer.torchvision import build_classifier, load

@@ -1,3 +1,84 @@
-"""pocketvlad: compress place-recognition models and run them on phones."""
+"""pocketvlad: compress place-recognition models, and any torch module, and run them on Android phones."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pocketvlad.api import (
+        Places,
+        Program,
+        build_index,
+        compress,
+        evaluate,
+        export,
+        fit,
+        import_checkpoint,
+        load,
+        open_index,
+        open_program,
+        package,
+        save,
+    )
+    from pocketvlad.compress.compressed import Compressed
+    from pocketvlad.compress.recipe import Recipe, load_recipe
+    from pocketvlad.errors import PocketvladError
+    from pocketvlad.model.network import Network
+
+__all__ = [
+    "Compressed",
+    "Network",
+    "Places",
+    "PocketvladError",
+    "Program",
+    "Recipe",
+    "build_index",
+    "compress",
+    "evaluate",
+    "export",
+    "fit",
+    "import_checkpoint",
+    "load",
+    "load_recipe",
+    "open_index",
+    "open_program",
+    "package",
+    "save",
+]
+
+_HOMES = {
+    "Compressed": "pocketvlad.compress.compressed",
+    "Network": "pocketvlad.model.network",
+    "PocketvladError": "pocketvlad.errors",
+    "Recipe": "pocketvlad.compress.recipe",
+    "load_recipe": "pocketvlad.compress.recipe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are first used: torch takes seconds."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES.get(name, "pocketvlad.api")), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+class _Package(ModuleType):
+    """Keeps a room of the package from hiding the public function of its name (``compress``, ``evaluate``, ``export``)."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -122,6 +122,14 @@ def save_tensors(
         save_file(contiguous, temporary, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
 
 
+def kind_of(path: Path | str) -> str | None:
+    """The kind of a file that :func:`save_tensors` wrote; None of any other."""
+    try:
+        return str(load_info(path)["kind"])
+    except ArtifactError:
+        return None
+
+
 def load_info(path: Path | str) -> dict[str, Any]:
     """The JSON metadata of a file written by :func:`save_tensors`.
 

@@ -85,7 +85,7 @@ def one_of(where: str, key: str, value: object, allowed: tuple[object, ...]) -> 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     made = field.default_factory is not dataclasses.MISSING
-    return field.default_factory() if made else field.default  # type: ignore[misc]
+    return field.default_factory() if made else field.default  # type: ignore[operator]
 
 
 def _read(hint: Any, value: Any, where: str, error: Raises) -> Any:

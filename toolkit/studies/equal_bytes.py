@@ -29,6 +29,7 @@ from pocketvlad import artifact
 from pocketvlad.commands.files import dataset_hash
 from pocketvlad.compress.descriptors import soften_whitening
 from pocketvlad.compress.recipe import LayerRule, load_recipe
+from pocketvlad.compress.roles import PROJECTION
 from pocketvlad.model.netvlad import PlaceModel, load_model
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
@@ -68,9 +69,9 @@ def ours(group: str, base: str, softer: float | None = None, **changes: Any) -> 
         recipe = replace(recipe, soften_whitening=softer)
         said.append(f"softened by {softer}" if softer else "not softened")
     loss = changes.pop("int8_loss", recipe.int8_loss)
-    (rule,) = recipe.rule
     key = "-".join([base, *(part.replace(" ", "-") for part in said)])
-    recipe = replace(recipe, name=key, int8_loss=loss, rule=(replace(rule, **changes),))
+    rules = (*recipe.rule, LayerRule(role=PROJECTION, **changes))
+    recipe = replace(recipe, name=key, int8_loss=loss, rule=rules)
     return replace(by_recipe(group, f"ours, {base}, {', '.join(said)}", recipe), side="ours")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ class Half:
                 StateFolder(out).remove()
             return {}
 
-        inputs = {"model": artifact.file_sha256(self.model), "recipe": asdict(recipe)}
+        inputs = {"model": artifact.file_sha256(self.model), "recipe": recipe.key()}
         self.log.run(f"compress {name}", {**inputs, "photos": dataset_hash(self.fitting)}, [out], body)
         found, program = self._describe_by_program(name, out)
         compressed = load_compressed(out)

@@ -16,10 +16,11 @@ from helpers.models import make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, TrainRecipe
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.compress.train.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.train.model import FeaturesAndDescriptors
 from pocketvlad.compress.train.photos import TrainingPhotos, split_validation
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import Trainer, relative_error
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
@@ -173,7 +174,7 @@ def test_the_whitening_trains_at_its_own_rate():
     model, photos = make_model(), place_photos()
     moved = []
     for rate in (1.0, 0.01):
-        plan = recipe(distill=1.0, whitening_rate=rate, steps=2)
+        plan = recipe(distill=1.0, projection_rate=rate, steps=2)
         trainer = Trainer(model, compress_model(model, plan), plan, photos, torch.device("cpu"))
         before = trainer.model.layer("whitening").weight.detach().clone()
         trainer.run_step()
@@ -183,7 +184,7 @@ def test_the_whitening_trains_at_its_own_rate():
 
 def test_iterative_pruning_from_the_original_weights_reaches_its_target():
     model = make_model()
-    plan = recipe(start="weights", codebook="recluster", prune_steps=4, l1_whitening=1e-4)
+    plan = recipe(start="weights", codebook="recluster", prune_steps=4, l1_projection=1e-4)
     found = train_compressed(model, compress_model(model, plan), plan, place_photos())
     assert (found.layers["whitening"].dequantize() == 0).mean() == pytest.approx(0.5, abs=0.02)
 

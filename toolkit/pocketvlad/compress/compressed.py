@@ -18,7 +18,8 @@ from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import ArtifactError, KernelError, PocketvladError
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor, PackedLut
-from pocketvlad.model.network import Network, NetworkConfig
+from pocketvlad.model.network import KIND as MODEL_KIND
+from pocketvlad.model.network import Network, NetworkConfig, load_model
 from pocketvlad.schema import from_table, to_table
 
 KIND = "compressed"
@@ -249,3 +250,17 @@ def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any
         about["sparse"],
         about.get("block", 0),
     )
+
+
+def open_model(path: Path | str) -> Network | Compressed:
+    """A model or a compressed one, whichever the file is.
+
+    Raises:
+        ArtifactError: it is neither.
+    """
+    kind = artifact.load_info(path)["kind"]
+    if kind == MODEL_KIND:
+        return load_model(path)
+    if kind == KIND:
+        return load_compressed(path)
+    raise ArtifactError(f"{path} holds no model", found=f"a {kind} file", allowed="model or compressed")

@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pocketvlad.errors import ExportError
-from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 _CUSTOM_OPS = ("pocketvlad::lut_linear.out", "pocketvlad::lut_conv2d.out", "pocketvlad::vlad_pool.out")
 _BACKBONE_OPS = ("aten::convolution", "aten::max_pool2d", "aten::cat", "quantized_decomposed::")
@@ -53,25 +51,21 @@ def check_delegated(operators: Sequence[str]) -> None:
 
 
 def program_cosines(
-    describe: Callable[[np.ndarray], np.ndarray],
-    model: nn.Module,
-    photos: Sequence[Path],
-    preprocess: Preprocess,
+    describe: Callable[[np.ndarray], np.ndarray], model: nn.Module, photos: Sequence[Tensor]
 ) -> np.ndarray:
-    """Cosine between the program's descriptor and the torch model's, float32 [photos].
+    """Cosine between the program's output and the torch model's, float32 [photos].
 
     Args:
-        describe: the program: float32 [3, H, W] -> unit descriptor float32 [N].
+        describe: the program: float32 [3, H, W] -> float32 [N].
         model: float32 [1, 3, H, W] -> [1, N].
-        photos: real photos.
-        preprocess: of both.
+        photos: real photos, preprocessed, float32 [3, H, W] each.
     """
     cosines = []
     with torch.inference_mode():
-        for path in photos:
-            tensor = photo_tensor(path, preprocess)
-            expected = model(torch.from_numpy(tensor)[None])[0].numpy()
-            cosines.append(float(expected @ describe(tensor)))
+        for photo in photos:
+            expected = model(photo[None])[0]
+            found = torch.from_numpy(describe(photo.numpy()))
+            cosines.append(float(nn.functional.cosine_similarity(expected, found, dim=0)))
     return np.asarray(cosines, np.float32)
 
 

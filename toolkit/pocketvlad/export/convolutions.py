@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
 from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.errors import ExportError
-from pocketvlad.export.fold import EXACT, fold_backbone
-from pocketvlad.export.lower import lower
+from pocketvlad.export.pack import EXACT, pack_backbone
+from pocketvlad.export.lower import lower, photo_example
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import quiet_runtime
 
@@ -48,7 +48,7 @@ class Choice:
         return {"convolutions": self.convolutions, **({"convolutions_ms": dict(self.ms)} if self.ms else {})}
 
 
-def convolutions_of(compressed: CompressedModel, asked: str | None, semantics: str) -> str:
+def convolutions_of(compressed: Compressed, asked: str | None, semantics: str) -> str:
     """The kind asked for, else the one its recipe says; ``exact`` programs have lookup convolutions.
 
     Raises:
@@ -56,7 +56,7 @@ def convolutions_of(compressed: CompressedModel, asked: str | None, semantics: s
     """
     if asked is None and semantics == EXACT:
         return LUT
-    found = asked or str(compressed.recipe.get("convolutions", LUT))
+    found = asked or compressed.recipe.convolutions
     if found not in CONVOLUTIONS:
         raise ExportError("unknown convolutions", found=repr(found), allowed=", ".join(CONVOLUTIONS))
     if found != LUT and semantics == EXACT:
@@ -72,13 +72,13 @@ def convolutions_of(compressed: CompressedModel, asked: str | None, semantics: s
 
 
 def choose_convolutions(
-    compressed: CompressedModel, asked: str | None, semantics: str, preprocess: Preprocess
+    compressed: Compressed, asked: str | None, semantics: str, preprocess: Preprocess
 ) -> Choice:
     """See :func:`convolutions_of`; ``measured`` becomes the faster kind at this input size."""
     found = convolutions_of(compressed, asked, semantics)
     if found != MEASURED:
         return Choice(found)
-    ms = time_in_turn({kind: fold_backbone(compressed, semantics, kind) for kind in (INT8, LUT)}, preprocess)
+    ms = time_in_turn({kind: pack_backbone(compressed, semantics, kind) for kind in (INT8, LUT)}, preprocess)
     return Choice(min(ms, key=lambda kind: ms[kind]), ms)
 
 
@@ -100,7 +100,7 @@ def time_in_turn(modules: Mapping[str, nn.Module], preprocess: Preprocess) -> di
 
 def _program(module: nn.Module, preprocess: Preprocess, path: Path) -> Callable[[tuple[torch.Tensor]], Any]:
     with open(path, "wb") as file:
-        lower(module, preprocess, {}).write_to_file(file)
+        lower(module, photo_example(preprocess), {}).write_to_file(file)
     with quiet_runtime():
         from executorch.extension.pybindings import portable_lib
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 _CONSTANT_ALIGNMENT = 64  # bytes, of packed codes in the file: a cache line, an AVX-512 register
 
 
+def photo_example(preprocess: Preprocess) -> tuple[Tensor, ...]:
+    """An input of a network of photos, float32 [1, 3, H, W]."""
+    return (torch.zeros(1, 3, preprocess.height, preprocess.width),)
+
+
 def lower(
-    module: nn.Module, preprocess: Preprocess, constants: Mapping[str, Tensor]
+    module: nn.Module, example: Sequence[Tensor], constants: Mapping[str, Tensor]
 ) -> ExecutorchProgramManager:
-    """A module float32 [1, 3, H, W] -> anything; what XNNPACK cannot take stays on portable or lookup ops.
+    """A module for inputs shaped like ``example``; what XNNPACK cannot take stays on portable or lookup ops.
 
     Raises:
         ExportError: torch or ExecuTorch refuse the module.
@@ -31,10 +36,9 @@ def lower(
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
 
-    example = torch.zeros(1, 3, preprocess.height, preprocess.width)
     try:
         with torch.no_grad():
-            exported = torch.export.export(module.eval(), (example,), strict=False)
+            exported = torch.export.export(module.eval(), tuple(example), strict=False)
             edge = to_edge_transform_and_lower(
                 exported,
                 partitioner=[XnnpackPartitioner()],

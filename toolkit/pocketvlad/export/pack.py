@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import copy
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone, replace_module
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.graph import traced
-from pocketvlad.compress.layers import KINDS
 from pocketvlad.compress.recipe import INT8, LUT
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv1d, LutConv2d, LutLinear
 from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.heads.base import HeadCodes
+from pocketvlad.model.heads.base import Head, HeadCodes
 from pocketvlad.model.network import Network
 from pocketvlad.model.unit import unit_length
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
 SEMANTICS = (MIXED, EXACT, FAST)
 _MODULES = {nn.ReLU: reference.RELU, nn.ReLU6: reference.RELU6}
-_FUNCTIONS = {torch.relu: reference.RELU, nn.functional.relu: reference.RELU, nn.functional.relu6: reference.RELU6}
-_FUNCTIONS |= {torch.ops.aten.relu.default: reference.RELU}
-_METHODS = {"relu": reference.RELU}
+_CALLS = {
+    torch.relu: reference.RELU,
+    nn.functional.relu: reference.RELU,
+    nn.functional.relu6: reference.RELU6,
+    torch.ops.aten.relu.default: reference.RELU,
+    "relu": reference.RELU,
+}
 
 
 class PackedNetwork(nn.Module):
     """A compressed network over packed codes: float32 [1, 3, H, W] -> descriptor or scores float32 [1, N]."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, whitening: nn.Module | None):
+    def __init__(self, backbone: nn.Module, head: nn.Module, whitening: nn.Module | None = None):
         super().__init__()
         self.backbone, self.head, self.whitening = backbone, head, whitening
 
@@ -60,14 +61,165 @@ def pack(compressed: Compressed, semantics: str = MIXED, convolutions: str = LUT
     require_semantics(semantics)
     skeleton = compressed.skeleton
     if not isinstance(skeleton, Network):
-        return pack_graph(traced(skeleton), _Codes.of(compressed, semantics, "")).eval()
-    backbone = pack_backbone(compressed, semantics, convolutions)
-    names = {id(module): f"{name}." for name, module in skeleton.named_children()}
-    codes = _Codes.of(compressed, semantics, names[id(skeleton.head)])
-    head = skeleton.head.pack(codes.of_head(compressed, names[id(skeleton.head)]))
-    whitening = None
-    if skeleton.whitening is not None:
-        part = OrderedDict(whitening=skeleton.whitening)
-        inside = _Codes.of(compressed, semantics, names[id(skeleton.whitening)].removesuffix("."))
-        whitening = inside.module("", part["whitening"], reference.NONE)
-    return PackedNetwork(backbone, head or pack_graph(traced(skeleton.head), codes), whitening).eval()
+        return pack_graph(traced(skeleton), codes_of(compressed, "", semantics)).eval()
+    packed: list[nn.Module] = []
+    for prefix, part in skeleton.parts():
+        codes = codes_of(compressed, prefix, semantics)
+        if part is skeleton.backbone:
+            packed.append(pack_backbone(compressed, semantics, convolutions))
+        else:
+            own = part.pack(codes) if isinstance(part, Head) else None
+            packed.append(pack_graph(traced(part), codes) if own is None else own)
+    return PackedNetwork(*packed).eval()
+
+
+def pack_backbone(compressed: Compressed, semantics: str, convolutions: str) -> fx.GraphModule:
+    """The backbone of a compressed network for a program; arguments as :func:`pack`."""
+    skeleton = compressed.skeleton
+    prefix, backbone = skeleton.parts()[0]
+    codes = codes_of(compressed, prefix, semantics)
+    if convolutions == INT8:
+        plain = {n.removeprefix(prefix): lut for n, lut in compressed.layers.items() if n.startswith(prefix)}
+        return int8_backbone(backbone, plain, codes.biases, compressed.activations)
+    return pack_graph(traced(backbone), codes)
+
+
+def codes_of(compressed: Compressed, prefix: str, semantics: str) -> HeadCodes:
+    """The arrays of one part of a network: those with names that begin like this, by the rest of the names."""
+
+    def inside(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {n.removeprefix(prefix): each for n, each in values.items() if n.startswith(prefix)}
+
+    layers = inside(compressed.layers)
+    fast = {name: computes_in_int8(compressed, f"{prefix}{name}", semantics) for name in layers}
+    return HeadCodes(
+        {name: for_kernels(lut, fast[name]) for name, lut in layers.items()},
+        inside(compressed.biases),
+        inside(compressed.constants),
+        fast,
+    )
+
+
+def computes_in_int8(compressed: Compressed, name: str, semantics: str) -> bool:
+    """Whether the layer ``name`` computes with the int8 kernels in a program of these semantics."""
+    return semantics == FAST or (semantics == MIXED and name in compressed.int8)
+
+
+def torch_model(compressed: Compressed, convolutions: str) -> nn.Module:
+    """What a program is checked against: ``exact`` weights, and where XNNPACK has the backbone its int8 steps."""
+    model = compressed.to_torch()
+    if convolutions == INT8:
+        model.backbone = pack_backbone(compressed, MIXED, INT8)
+    return model
+
+
+def semantics_of(model: object, asked: str | None) -> str:
+    """The semantics asked for, else the one its recipe says, else ``mixed``."""
+    found = asked or (model.recipe.semantics if isinstance(model, Compressed) else MIXED)
+    require_semantics(found)
+    return found
+
+
+def require_semantics(semantics: str) -> None:
+    """Raises ExportError for a name that is not one of SEMANTICS."""
+    if semantics not in SEMANTICS:
+        raise ExportError("unknown semantics", found=repr(semantics), allowed=", ".join(SEMANTICS))
+
+
+def for_kernels(lut: LutTensor, fast: bool) -> LutTensor:
+    """The layer as the kernels want it: 8-bit codes of the int8 kernels lie on the int8 grid."""
+    return reference.on_grid(lut) if fast and lut.bits == 8 else lut
+
+
+def pack_graph(graph: fx.GraphModule, codes: HeadCodes) -> fx.GraphModule:
+    """A network's graph with every layer replaced by its packed form; the layers' values in it do not matter."""
+    found = fx.GraphModule(graph, copy.deepcopy(graph.graph))
+    modules = dict(found.named_modules())
+    called = [node for node in found.graph.nodes if node.op == "call_module"]
+    packed: dict[str, nn.Module] = {}
+    for node in called:
+        name = str(node.target)
+        if name in codes.layers:
+            uses = sum(each.target == node.target for each in called)
+            activation = _fuse_activation(found, node, modules) if uses == 1 else reference.NONE
+            if name not in packed:
+                packed[name] = _packed_layer(modules[name], codes, name, activation)
+                replace_module(found, name, packed[name])
+    for node in called:
+        if isinstance(modules[str(node.target)], nn.MaxPool2d):
+            _fuse_pool(found, node, modules[str(node.target)])
+    found.graph.lint()
+    found.recompile()
+    found.delete_all_unused_submodules()
+    return found
+
+
+def _packed_layer(layer: nn.Module, codes: HeadCodes, name: str, activation: int) -> nn.Module:
+    lut, bias, fast = codes.layers[name], codes.biases.get(name), codes.fast[name]
+    if isinstance(layer, nn.Linear):
+        return LutLinear(lut, bias, fast=fast, activation=activation)
+    kind = LutConv1d if isinstance(layer, nn.Conv1d) else LutConv2d
+    return kind(lut, bias, layer, fast=fast, activation=activation)  # type: ignore[arg-type]
+
+
+def _fuse_activation(graph: fx.GraphModule, node: fx.Node, modules: dict[str, nn.Module]) -> int:
+    """The activation that is the only user of ``node``, taken out of the graph."""
+    users = list(node.users)
+    activation = _activation(users[0], modules) if len(users) == 1 else reference.NONE
+    if activation:
+        users[0].replace_all_uses_with(node)
+        graph.graph.erase_node(users[0])
+    return activation
+
+
+def _activation(node: fx.Node, modules: dict[str, nn.Module]) -> int:
+    if node.op == "call_module":
+        return _MODULES.get(type(modules[str(node.target)]), reference.NONE)
+    return _CALLS.get(node.target, reference.NONE) if len(node.all_input_nodes) == 1 else reference.NONE
+
+
+def _bypass(graph: fx.GraphModule, node: fx.Node) -> None:
+    node.replace_all_uses_with(node.args[0])
+    graph.graph.erase_node(node)
+
+
+def _fuse_pool(graph: fx.GraphModule, node: fx.Node, module: nn.MaxPool2d) -> None:
+    """Max pooling into the convolutions whose output, or whose outputs side by side, it alone reads."""
+    pool = _plain_pool(module)
+    convolutions = _sources(node)
+    if pool is None or any(not _is_convolution(graph, source) for source in convolutions):
+        return
+    for source in convolutions:
+        graph.get_submodule(str(source.target)).pool = pool.to_list()
+    _bypass(graph, node)
+
+
+def _plain_pool(module: nn.MaxPool2d) -> MaxPool | None:
+    """The pooling as the kernels have it: square windows, no padding, no dilation."""
+    kernel, stride, padding, dilation = (
+        value if isinstance(value, tuple) else (value, value)
+        for value in (module.kernel_size, module.stride, module.padding, module.dilation)
+    )
+    plain = kernel[0] == kernel[1] and stride[0] == stride[1] and padding == (0, 0) and dilation == (1, 1)
+    return MaxPool(kernel[0], stride[0], module.ceil_mode) if plain else None
+
+
+def _sources(node: fx.Node) -> list[fx.Node]:
+    """What feeds ``node``, through a concatenation of channels that nothing else reads."""
+    (source,) = node.all_input_nodes
+    if (
+        source.target is torch.cat
+        and len(source.users) == 1
+        and 1 in (source.args[-1], source.kwargs.get("dim"))
+    ):
+        return source.all_input_nodes
+    return [source]
+
+
+def _is_convolution(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """A packed convolution with one user."""
+    return (
+        node.op == "call_module"
+        and len(node.users) == 1
+        and isinstance(graph.get_submodule(str(node.target)), LutConv2d)
+    )

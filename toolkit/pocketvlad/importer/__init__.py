@@ -14,7 +14,7 @@ from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import dvgl, nanne, openibl, patchnetvlad, relja, torchvision
 from pocketvlad.importer.reading import read_checkpoint, read_content
 from pocketvlad.importer.types import BackboneWeights, ImportedModel
-from pocketvlad.model.netvlad import save_model
+from pocketvlad.model.network import save_model
 
 __all__ = [
     "BACKBONE_KIND",
@@ -53,7 +53,7 @@ def import_checkpoint(path: Path | str, layout: str = "auto") -> ImportedModel:
     if layout != "auto" and layout not in LAYOUTS:
         raise CheckpointError("unknown layout", found=repr(layout), allowed=", ".join(["auto", *LAYOUTS]))
     content = read_content(path)
-    if "pool.assignment.weight" in content:
+    if artifact.kind_of(path) not in (None, BACKBONE_KIND):
         raise CheckpointError(f"{path} is a pocketvlad model already", do="use it as it is")
     candidates = LAYOUTS.values() if layout == "auto" else [LAYOUTS[layout]]
     for module in candidates:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.types import ImportedModel, Shape, Tensors, require
-from pocketvlad.model.backbones import backbone_spec, build_backbone
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.backbones import COUNTER, backbone_spec, build_backbone, plain_backbone
+from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
+from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 
 IMAGENET = Preprocess(480, 640)  # RGB / 255, ImageNet's mean and deviation
@@ -44,12 +45,8 @@ class NetVladKeys:
 @cache
 def backbone_shapes(name: str) -> dict[str, Shape]:
     """Shapes of a backbone's tensors by their keys in it, without allocating them."""
-    spec = backbone_spec(name)
-    with torch.device("meta"):
-        state = spec.cut(spec.build()).state_dict()
-    return {
-        key: tuple(value.shape) for key, value in state.items() if not key.endswith("num_batches_tracked")
-    }
+    state = plain_backbone(name).state_dict()
+    return {key: tuple(value.shape) for key, value in state.items() if not key.endswith(COUNTER)}
 
 
 def load_netvlad(tensors: Tensors, keys: NetVladKeys, notes: tuple[str, ...] = ()) -> ImportedModel:
@@ -75,13 +72,47 @@ def load_netvlad(tensors: Tensors, keys: NetVladKeys, notes: tuple[str, ...] = (
         shapes[f"{keys.whitening}.bias"] = (dim,)
     require(tensors, keys.layout, shapes)
     weights = {key: tensors[f"{keys.backbone}{key}"] for key in backbone_shapes(name)}
-    config = ModelConfig(name, len(tensors[keys.centroids]), dim, keys.preprocess, bias is not None)
-    model = PlaceModel(config, build_backbone(name, weights)).eval()
-    fill_pool(model, tensors[f"{keys.assignment}.weight"], bias, tensors[keys.centroids])
-    if model.whitening is not None and keys.whitening:
-        weight = tensors[f"{keys.whitening}.weight"].flatten(1)
-        fill_whitening(model.whitening, weight, tensors[f"{keys.whitening}.bias"])
+    whitening = None
+    if keys.whitening:
+        whitening = (tensors[f"{keys.whitening}.weight"].flatten(1), tensors[f"{keys.whitening}.bias"])
+    pool = Pool(tensors[f"{keys.assignment}.weight"], bias, tensors[keys.centroids])
+    model = netvlad_network(name, keys.preprocess, weights, pool, whitening)
     return ImportedModel(model, keys.layout, notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """NetVLAD's values: soft assignment [K, D, 1, 1], its bias [K] or None, cluster centres [K, D]."""
+
+    assignment: Tensor
+    bias: Tensor | None
+    centroids: Tensor
+
+
+def netvlad_network(
+    name: str,
+    preprocess: Preprocess,
+    weights: Mapping[str, Tensor],
+    pool: Pool,
+    whitening: tuple[Tensor, Tensor] | None,
+) -> Network:
+    """A network of a backbone's weights, NetVLAD's and those of a whitening [P, K * D] with its bias [P]."""
+    options = NetVladOptions(len(pool.centroids), pool.bias is not None)
+    config = NetworkConfig(name, preprocess, options=options)
+    head, layer = NetVlad(config.channels, options), None
+    head.assignment.weight, head.centroids = _parameter(pool.assignment), _parameter(pool.centroids)
+    if pool.bias is not None:
+        head.assignment.bias = _parameter(pool.bias)
+    if whitening is not None:
+        weight, bias = whitening
+        layer = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
+        layer.weight, layer.bias = _parameter(weight), _parameter(bias)
+        config = replace(config, dim=len(weight))
+    return Network(config, build_backbone(name, weights), head, layer).eval()
+
+
+def _parameter(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().float().contiguous())
 
 
 def _length(tensors: Tensors, key: str) -> int | None:
@@ -102,19 +133,3 @@ def _backbone_name(tensors: Tensors, keys: NetVladKeys) -> str:
             allowed="vgg16 (64 of 3x3) or alexnet (64 of 11x11)",
         )
     return _BY_FIRST_CONVOLUTION[shape]
-
-
-def fill_pool(model: PlaceModel, weight: Tensor, bias: Tensor | None, centroids: Tensor) -> None:
-    """Soft assignment [K, D, 1, 1] with its optional bias [K], and the cluster centres [K, D]."""
-    with torch.no_grad():
-        model.pool.assignment.weight.copy_(weight)
-        model.pool.centroids.copy_(centroids)
-        if bias is not None and model.pool.assignment.bias is not None:
-            model.pool.assignment.bias.copy_(bias)
-
-
-def fill_whitening(layer: torch.nn.Linear, weight: Tensor, bias: Tensor) -> None:
-    """Whitening [P, K * D] in flatten order k * D + d, and its bias [P]."""
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)

@@ -18,10 +18,8 @@ import torch
 from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.common import backbone_shapes, fill_pool, fill_whitening
+from pocketvlad.importer.common import Pool, backbone_shapes, netvlad_network
 from pocketvlad.importer.types import ImportedModel, shape_text
-from pocketvlad.model.backbones import build_backbone
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
 LAYOUT = "Relja/netvlad"
@@ -66,12 +64,8 @@ def load(content: Mapping[str, Any]) -> ImportedModel:
     whitening = _whitening(rest, clusters, channels)
     mean, notes = _mean(net)
     preprocess = Preprocess(480, 640, mean, (1 / 255,) * 3)
-    dim = len(whitening[1]) if whitening else None
-    config = ModelConfig(name, clusters, dim, preprocess, bias is not None)
-    model = PlaceModel(config, build_backbone(name, weights)).eval()
-    fill_pool(model, assignment[:, :, None, None], bias, centroids)
-    if whitening and model.whitening is not None:
-        fill_whitening(model.whitening, *whitening)
+    pool = Pool(assignment[:, :, None, None], bias, centroids)
+    model = netvlad_network(name, preprocess, weights, pool, whitening)
     return ImportedModel(model, LAYOUT, (NO_SIZE, *notes))
 
 

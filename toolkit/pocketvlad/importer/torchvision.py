@@ -1,7 +1,7 @@
-"""torchvision's classifiers and their features alone: a backbone, which `pocketvlad fit` makes a model of.
+"""torchvision's classifiers and their features alone: a backbone, which a fit makes a model of.
 
-Keys ``features.*`` (+ ``classifier.*``) of alexnet, vgg16, squeezenet1_1 and mobilenet_v2; ``conv1.*``,
-``layerN.*`` (+ ``fc.*``) of resnet18. Input RGB / 255 with ImageNet's mean and deviation.
+Keys ``features.*`` (+ ``classifier.*``) of alexnet, vgg16, squeezenet1_1 and the MobileNets; ``conv1.*``,
+``layerN.*`` (+ ``fc.*``) of the ResNets. Input RGB / 255 with ImageNet's mean and deviation.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import torchvision
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.types import BackboneWeights, ImportedModel, Shape, Tensors, differences, require
-from pocketvlad.model.classifier import NAMES, Classifier, ClassifierConfig, classifier_from_weights
+from pocketvlad.model.backbones import CLASSIFIERS, COUNTER, split_classifier
+from pocketvlad.model.heads.scores import Scores, ScoresOptions
+from pocketvlad.model.network import Network, NetworkConfig
+from pocketvlad.model.preprocess import Preprocess
 
 LAYOUT = "torchvision"
 _PREFIXES = ("features.", "classifier.", "conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.", "fc.")
 _HEADS = ("classifier.", "fc.")
-_COUNTER = "num_batches_tracked"
+CLASSIFIER_INPUT = Preprocess(224, 224)
 
 
 def matches(tensors: Tensors) -> bool:
@@ -32,7 +35,7 @@ def load(tensors: Tensors) -> ImportedModel:
     features = {key: shape for key, shape in shapes.items() if not key.startswith(_HEADS)}
     layout = f"{LAYOUT} {name}"
     head = any(key.startswith(_HEADS) for key in tensors)
-    counters = [key for key in tensors if key.endswith(_COUNTER)]
+    counters = [key for key in tensors if key.endswith(COUNTER)]
     require(tensors, layout, shapes if head else features, counters)
     classes = len(tensors[_last_key(shapes)]) if head else None
     weights = {key: value for key, value in tensors.items() if key not in counters}
@@ -46,7 +49,7 @@ def network_shapes(name: str) -> dict[str, Shape]:
     with torch.device("meta"):
         state = getattr(torchvision.models, name)(weights=None).state_dict()
     shapes: dict[str, Shape] = {
-        key: tuple(value.shape) for key, value in state.items() if not key.endswith(_COUNTER)
+        key: tuple(value.shape) for key, value in state.items() if not key.endswith(COUNTER)
     }
     last = _last_key(shapes).removesuffix(".weight")
     for key in (f"{last}.weight", f"{last}.bias"):
@@ -66,10 +69,10 @@ def _nearest(tensors: Tensors) -> str:
         extra = sum(key not in shapes and not key.startswith(_HEADS) for key in tensors)
         return len(differences(tensors, shapes)) + extra
 
-    return min(NAMES, key=distance)
+    return min(CLASSIFIERS, key=distance)
 
 
-def build_classifier(backbone: BackboneWeights) -> Classifier:
+def build_classifier(backbone: BackboneWeights) -> Network:
     """The whole network in eval mode, batch norm folded: float32 [B, 3, H, W] -> scores [B, classes].
 
     Raises:
@@ -81,4 +84,9 @@ def build_classifier(backbone: BackboneWeights) -> Classifier:
             found="the features alone",
             allowed="torchvision's whole state dict",
         )
-    return classifier_from_weights(ClassifierConfig(backbone.name, backbone.classes), backbone.weights)
+    options = ScoresOptions(backbone.name, backbone.classes)
+    config = NetworkConfig(backbone.name, CLASSIFIER_INPUT, "scores", options)
+    features, layers = split_classifier(backbone.name, backbone.classes, backbone.weights)
+    head = Scores(config.channels, options)
+    head.layers = layers
+    return Network(config, features, head).eval()

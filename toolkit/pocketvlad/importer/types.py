@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.network import Network
 
 Tensors = Mapping[str, Tensor]
 Shape = tuple[int | None, ...]  # None: any length
@@ -17,7 +17,7 @@ _NAMED = 3  # differences spelled out in an error
 
 @dataclass(frozen=True)
 class BackboneWeights:
-    """A torchvision network without NetVLAD.
+    """A torchvision network without a head of ours.
 
     Attributes:
         name: a key of :data:`pocketvlad.model.backbones.BACKBONES`.
@@ -36,13 +36,13 @@ class ImportedModel:
     """What a checkpoint held: a whole model, or a backbone that still needs a fit.
 
     Attributes:
-        model: the place model, in eval mode; None for a backbone alone.
+        model: the network, in eval mode; None for a backbone alone.
         layout: the layout's name for people.
         notes: one line each for the user: what the file left open and what was assumed.
         backbone: set when ``model`` is None.
     """
 
-    model: PlaceModel | None
+    model: Network | None
     layout: str
     notes: tuple[str, ...] = ()
     backbone: BackboneWeights | None = None

@@ -69,15 +69,16 @@ class LutConv2d(_LutModule):
         self,
         lut: LutTensor,
         bias: np.ndarray | None,
-        like: nn.Conv2d,
+        like: nn.Conv1d | nn.Conv2d,
         *,
         fast: bool,
         activation: int,
     ):
         super().__init__(lut, bias, fast)
         self.out_channels, self.groups, self.activation = like.out_channels, like.groups, activation
-        self.kernel_size, self.stride = list(like.kernel_size), list(like.stride)
-        self.padding, self.dilation = list(like.padding), list(like.dilation)
+        sizes, steps, pads, gaps = like.kernel_size, like.stride, like.padding, like.dilation
+        self.kernel_size, self.stride = _two(sizes, 1), _two(steps, 1)
+        self.padding, self.dilation = _two(pads, 0), _two(gaps, 1)
         self.pool: list[int] = []  # of a MaxPool, once one is fused
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,6 +100,12 @@ class LutConv2d(_LutModule):
             self.activation,
             self.pool,
         )
+
+
+def _two(values: tuple[int, ...] | str, missing: int) -> list[int]:
+    """Vertical and horizontal; a 1-D convolution has no vertical one."""
+    found = [int(value) for value in values]
+    return found if len(found) == 2 else [missing, *found]
 
 
 class LutVladPool(_LutModule):
@@ -135,3 +142,10 @@ class LutVladPool(_LutModule):
             self.centroid_scale,
             self.fast,
         )
+
+
+class LutConv1d(LutConv2d):
+    """``nn.Conv1d`` over packed codes, computed as a 2-D convolution of height 1: float32 [B, C, L] -> [B, O, L']."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.unsqueeze(2)).squeeze(2)

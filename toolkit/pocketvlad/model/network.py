@@ -15,17 +15,10 @@ from pocketvlad import artifact
 from pocketvlad.errors import ArtifactError, PocketvladError
 from pocketvlad.model.backbones import backbone_spec, empty_backbone
 from pocketvlad.model.heads import head_class
-from pocketvlad.model.heads.base import (
-    CONVOLUTION,
-    LINEAR,
-    PROJECTION,
-    Head,
-    HeadOptions,
-    options_from_json,
-    options_to_json,
-)
+from pocketvlad.model.heads.base import Head, HeadOptions, options_from_json, options_to_json
 from pocketvlad.model.heads.netvlad import NetVladOptions
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.model.roles import CONVOLUTION, LINEAR, PROJECTION
 from pocketvlad.model.unit import unit_length
 
 KIND = "model"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pocketvlad.compress.recipe import VERSION, LayerRecipe, Recipe, TrainRecipe
+from pocketvlad.compress.recipe import VERSION, LayerRecipe, Recipe
+from pocketvlad.compress.train.recipe import TrainRecipe
 
 THRESHOLDS, PRUNED = "thresholds", "pruned"
 MATCHES = (THRESHOLDS, PRUNED)
@@ -98,7 +99,7 @@ def row_recipe(row: PaperRow, match: str, steps: int, seed: int = 0) -> Recipe:
             start="weights",
             prune_steps=max(1, steps // 2),
             # the whitening's weights are many and the photos few: at the full rate it forgets places it does not see
-            whitening_rate=0.1,
+            projection_rate=0.1,
             decay="cosine",
             assign_every=1,
             seed=seed,
@@ -113,7 +114,7 @@ def l1_recipe(strength: float, steps: int, seed: int = 0) -> Recipe:
         start="weights",
         l1_convolution=strength,
         l1_assignment=strength,
-        l1_whitening=strength,
+        l1_projection=strength,
         seed=seed,
     )
     return Recipe(VERSION, "l1", layer=LayerRecipe(bits=8), train=train)

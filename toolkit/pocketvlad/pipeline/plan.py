@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pocketvlad.compress.recipe import from_table, one_of, read_toml
 from pocketvlad.errors import RecipeError
+from pocketvlad.schema import from_table, one_of, read_toml
 
 VERSION = 1
 _SPLITS = ("even", "odd", "all")

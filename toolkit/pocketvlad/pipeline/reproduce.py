@@ -15,7 +15,7 @@ from pocketvlad.commands.files import dataset_hash, megabytes, parse_size
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_weights
-from pocketvlad.compress.recipe import Recipe, one_of
+from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.sizes import LayerSize, layer_sizes
 from pocketvlad.compress.train.photos import TrainingPhotos
 from pocketvlad.compress.train.trained import train_compressed
@@ -36,6 +36,7 @@ from pocketvlad.pipeline.paper_pictures import answers_picture, histogram_pictur
 from pocketvlad.pipeline.stages import BASELINE, StageLine, Stages
 from pocketvlad.report.paper import markdown
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.schema import one_of
 
 _PICTURED_RATIO = 12.0  # the paper's figure shows a model about 12 times smaller
 
@@ -217,7 +218,7 @@ class Way:
     def compressed(self, model: Path, recipe: Recipe, name: str) -> tuple[Path, Values]:
         """The model compressed, and fine-tuned where steps are asked; its file and what it counts."""
         out = self.folder / f"{name}.safetensors"
-        inputs: Values = {"model": artifact.file_sha256(model), "recipe": asdict(recipe)}
+        inputs: Values = {"model": artifact.file_sha256(model), "recipe": recipe.key()}
         if self.trains:
             inputs["photos"] = self.hashes["train"]
 
@@ -288,7 +289,7 @@ class Way:
         recipe = l1_recipe(options.l1, options.steps, options.seed)
         inputs = {
             "model": artifact.file_sha256(model),
-            "recipe": asdict(recipe),
+            "recipe": recipe.key(),
             "photos": self.hashes["train"],
         }
 

@@ -122,7 +122,7 @@ class Run:
     def compressed(self, model: Path, name: str) -> Path:
         """One recipe applied to the model; photos that calibrate and train are fitting photos."""
         out, recipe = self.out / f"{slug(name)}.safetensors", self.recipes[name]
-        inputs = {"model": artifact.file_sha256(model), "recipe": asdict(recipe)}
+        inputs = {"model": artifact.file_sha256(model), "recipe": recipe.key()}
         if recipe.needs_photos or recipe.needs_labels:
             inputs["photos"] = dataset_hash(self.fitting)
 

@@ -1,75 +1,84 @@
-"""One way to describe photos with a model, a compressed model or a program."""
+"""One way to run a model, a compressed model or a program on a photo."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from pocketvlad import artifact
-from pocketvlad.compress.compressed import CompressedModel, load_compressed
+from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.errors import ArtifactError
-from pocketvlad.model.netvlad import PlaceModel, load_model
-from pocketvlad.model.preprocess import Preprocess, photo_tensor
+from pocketvlad.model.network import Network
+from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 from pocketvlad.runtime.runner import ProgramRunner
+
+MODEL, COMPRESSED, PROGRAM = "model", "compressed", "program"
 
 
 @dataclass(frozen=True)
 class Describer:
-    """Something that turns a photo into a descriptor.
+    """Something that turns a photo into a descriptor, or into scores.
 
     Attributes:
-        describe: path -> unit descriptor float32 [dim]; PhotoError when the photo cannot be read.
+        describe: path or pixels -> unit descriptor float32 [dim], or scores; PhotoError when it cannot be read.
         preprocess: from the photo to the input.
-        dim: of a descriptor.
+        dim: values of the output.
         fingerprint: 32 bytes for an index; a torch model's are the hash of its tensors.
         kind: ``model``, ``compressed`` or ``program``.
+        classes: of a classifier's scores; None where it describes places.
     """
 
-    describe: Callable[[Path], np.ndarray]
+    describe: Callable[[Path | DecodedPhoto], np.ndarray]
     preprocess: Preprocess
     dim: int
     fingerprint: bytes
     kind: str
-
-
-def open_model(path: Path | str) -> PlaceModel | CompressedModel:
-    """A model or compressed model, whichever the file is."""
-    kind = artifact.load_info(path)["kind"]
-    if kind == "model":
-        return load_model(path)
-    if kind == "compressed":
-        return load_compressed(path)
-    raise ArtifactError(f"{path} holds no model", found=f"a {kind} file", allowed="model or compressed")
+    classes: int | None = None
 
 
 def open_describer(path: Path | str, *, threads: int | None = None) -> Describer:
-    """A describer from ``model.safetensors``, ``compressed.safetensors`` or ``model.pte``."""
+    """A describer from ``model.safetensors``, ``compressed.safetensors`` or ``model.pte``.
+
+    Raises:
+        ArtifactError: the file is none of them, or damaged.
+    """
     if Path(path).suffix == ".pte":
-        runner = ProgramRunner(path, threads=threads)
-        info = runner.info
-        if info.classes is not None:
-            raise ArtifactError(
-                f"{path} is a classifier and describes no places", do="measure it with `pocketvlad evaluate`"
-            )
-        return Describer(runner.describe, info.preprocess, info.dim, info.fingerprint, "program")
+        return program_describer(ProgramRunner(path, threads=threads))
     model = open_model(path)
-    kind = "compressed" if isinstance(model, CompressedModel) else "model"
-    fingerprint = bytes.fromhex(artifact.load_info(path)["fingerprint"])
-    return torch_describer(model, fingerprint, kind)
+    return torch_describer(model, bytes.fromhex(artifact.load_info(path)["fingerprint"]))
 
 
-def torch_describer(model: PlaceModel | CompressedModel, fingerprint: bytes, kind: str) -> Describer:
+def program_describer(runner: ProgramRunner) -> Describer:
+    """A describer over a loaded program."""
+    info = runner.info
+    return Describer(
+        runner.describe, runner.preprocess, info.dim, info.fingerprint, PROGRAM, classes=info.classes
+    )
+
+
+def torch_describer(model: Network | Compressed, fingerprint: bytes = b"") -> Describer:
     """A describer over a torch model in memory."""
-    module = model.to_torch() if isinstance(model, CompressedModel) else model.eval()
-    config = model.config
+    compressed = isinstance(model, Compressed)
+    module: Any = model.to_torch() if isinstance(model, Compressed) else model.eval()
+    preprocess = model.config.preprocess
 
-    def describe(path: Path) -> np.ndarray:
+    def describe(photo: Path | DecodedPhoto) -> np.ndarray:
         with torch.inference_mode():
-            tensor = torch.from_numpy(photo_tensor(path, config.preprocess))
+            tensor = torch.from_numpy(photo_tensor(photo, preprocess))
             return module(tensor[None])[0].numpy()
 
-    return Describer(describe, config.preprocess, config.descriptor_dim, fingerprint, kind)
+    classes = None if model.config.describes else module.outputs
+    kind = COMPRESSED if compressed else MODEL
+    return Describer(describe, preprocess, module.outputs, fingerprint, kind, classes)
+
+
+def require_places(describer: Describer, path: Path | str) -> Describer:
+    """ArtifactError for a classifier, which describes no places."""
+    if describer.classes is not None:
+        raise ArtifactError(f"{path} is a classifier and describes no places", do="evaluate it")
+    return describer

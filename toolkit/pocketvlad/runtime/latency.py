@@ -40,7 +40,7 @@ def measure_latency(programs: Mapping[str, Path], *, runs: int = 10, threads: in
         start = time.perf_counter()
         runner = ProgramRunner(path, threads=threads)
         loaded = time.perf_counter()
-        preprocess = runner.info.preprocess
+        preprocess = runner.preprocess
         shape = (3, preprocess.height, preprocess.width)
         inputs[name] = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         before = time.perf_counter()
@@ -62,5 +62,5 @@ def measure_latency(programs: Mapping[str, Path], *, runs: int = 10, threads: in
 
 def _run_once(path: Path, threads: int) -> None:
     runner = ProgramRunner(path, threads=threads)
-    preprocess = runner.info.preprocess
+    preprocess = runner.preprocess
     runner.describe_tensor(np.zeros((3, preprocess.height, preprocess.width), np.float32))

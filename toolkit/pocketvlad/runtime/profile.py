@@ -50,7 +50,7 @@ def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> list[OpT
     Raises:
         ArtifactError: not a program of ours, or its runtime writes no trace.
     """
-    preprocess = ProgramRunner(path, threads=threads).info.preprocess  # refuses what is not ours
+    preprocess = ProgramRunner(path, threads=threads).preprocess  # refuses what is not ours
     shape = (1, 3, preprocess.height, preprocess.width)
     x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
     with quiet_runtime(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

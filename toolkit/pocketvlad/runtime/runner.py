@@ -41,13 +41,13 @@ class ProgramInfo:
     """What a program says of itself.
 
     Attributes:
-        preprocess: from a photo to its input.
-        dim: of its descriptors.
+        preprocess: from a photo to its input; None for a program of a module whose inputs are no photos.
+        dim: of its descriptors, or values of its first output.
         fingerprint: 32 bytes that name the describing model; an index carries the same.
         details: JSON written at export, for people and reports.
     """
 
-    preprocess: Preprocess
+    preprocess: Preprocess | None
     dim: int
     fingerprint: bytes
     details: dict[str, Any]
@@ -55,7 +55,7 @@ class ProgramInfo:
     @property
     def classes(self) -> int | None:
         """Of a classifier's scores; None for a program that describes places."""
-        return self.details.get("config", {}).get("classes")
+        return self.details.get("config", {}).get("head", {}).get("classes")
 
     @property
     def convolutions(self) -> str | None:
@@ -107,23 +107,56 @@ class ProgramRunner:
 
     @cached_property
     def info(self) -> ProgramInfo:
-        height, width = (int(v) for v in self._constant("pv_image_size"))
+        """What the program says of itself."""
         return ProgramInfo(
-            Preprocess.from_json(
-                {
-                    "height": height,
-                    "width": width,
-                    "mean": self._constant("pv_mean").tolist(),
-                    "std": self._constant("pv_std").tolist(),
-                }
-            ),
+            self._preprocess(),
             int(self._constant("pv_dim")[0]),
             self._constant("pv_fingerprint").tobytes(),
             json.loads(self._constant("pv_info").tobytes()),
         )
 
+    def _preprocess(self) -> Preprocess | None:
+        if "pv_image_size" not in self._module.method_names():
+            return None
+        height, width = (int(v) for v in self._constant("pv_image_size"))
+        mean, std = (self._constant(name).tolist() for name in ("pv_mean", "pv_std"))
+        return Preprocess.from_json({"height": height, "width": width, "mean": mean, "std": std})
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """From a photo to its input.
+
+        Raises:
+            ArtifactError: its inputs are no photos.
+        """
+        if self.info.preprocess is None:
+            raise ArtifactError(f"{self.path} takes no photos", do="call it with arrays")
+        return self.info.preprocess
+
     def _constant(self, name: str) -> np.ndarray:
         return self._module.run_method(name, ())[0].numpy()
+
+    def __call__(self, *inputs: Any) -> np.ndarray:
+        """The first output of one input.
+
+        Args:
+            inputs: a photo: its path, or pixels uint8 [H, W, 3] (RGB, upright); or what the program itself takes: float32
+                [3, H, W], preprocessed, or for a program of a module one array per argument, a batch of 1 each.
+
+        Returns:
+            float32: the unit descriptor [dim], scores [classes], or a module's output as it comes.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        if self.info.preprocess is None:
+            return self.run(*inputs)
+        (photo,) = inputs
+        if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
+            return self.describe(DecodedPhoto(photo, 1))
+        if isinstance(photo, np.ndarray):
+            return self.describe_tensor(np.ascontiguousarray(photo, np.float32))
+        return self.describe(photo if isinstance(photo, DecodedPhoto) else Path(photo))
 
     def describe(self, photo: DecodedPhoto | Path) -> np.ndarray:
         """One photo -> unit descriptor float32 [dim].
@@ -131,7 +164,12 @@ class ProgramRunner:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        return self.describe_tensor(photo_tensor(photo, self.info.preprocess))
+        return self.describe_tensor(photo_tensor(photo, self.preprocess))
+
+    def run(self, *inputs: np.ndarray | torch.Tensor) -> np.ndarray:
+        """The program's inputs as they are -> its first output."""
+        tensors = tuple(torch.as_tensor(each) for each in inputs)
+        return self._module.forward(tensors)[0].numpy().copy()
 
     def describe_tensor(self, tensor: np.ndarray) -> np.ndarray:
         """A preprocessed photo, float32 [3, H, W] -> unit descriptor float32 [dim]."""

@@ -28,8 +28,8 @@ from pocketvlad.compress.layers import Layer, compressible_layers, layers_left, 
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.rows import QuantizedRows
-from pocketvlad.model.heads.base import ASSIGNMENT
 from pocketvlad.model.network import Network
+from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.progress import Progress, Steps
 
 

@@ -12,8 +12,8 @@ from pocketvlad.compress.calibrate.moments import Moments, layer_moments
 from pocketvlad.compress.calibrate.walk import Inputs, Walk, example_limit
 from pocketvlad.compress.graph import traced
 from pocketvlad.compress.layers import Layer, compressible_layers, vector_layers
-from pocketvlad.model.heads.base import ASSIGNMENT
 from pocketvlad.model.network import Network
+from pocketvlad.model.roles import ASSIGNMENT
 
 
 def plain_moments(network: Network, examples: Inputs) -> dict[str, Moments]:

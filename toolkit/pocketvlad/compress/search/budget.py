@@ -17,8 +17,8 @@ from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.lut import packing
-from pocketvlad.model.heads.base import PROJECTION
 from pocketvlad.model.network import Network
+from pocketvlad.model.roles import PROJECTION
 
 CONVOLUTION_BITS = (8, 7, 6, 5, 4)
 

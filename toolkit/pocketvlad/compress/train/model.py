@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pocketvlad.compress.compressed import Compressed
-from pocketvlad.compress.recipe import TrainRecipe
 from pocketvlad.compress.train.clustered import ClusteredLayer
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.model.network import Network
 

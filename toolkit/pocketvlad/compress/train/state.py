@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import pickle
@@ -62,7 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def run_fingerprint(trainer: Trainer) -> str:
     """Hex SHA-256 of what decides the run: recipe, queries, the start's tensors."""
-    digest = hashlib.sha256(json.dumps(dataclasses.asdict(trainer.recipe), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(trainer.recipe.key(), sort_keys=True).encode())
     queries = [(q.photo, sorted(q.positives), sorted(q.junk)) for q in trainer.photos.queries]
     digest.update(json.dumps([trainer.photos.count, queries]).encode())
     for name, tensor in sorted(trainer.start.tensors().items()):

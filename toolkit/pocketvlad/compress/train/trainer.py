@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
@@ -14,10 +13,11 @@ from torch import Tensor, nn
 from pocketvlad.compress.codes.prune import cubic_schedule
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.whitened import wanted_descriptors
-from pocketvlad.compress.recipe import Recipe, TrainRecipe
+from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.train.photos import TrainingPhotos
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.triplets import TrainingTuple, epoch_order, mine, triplet_loss
 from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.metrics import average_precision
@@ -207,7 +207,7 @@ def _optimizer(model: TrainingModel, options: TrainRecipe) -> torch.optim.Optimi
     groups = []
     for name in model.names:
         layer = model.layer(name)
-        trained = not any(fnmatchcase(name, pattern) for pattern in options.freeze)
+        trained = not options.freezes(name, model.roles[name])
         layer.weight.requires_grad_(trained and options.weights)
         layer.codebook.requires_grad_(trained and options.codebook == "trained")
         for parameter in (layer.weight, layer.codebook):

@@ -9,15 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from pocketvlad.errors import CheckpointError
+from pocketvlad.errors import ArtifactError, CheckpointError
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.schema import from_table
-
-# what a layer is for; recipes match these words
-CONVOLUTION, ASSIGNMENT, PROJECTION = "convolution", "assignment", "projection"
-ATTENTION, MLP, LINEAR, SCORES = "attention", "mlp", "linear", "scores"
-ROLES = (CONVOLUTION, ASSIGNMENT, PROJECTION, ATTENTION, MLP, LINEAR, SCORES)
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Head(nn.Module):
         super().__init__()
 
     def roles(self) -> dict[str, str]:
-        """What each convolution and linear layer is for, by its name in the head; one of :data:`ROLES`."""
+        """What each convolution and linear layer is for, by its name in the head; one of :data:`pocketvlad.model.roles.ROLES`."""
         raise NotImplementedError
 
     def constants(self) -> tuple[str, ...]:
@@ -102,6 +97,6 @@ def options_to_json(name: str, options: HeadOptions) -> dict[str, Any]:
 
 
 def options_from_json(kind: type[Head], value: Mapping[str, Any]) -> HeadOptions:
-    """The inverse; RecipeError for options the head does not have."""
+    """The inverse; ArtifactError for options the head does not have."""
     table = {key: each for key, each in value.items() if key != "name"}
-    return from_table(kind.Options, table, f"head {value.get('name')}")
+    return from_table(kind.Options, table, f"head {value.get('name')}", ArtifactError)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pocketvlad.model.heads.base import PROJECTION, Head, HeadOptions
+from pocketvlad.model.heads.base import Head, HeadOptions
+from pocketvlad.model.roles import PROJECTION
 from pocketvlad.model.unit import unit_length
 
 _LINEAR = "linear"

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from pocketvlad.errors import PhotoError
 from pocketvlad.lut.layers import LutVladPool
-from pocketvlad.model.heads.base import ASSIGNMENT, Head, HeadCodes, HeadOptions
+from pocketvlad.model.heads.base import Head, HeadCodes, HeadOptions
+from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.model.unit import unit_length
 
 _ASSIGNMENT, _CENTROIDS = "assignment", "centroids"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pocketvlad.model.backbones import classifier_layers
-from pocketvlad.model.heads.base import CONVOLUTION, LINEAR, SCORES, Head, HeadOptions
+from pocketvlad.model.heads.base import Head, HeadOptions
+from pocketvlad.model.roles import CONVOLUTION, LINEAR, SCORES
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pocketvlad import artifact
-from pocketvlad.commands import Progress, Values
-from pocketvlad.commands.files import dataset_hash
-from pocketvlad.commands.validation import Validation
-from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
-from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.recipe import Recipe, TrainRecipe
+from pocketvlad.compress.compressed import Compressed, load_compressed, save_compressed
+from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
+from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import TrainProgress
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import ArtifactError, RecipeError
-from pocketvlad.model.netvlad import PlaceModel, load_model
+from pocketvlad.model.network import Network, load_model
+from pocketvlad.progress import Progress, quiet, with_text
+from pocketvlad.steps.common import dataset_hash
+from pocketvlad.steps.validation import Validation
 
 _RUN, _START, _STATE = "run.json", "start.safetensors", "state.pt"
 
@@ -33,7 +34,7 @@ class StateFolder:
         self.path = out.with_name(f"{out.name}.training")
         self.start, self.state = self.path / _START, self.path / _STATE
 
-    def claim(self, run: Values, *, afresh: bool) -> None:
+    def claim(self, run: dict[str, Any], *, afresh: bool) -> None:
         """Make it this run's folder; ``afresh`` throws away the state of another run.
 
         Raises:
@@ -43,7 +44,7 @@ class StateFolder:
             if (self.path / _RUN).exists() and not afresh:
                 raise ArtifactError(
                     f"{self.path} is the unfinished training of another model, recipe or photos",
-                    do="choose another --out, or throw it away with --force",
+                    do="write elsewhere, or throw it away by force",
                 )
             self.remove()
             if self.path.exists():
@@ -70,7 +71,7 @@ class StateFolder:
 class Trained:
     """A fine-tuned model, its validation among its figures, and the photos that could not be read."""
 
-    compressed: CompressedModel
+    compressed: Compressed
     skipped: tuple[str, ...]
 
 
@@ -81,7 +82,7 @@ def fine_tune(
     out: Path,
     *,
     afresh: bool,
-    progress: Progress,
+    progress: Progress | None = None,
     device: str = "cpu",
 ) -> Trained | None:
     """Compress a model file and train it while compressed.
@@ -107,18 +108,18 @@ def fine_tune(
     parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
     first, world = parallel.is_first(), parallel.rank_and_world()[1]
-    reading = _quiet_unless(first, progress, "reading photos")
-    tensors = open_tensors(dataset, source.config.preprocess, progress=reading)
+    shown = progress if first and progress is not None else quiet
+    tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(shown, "reading photos"))
     split = split_for_training(tensors, recipe.train.validation)
     if first:
         run = {
             "model": artifact.file_sha256(model),
-            "recipe": asdict(recipe),
+            "recipe": recipe.key(),
             "photos": dataset_hash(dataset),
         }
         folder.claim({**run, "versions": artifact.versions()}, afresh=afresh)
         if not folder.start.exists():
-            _write_start(folder.start, source, recipe, tensors, split, progress)
+            _write_start(folder.start, source, recipe, tensors, split, shown)
     parallel.wait_for_all(world)
     found = train_compressed(
         source,
@@ -127,7 +128,7 @@ def fine_tune(
         split.photos,
         state=folder.state,
         device=device,
-        progress=lambda step: progress(step.step, step.steps, step_text(step)),
+        progress=lambda step: shown(step.step, step.steps, step_text(step)),
     )
     if not first:
         return None
@@ -137,29 +138,29 @@ def fine_tune(
 
 def _write_start(
     path: Path,
-    source: PlaceModel,
+    source: Network,
     recipe: Recipe,
     tensors: PhotoTensors,
     split: TrainingSplit,
     progress: Progress,
 ) -> None:
     calibration = tensors.calibration(split.training) if recipe.needs_photos else None
-    start = compress_model(
+    start = compress_network(
         source,
         recipe,
         calibration=calibration,
-        progress=lambda done, total: progress(done, total, "post-training start"),
+        progress=with_text(progress, "post-training start"),
     )
     save_compressed(path, start, {})
 
 
 def _figures(
-    source: PlaceModel,
-    found: CompressedModel,
+    source: Network,
+    found: Compressed,
     tensors: PhotoTensors,
     split: TrainingSplit,
     train: TrainRecipe,
-) -> Values:
+) -> dict[str, Any]:
     """What the held-out places say of the finished model, measured on its program."""
     if not split.photos.validation:
         return {"validation": "none: the recipe holds no place out", "train_steps": train.steps}
@@ -174,7 +175,3 @@ def step_text(step: TrainProgress) -> str:
     """Loss, share of tuples with a violating negative, mAP of the last validation."""
     score = "" if step.validation_map is None else f", validation mAP {100 * step.validation_map:.1f}"
     return f"loss {step.loss:.4f}, violating {step.violating:.0%}{score}"
-
-
-def _quiet_unless(first: bool, progress: Progress, text: str) -> Callable[[int, int], None] | None:
-    return (lambda done, total: progress(done, total, text)) if first else None

@@ -1,17 +1,16 @@
-"""`pocketvlad compress --max-drop` and `--max-mb`: even places calibrate, odd places validate."""
+"""The search for a budget of bytes or accuracy: even places calibrate, odd places validate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
-from pocketvlad.commands import Progress, Values
-from pocketvlad.commands.validation import Validation
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.descriptors import keep_dimensions, require_pca
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.compressed import Compressed
+from pocketvlad.compress.whitened import keep_dimensions, require_pca
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.search.budget import (
     Candidate,
     Judged,
@@ -26,9 +25,11 @@ from pocketvlad.compress.search.sensitivity import allocate, measure_sensitivity
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.model.network import Network
+from pocketvlad.progress import Progress, with_text
+from pocketvlad.steps.validation import Validation
 
-_SHARES = (1.0, 0.5, 0.25, 0.125)  # of the PCA dimensions, with --allow-dim
+_SHARES = (1.0, 0.5, 0.25, 0.125)  # of the PCA dimensions, with allow_dim
 _FEWEST_DIMENSIONS = 16
 _SENSITIVITY_PHOTOS = 24
 
@@ -47,39 +48,34 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.max_drop is not None and self.max_mb is not None:
-            raise RecipeError("--max-drop and --max-mb cannot go together", allowed="one of them")
+            raise RecipeError("max_drop and max_mb cannot go together", allowed="one of them")
+        if self.max_drop is None and self.max_mb is None:
+            raise RecipeError("a search needs a limit", allowed="max_drop or max_mb")
         if self.max_drop is not None and not 0 <= self.max_drop <= 100:
-            raise RecipeError("--max-drop is not allowed", found=self.max_drop, allowed="0 to 100 points")
+            raise RecipeError("max_drop is not allowed", found=self.max_drop, allowed="0 to 100 points")
         if self.max_mb is not None and not 0 < self.max_mb < float("inf"):
-            raise RecipeError("--max-mb is not allowed", found=self.max_mb, allowed="above 0")
-        if self.allow_dim and not self.given:
-            raise RecipeError("--allow-dim needs a search", do="add --max-drop or --max-mb")
-
-    @property
-    def given(self) -> bool:
-        """Whether there is anything to search for."""
-        return self.max_drop is not None or self.max_mb is not None
+            raise RecipeError("max_mb is not allowed", found=self.max_mb, allowed="above 0")
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
     """What a search chose, and every candidate it measured as rows of a table."""
 
-    compressed: CompressedModel
-    tried: tuple[Values, ...]
+    compressed: Compressed
+    tried: tuple[dict[str, Any], ...]
 
 
 class Search:
     """One search over one model; compresses and measures candidates and remembers them."""
 
-    def __init__(self, model: PlaceModel, dataset: Dataset, limits: Limits, progress: Progress):
+    def __init__(self, model: Network, dataset: Dataset, limits: Limits, progress: Progress | None):
         self.model, self.limits, self.progress = model, limits, progress
-        reading = _with_text(progress, "reading photos")
+        reading = with_text(progress, "reading photos")
         preprocess = model.config.preprocess
         self.calibration = open_tensors(dataset.split("even"), preprocess, progress=reading).calibration()
         self.photos = open_tensors(dataset.split("odd"), preprocess, progress=reading)
         self.validation = Validation(model, self.photos)
-        self.tried: list[Values] = []
+        self.tried: list[dict[str, Any]] = []
 
     def run(self) -> Found:
         """The best of all shares of the dimensions that may be tried.
@@ -107,7 +103,7 @@ class Search:
         if not self.limits.allow_dim:
             return _SHARES[:1]
         require_pca(self.model)
-        dim = self.model.config.descriptor_dim
+        dim = self.model.outputs
         shares = [share for share in _SHARES if share == 1 or share * dim >= _FEWEST_DIMENSIONS]
         if self.limits.max_drop is None:
             return shares
@@ -116,9 +112,9 @@ class Search:
         return [share for share, drop in zip(shares, cut, strict=True) if share == 1 or drop <= allowed]
 
     def _best_of(self, share: float) -> Judged:
-        dim = round(share * self.model.config.descriptor_dim)
+        dim = round(share * self.model.outputs)
         model = keep_dimensions(self.model, dim) if share < 1 else self.model
-        measuring = _with_text(self.progress, "sensitivity of every layer")
+        measuring = with_text(self.progress, "sensitivity of every layer")
         photos = _spread(self.photos, _SENSITIVITY_PHOTOS)
         sensitivity = measure_sensitivity(model, self.calibration, photos, progress=measuring)
         options = allocate(model, sensitivity, share)
@@ -126,7 +122,7 @@ class Search:
             return smallest_losing_at_most(thinned(options), self.limits.max_drop, self._judge)
         return self._most_accurate(model, (options, ladder(model, share)))
 
-    def _most_accurate(self, model: PlaceModel, rivals: Sequence[list[Candidate]]) -> Judged:
+    def _most_accurate(self, model: Network, rivals: Sequence[list[Candidate]]) -> Judged:
         """The best of what each list of candidates offers at this size, by mean cosine."""
         limit, overhead = int((self.limits.max_mb or 0) * 1e6), program_overhead(model)
         found, refusals = [], []
@@ -142,18 +138,18 @@ class Search:
     def _judge(self, candidate: Candidate) -> Judged:
         """Compress a candidate and measure its exported program."""
         text = f"candidate {len(self.tried) + 1}, about {candidate.bytes / 1e6:.2f} MB"
-        compressed = compress_model(
+        compressed = compress_network(
             self.model,
             candidate.recipe,
             calibration=self.calibration,
-            progress=_with_text(self.progress, text),
+            progress=with_text(self.progress, text),
         )
         measured = self.validation.measure(compressed)
-        self.tried.append({"dim": compressed.config.descriptor_dim, **measured.as_values()})
+        self.tried.append({"dim": compressed.skeleton.outputs, **measured.as_values()})
         return Judged(compressed, measured)
 
     def _rank(self, measured: Measured) -> tuple[float, float]:
-        """Smaller is better: bytes under --max-drop; drop, then cosine, under --max-mb."""
+        """Smaller is better: bytes under max_drop; drop, then cosine, under max_mb."""
         if self.limits.max_drop is not None:
             return measured.bytes, measured.drop.mean
         return measured.drop.mean, -measured.cosine
@@ -162,7 +158,3 @@ class Search:
 def _spread(photos: PhotoTensors, most: int) -> Tensor:
     count = len(photos.dataset.photos)
     return photos.stack(range(count)[:: -(-count // most)])
-
-
-def _with_text(progress: Progress, text: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(done, total, text)

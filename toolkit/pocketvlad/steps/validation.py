@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.search.budget import Measured
 from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
-from pocketvlad.export.program import export_model
-from pocketvlad.model.netvlad import PlaceModel
+from pocketvlad.export.program import export_program
+from pocketvlad.model.network import Network
 from pocketvlad.runtime.runner import ProgramRunner
 
 _THREADS = 2
@@ -23,7 +23,7 @@ _THREADS = 2
 class Validation:
     """Photos that judge candidates, described once by the uncompressed model."""
 
-    def __init__(self, model: PlaceModel, photos: PhotoTensors):
+    def __init__(self, model: Network, photos: PhotoTensors):
         """Describe every photo.
 
         Raises:
@@ -40,11 +40,11 @@ class Validation:
         dataset = self.photos.dataset
         return f"{len(dataset.places())} places, {len(self.reference.queries)} queries"
 
-    def measure(self, compressed: CompressedModel) -> Measured:
+    def measure(self, compressed: Compressed) -> Measured:
         """Export to a temporary program and measure that."""
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "candidate.pte"
-            size = export_model(compressed, program)
+            size = export_program(compressed, program)
             runner = ProgramRunner(program, threads=_THREADS)
             tensors = (self.photos.tensor(i).numpy() for i in range(len(self.descriptors)))
             found = np.stack([runner.describe_tensor(tensor) for tensor in tensors])

@@ -1,14 +1,23 @@
-"""What the commands share: sizes, checks of programs, hashes of datasets."""
+"""What the steps share: sizes, datasets by name, hashes of datasets."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pocketvlad import artifact
-from pocketvlad.dataset import Dataset
+from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import RecipeError
-from pocketvlad.runtime.describer import Describer, open_describer
+from pocketvlad.schema import to_table
+
+
+class Result:
+    """What a step found; every result is a frozen dataclass of this kind."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a table of plain values."""
+        return to_table(self)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -24,18 +33,13 @@ def megabytes(path: Path | str) -> float:
     return Path(path).stat().st_size / 1e6
 
 
+def dataset_of(photos: str | Path | Dataset) -> Dataset:
+    """A dataset by its ``KIND:PATH``, or itself."""
+    return photos if isinstance(photos, Dataset) else open_dataset(str(photos))
+
+
 def dataset_hash(dataset: Dataset) -> str:
     """One hash over a dataset's photos (names, places, contents) and its ground truth."""
     files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
     queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
     return artifact.tensors_fingerprint({}, {"photos": files, "queries": queries})
-
-
-def require_program(path: Path, threads: int) -> Describer:
-    """A describer for an index: only a program will do, since the phone runs that."""
-    describer = open_describer(path, threads=threads)
-    if describer.kind != "program":
-        raise RecipeError(
-            f"{path} is not a program", found=describer.kind, allowed="a .pte; run `pocketvlad export`"
-        )
-    return describer

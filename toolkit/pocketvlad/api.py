@@ -1,0 +1,384 @@
+"""The public functions of pocketvlad: the steps from a checkpoint or photos to an Android app, in memory or on files.
+
+Every error a caller can cause is a :class:`pocketvlad.PocketvladError` that says in one line what failed, what was found,
+what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from pocketvlad import artifact
+from pocketvlad.android.package import package as package_app
+from pocketvlad.compress.compressed import Compressed, load_compressed, open_model, save_compressed
+from pocketvlad.compress.graph import as_graph
+from pocketvlad.compress.post_training import as_inputs, compress_network
+from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.dataset import Dataset
+from pocketvlad.dataset.tensors import open_tensors
+from pocketvlad.errors import CheckpointError, RecipeError
+from pocketvlad.export.program import export_program
+from pocketvlad.importer import import_checkpoint as read_checkpoint
+from pocketvlad.index import build_index as index_of
+from pocketvlad.index import open_index as read_index
+from pocketvlad.index import require_fingerprint, search_index, write_index
+from pocketvlad.index.types import PlaceIndex
+from pocketvlad.model.network import Network, save_model
+from pocketvlad.progress import Progress
+from pocketvlad.runtime.describer import Describer, open_describer, program_describer, torch_describer
+from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps.common import dataset_of
+from pocketvlad.steps.evaluate import Evaluation, evaluation_of
+from pocketvlad.steps.fit import FitOptions, fitted_network
+from pocketvlad.steps.importing import classifier_of
+from pocketvlad.steps.index import Match
+from pocketvlad.steps.search import Limits, Search
+
+Photos = str | Path | Dataset
+Inputs = Tensor | Sequence[tuple[Tensor, ...]]
+Program = ProgramRunner
+
+
+def load(
+    path: str | Path, *, into: nn.Module | None = None, inputs: Inputs | None = None
+) -> Network | Compressed:
+    """A model or a compressed model from a file of :func:`save`.
+
+    Args:
+        path: the ``.safetensors`` file.
+        into: for the codes of a module of your own, that module.
+        inputs: its inputs as :func:`compress` had them; the first is looked at.
+
+    Raises:
+        ArtifactError: missing, damaged, or no such file.
+    """
+    if into is None:
+        return open_model(path)
+    return load_compressed(path, _graph(into, inputs))
+
+
+def import_checkpoint(path: str | Path, *, layout: str = "auto", classifier: bool = False) -> Network:
+    """A model from a public checkpoint.
+
+    Args:
+        path: the checkpoint; nothing in it is ever run.
+        layout: its layout's name; ``auto`` finds it.
+        classifier: a torchvision classifier as a whole, which gives scores.
+
+    Raises:
+        CheckpointError: it cannot be read, is of no known layout, or holds a backbone alone.
+    """
+    imported = read_checkpoint(path, layout)
+    if classifier:
+        return classifier_of(imported, Path(path))
+    if imported.model is None:
+        raise CheckpointError(
+            f"{path} holds a backbone alone", found=imported.layout, do="fit a model to it: fit(…, weights=…)"
+        )
+    return imported.model
+
+
+def fit(
+    backbone: str,
+    photos: Photos,
+    *,
+    weights: str | Path | None = None,
+    head: str = "netvlad",
+    clusters: int = 64,
+    dim: int = 512,
+    size: tuple[int, int] = (480, 640),
+    views: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Network:
+    """A model fitted to photos: a head initialised from them, a PCA whitening. Nothing is trained.
+
+    Args:
+        backbone: for example ``squeezenet1_1``.
+        photos: ``KIND:PATH``, for example ``folder:photos``.
+        weights: of the backbone; None builds it from the photos.
+        head: ``netvlad`` or ``gem``.
+        clusters: K of NetVLAD.
+        dim: dimensions after whitening; 0: none.
+        size: (height, width) of the input, pixels.
+        views: per photo for the whitening; 0: as many as it needs.
+        seed: of every random choice.
+        progress: called with what is done and in all.
+
+    Raises:
+        PhotoError: too few photos, or none that can be read.
+    """
+    file = None if weights is None else Path(weights)
+    options = FitOptions(backbone, file, head, clusters, dim, *size, views, seed)
+    tensors = open_tensors(dataset_of(photos), options.config().preprocess)
+    return fitted_network(options, tensors, progress=progress)
+
+
+def compress(
+    model: nn.Module,
+    recipe: str | Path | Recipe = "auto",
+    *,
+    photos: Photos | None = None,
+    inputs: Inputs | None = None,
+    max_mb: float | None = None,
+    max_drop: float | None = None,
+    progress: Progress | None = None,
+) -> Compressed:
+    """Compress a model, or any module of convolutions and linear layers.
+
+    Args:
+        model: one of ours, or any ``torch.nn.Module``; left as it is.
+        recipe: a shipped recipe's name, a TOML file, or a recipe.
+        photos: that calibrate one of our models, ``KIND:PATH``.
+        inputs: of any other module: float32 [N, ...], or for each example a tuple of arguments, a batch of 1.
+        max_mb: instead of a recipe, the most accurate program of at most so many MB (10^6 bytes).
+        max_drop: instead of a recipe, the smallest program that loses at most so many points.
+        progress: called with what is done and in all.
+
+    Returns:
+        The compressed model. ``left`` names the layers that stay float32.
+
+    Raises:
+        RecipeError: the recipe cannot be read or does not fit, or calibrates and has nothing to calibrate on.
+    """
+    if not isinstance(model, Network):
+        return _compress_module(model, recipe, inputs, photos, progress)
+    if max_mb is not None or max_drop is not None:
+        if photos is None:
+            raise RecipeError("a search measures on photos of known places", do="give it some")
+        return Search(model, dataset_of(photos), Limits(max_drop, max_mb), progress).run().compressed
+    chosen = _recipe(recipe)
+    if photos is None or not chosen.needs_photos:
+        return compress_network(model, chosen, calibration=inputs, progress=progress)
+    tensors = open_tensors(dataset_of(photos), model.config.preprocess)
+    return compress_network(model, chosen, calibration=tensors.calibration(), progress=progress)
+
+
+def _compress_module(
+    module: nn.Module,
+    recipe: str | Path | Recipe,
+    inputs: Inputs | None,
+    photos: Photos | None,
+    progress: Progress | None,
+) -> Compressed:
+    if photos is not None:
+        raise RecipeError("photos calibrate models of ours", found=type(module).__name__, do="give inputs")
+    graph, examples = _graph(module, inputs), as_inputs(inputs if inputs is not None else ())
+    return compress_network(graph, _recipe(recipe), calibration=examples, progress=progress)
+
+
+def _graph(module: nn.Module, inputs: Inputs | None) -> nn.Module:
+    examples = as_inputs(inputs if inputs is not None else ())
+    if not examples:
+        raise RecipeError(
+            f"the inputs of {type(module).__name__} are not known", do="give inputs: examples of what it is called with"
+        )
+    return as_graph(module, examples[0])
+
+
+def _recipe(recipe: str | Path | Recipe) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def save(model: Network | Compressed, out: str | Path, *, force: bool = False) -> Path:
+    """Write a model or a compressed model, at once or not at all.
+
+    Raises:
+        ArtifactError: ``out`` exists (and ``force`` is false) or cannot be written.
+    """
+    if isinstance(model, Compressed):
+        save_compressed(out, model, {}, force=force)
+    else:
+        save_model(out, model, {}, force=force)
+    return Path(out)
+
+
+def export(
+    model: nn.Module | Compressed,
+    out: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    example: Tensor | Sequence[Tensor] | None = None,
+    semantics: str | None = None,
+    convolutions: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the ExecuTorch program (``.pte``) of a model.
+
+    Args:
+        model: compressed, its layers compute from packed codes; any other becomes float32 of XNNPACK.
+        out: the file.
+        size: (height, width) of the input of one of our models; None: its own.
+        example: one input of any other module, a batch of 1: a tensor, or a tuple of arguments.
+        semantics: ``mixed``, ``exact`` or ``fast``; None: as the recipe says.
+        convolutions: ``lut``, ``int8`` or ``measured``; None: as the recipe says.
+        force: overwrite ``out``.
+
+    Raises:
+        ExportError: the model cannot be exported, or the phone's runtime lacks one of its ops.
+    """
+    preprocess = None
+    if size is not None:
+        config = model.config  # type: ignore[union-attr]
+        preprocess = type(config.preprocess)(*size, config.preprocess.mean, config.preprocess.std)  # type: ignore[union-attr]
+    inputs = (example,) if isinstance(example, Tensor) else example
+    export_program(
+        model,
+        out,
+        preprocess=preprocess,
+        example=inputs,
+        semantics=semantics,
+        convolutions=convolutions,
+        force=force,
+    )
+    return Path(out)
+
+
+def open_program(path: str | Path, *, threads: int | None = None) -> Program:
+    """A program ready to be called: ``program(photo)`` -> float32 [dim].
+
+    A photo is a path, or pixels uint8 [H, W, 3] in RGB; float32 [3, H, W] is taken as preprocessed already.
+
+    Raises:
+        ArtifactError: not a program, damaged, or not one of ours.
+    """
+    return ProgramRunner(path, threads=threads)
+
+
+def evaluate(
+    model: Program | Network | Compressed | str | Path,
+    photos: Photos,
+    *,
+    baseline: Program | Network | Compressed | str | Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """mAP or Recall@N of a model or program on photos of known places; top-1 and top-5 of a classifier.
+
+    Args:
+        model: what is measured, open or as a file.
+        photos: ``KIND:PATH`` with ground truth.
+        baseline: another one to compare with, in points with a 95% interval.
+        progress: called with photos done and in all.
+    """
+    name = str(getattr(model, "path", model)) if isinstance(model, (ProgramRunner, str, Path)) else "the model"
+    before = None if baseline is None else _describer(baseline)
+    return evaluation_of(_describer(model), name, dataset_of(photos), before, progress=progress)
+
+
+def _describer(model: Program | Network | Compressed | str | Path) -> Describer:
+    if isinstance(model, ProgramRunner):
+        return program_describer(model)
+    if isinstance(model, (Network, Compressed)):
+        return torch_describer(model)
+    return open_describer(model)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A place index together with the program that describes photos for it.
+
+    Attributes:
+        index: the vectors, labels and thumbnails.
+        program: that made them.
+        skipped: one line for each photo that could not be read.
+    """
+
+    index: PlaceIndex
+    program: Program
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def threshold(self) -> float | None:
+        """The cosine from which a place counts as known; None where the photos did not say."""
+        return self.index.threshold
+
+    def search(self, photo: str | Path | np.ndarray, k: int = 5) -> tuple[Match, ...]:
+        """The k nearest photos of the index, the best first.
+
+        Args:
+            photo: as the program takes it.
+            k: how many.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+        """
+        rows, cosines = search_index(self.index, self.program(photo)[None], k)
+        entries = self.index.entries
+        return tuple(
+            Match(entries[row].label, float(cosine), entries[row].name, int(row))
+            for row, cosine in zip(rows[0], cosines[0], strict=True)
+        )
+
+    def save(self, out: str | Path, *, force: bool = False) -> Path:
+        """Write the index (``.pvix``)."""
+        write_index(out, self.index, force=force)
+        return Path(out)
+
+
+def build_index(
+    program: Program, photos: Photos, *, vectors: str = "float16", progress: Progress | None = None
+) -> Places:
+    """An index of the places in photos.
+
+    Args:
+        program: of :func:`open_program`.
+        photos: ``KIND:PATH``.
+        vectors: ``float32``, ``float16`` or ``int8``.
+        progress: called with photos done and in all.
+    """
+    info = {"program": artifact.file_sha256(program.path)}
+    index, skipped = index_of(
+        program.describe,
+        dataset_of(photos),
+        program.info.fingerprint,
+        dtype=vectors,
+        info=info,
+        progress=progress,
+    )
+    return Places(index, program, tuple(skipped))
+
+
+def open_index(path: str | Path, program: Program) -> Places:
+    """An index from a file.
+
+    Raises:
+        IndexFormatError: damaged, or made by another program.
+    """
+    index = read_index(path)
+    require_fingerprint(index, program.info.fingerprint, program.path.name)
+    return Places(index, program)
+
+
+def package(
+    program: str | Path,
+    index: str | Path,
+    out: str | Path,
+    *,
+    photos: Sequence[str | Path] = (),
+    title: str = "Pocketvlad",
+    force: bool = False,
+) -> Path:
+    """Write a signed, installable APK with a program and an index inside.
+
+    Args:
+        program, index: files that belong together.
+        out: the APK.
+        photos: for the app's self-test.
+        title: shown by the app.
+        force: overwrite ``out``.
+
+    Raises:
+        IndexFormatError: the index belongs to another program.
+        MissingToolError: a tool that builds the app's library is missing.
+    """
+    chosen = [Path(photo) for photo in photos]
+    package_app(Path(out), program=Path(program), index=Path(index), photos=chosen, title=title, force=force)
+    return Path(out)

@@ -1,0 +1,122 @@
+"""Accuracy of a model, a compressed model or a program: retrieval of places, or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pocketvlad.dataset import Dataset
+from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.classification import (
+    ClassificationResult,
+    compare_classifiers,
+    evaluate_classifier,
+    read_labels,
+)
+from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.metrics import Difference
+from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.progress import Progress
+from pocketvlad.runtime.describer import Describer, open_describer
+from pocketvlad.steps.common import Result, dataset_of
+
+AnyResult = RetrievalResult | ClassificationResult
+
+
+@dataclass(frozen=True)
+class Evaluation(Result):
+    """Accuracy of one file, beside that of a baseline where one is given.
+
+    Attributes:
+        file, dataset: what was measured.
+        scores: the measures by name; see ``RetrievalResult.as_values`` and ``ClassificationResult.as_values``.
+        baseline: the same of the baseline.
+        difference: of the score to the baseline's, in points, with its 95% interval.
+        skipped: one line for each photo that could not be read.
+    """
+
+    file: str
+    dataset: str
+    scores: dict[str, Any]
+    baseline: dict[str, Any] | None = None
+    difference: Difference | None = None
+    skipped: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        rows = [f"{name:>24}  {value}" for name, value in self.scores.items()]
+        if self.difference is not None:
+            low, high = self.difference.low, self.difference.high
+            rows.append(f"{'against the baseline':>24}  {self.difference.mean:+.2f} ({low:+.2f} to {high:+.2f})")
+        return "\n".join([f"{self.file} on {self.dataset}", *rows])
+
+
+def evaluate(
+    file: Path,
+    photos: str | Path | Dataset,
+    baseline: Path | None = None,
+    *,
+    classes: Path | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Retrieval accuracy of a place model, or top-1 and top-5 of a classifier.
+
+    Args:
+        file: a model, compressed model or program.
+        photos: with ground truth.
+        baseline: another one to compare with.
+        classes: of a classifier, the file of its labels.
+        threads: of a program.
+        progress: called with photos done and in all.
+
+    Raises:
+        RecipeError: the baseline is of another kind, or labels are given for a model of places.
+    """
+    describer = open_describer(file, threads=threads)
+    before = None if baseline is None else open_describer(baseline, threads=threads)
+    return evaluation_of(describer, str(file), dataset_of(photos), before, classes=classes, progress=progress)
+
+
+def evaluation_of(
+    describer: Describer,
+    name: str,
+    dataset: Dataset,
+    baseline: Describer | None = None,
+    *,
+    classes: Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """The same for what is open already."""
+    if baseline is not None and baseline.classes != describer.classes:
+        raise RecipeError(f"the baseline of {name} is of another kind", allowed="the same places or classes")
+    result, skipped = measure(describer, dataset, classes, progress)
+    if baseline is None:
+        return Evaluation(name, dataset.name, result.as_values(), skipped=skipped)
+    reference, _ = measure(baseline, dataset, classes, progress)
+    return Evaluation(
+        name, dataset.name, result.as_values(), reference.as_values(), difference(reference, result), skipped
+    )
+
+
+def measure(
+    describer: Describer, dataset: Dataset, classes: Path | None = None, progress: Progress | None = None
+) -> tuple[AnyResult, tuple[str, ...]]:
+    """Accuracy on a dataset, and the photos skipped."""
+    if describer.classes is not None:
+        numbers = None if classes is None else read_labels(classes)
+        found = evaluate_classifier(
+            describer.describe, dataset, describer.classes, labels=numbers, progress=progress
+        )
+        return found, found.skipped
+    if classes is not None:
+        raise RecipeError("labels of classes are for classifiers", found="a model of places")
+    descriptors, readable, skipped = describe_photos(describer.describe, dataset, progress=progress)
+    return evaluate_descriptors(readable, descriptors), tuple(skipped)
+
+
+def difference(before: AnyResult, after: AnyResult) -> Difference:
+    """What ``after`` gains, in points."""
+    if isinstance(before, ClassificationResult) and isinstance(after, ClassificationResult):
+        return compare_classifiers(before, after)
+    return compare(before, after)  # type: ignore[arg-type]

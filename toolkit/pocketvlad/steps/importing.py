@@ -1,0 +1,78 @@
+"""A public checkpoint -> a model of ours, or a backbone that a fit makes one of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketvlad import artifact
+from pocketvlad.errors import CheckpointError
+from pocketvlad.importer import BACKBONE_KIND, ImportedModel, import_checkpoint, save_imported
+from pocketvlad.importer.torchvision import build_classifier
+from pocketvlad.model.network import KIND, Network, save_model
+from pocketvlad.schema import one_of
+from pocketvlad.steps.common import Result, megabytes
+
+CLASSIFIER = "classifier"
+
+
+@dataclass(frozen=True)
+class Imported(Result):
+    """What a checkpoint became.
+
+    Attributes:
+        layout: the checkpoint's, for people.
+        out, mb: the file written.
+        kind: ``model``, ``classifier`` or ``backbone``.
+        notes: what the file left open and what was assumed, a line each.
+        config: of the network, or the backbone's name and classes.
+    """
+
+    layout: str
+    out: str
+    mb: float
+    kind: str
+    notes: tuple[str, ...]
+    config: dict[str, Any]
+
+
+def import_file(
+    checkpoint: Path, out: Path, *, layout: str = "auto", wanted: str = KIND, force: bool = False
+) -> Imported:
+    """Read a checkpoint as a ``model`` (or a backbone to fit one to), or whole as a ``classifier``.
+
+    Raises:
+        CheckpointError: it cannot be read, is of no known layout, or is no classifier where one is wanted.
+    """
+    one_of("import", "as", wanted, (KIND, CLASSIFIER))
+    artifact.require_new(out, force=force)
+    imported = import_checkpoint(checkpoint, layout)
+    network = classifier_of(imported, checkpoint) if wanted == CLASSIFIER else imported.model
+    source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}
+    made_from = {**source, "layout": imported.layout}
+    if network is not None:
+        save_model(out, network, made_from, force=force)
+        kind, config = wanted, network.config.to_json()
+    else:
+        save_imported(out, imported, made_from, force=force)
+        kind, config = BACKBONE_KIND, _backbone_config(imported)
+    return Imported(imported.layout, str(out), megabytes(out), kind, imported.notes, config)
+
+
+def classifier_of(imported: ImportedModel, checkpoint: Path) -> Network:
+    """The whole classifier of a checkpoint.
+
+    Raises:
+        CheckpointError: it holds none.
+    """
+    if imported.backbone is None:
+        raise CheckpointError(
+            f"{checkpoint} is not a classifier", found=imported.layout, allowed="torchvision's networks"
+        )
+    return build_classifier(imported.backbone)
+
+
+def _backbone_config(imported: ImportedModel) -> dict[str, Any]:
+    backbone = imported.backbone
+    return {} if backbone is None else {"backbone": backbone.name, "classes": backbone.classes}

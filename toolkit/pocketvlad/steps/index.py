@@ -1,0 +1,201 @@
+"""Photos -> a place index; the index extended, asked about, searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketvlad import artifact
+from pocketvlad.dataset import Dataset, Photo
+from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.index import (
+    add_to_index,
+    build_index,
+    open_index,
+    require_fingerprint,
+    search_index,
+    write_index,
+)
+from pocketvlad.progress import Progress
+from pocketvlad.runtime.describer import PROGRAM, Describer, open_describer, require_places
+from pocketvlad.steps.common import Result, dataset_of, megabytes
+
+
+@dataclass(frozen=True)
+class Indexed(Result):
+    """An index's file.
+
+    Attributes:
+        out, mb: the file written.
+        photos: in it.
+        added: of them, by this step.
+        threshold: cosine from which a place counts as known; None where the photos do not say.
+        skipped: one line for each photo that could not be read.
+    """
+
+    out: str
+    mb: float
+    photos: int
+    added: int
+    threshold: float | None
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IndexInfo(Result):
+    """What an index holds.
+
+    Attributes:
+        photos, places, dim: counts.
+        vectors: their type.
+        threshold: see :class:`Indexed`.
+        fingerprint: of the program that described it, hexadecimal.
+        mb: of the file.
+        info: what it was made from.
+    """
+
+    photos: int
+    places: int
+    dim: int
+    vectors: str
+    threshold: float | None
+    fingerprint: str
+    mb: float
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Match(Result):
+    """A row of the index and its cosine to the photo."""
+
+    place: str
+    cosine: float
+    photo: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Answer(Result):
+    """What an index says of a photo: its best matches, and whether the best is good enough to be known."""
+
+    photo: str
+    known: bool
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Answers(Result):
+    """What an index says of some photos; ``skipped`` are those that could not be read."""
+
+    index: str
+    threshold: float | None
+    queries: tuple[Answer, ...]
+    skipped: tuple[str, ...]
+
+
+def build(
+    program: Path,
+    photos: str | Path | Dataset,
+    out: Path,
+    *,
+    vectors: str = "float16",
+    threads: int = 2,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Indexed:
+    """Describe photos by a program and write their index.
+
+    Args:
+        program: a ``.pte``.
+        photos: of the places.
+        out: the ``.pvix``.
+        vectors: ``float32``, ``float16`` or ``int8``.
+        threads: of the program.
+        force: overwrite ``out``.
+        progress: called with photos done and in all.
+    """
+    artifact.require_new(out, force=force)
+    describer, dataset = _require_program(program, threads), dataset_of(photos)
+    info = {"program": artifact.file_sha256(program), "photos": dataset.name}
+    index, skipped = build_index(
+        describer.describe, dataset, describer.fingerprint, dtype=vectors, info=info, progress=progress
+    )
+    write_index(out, index, force=force)
+    return Indexed(str(out), megabytes(out), len(index), len(index), index.threshold, tuple(skipped))
+
+
+def add(
+    path: Path,
+    program: Path,
+    photos: str | Path | Dataset,
+    *,
+    replace: bool = False,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> Indexed:
+    """Add photos to an index, which is rewritten at once; ``replace`` photos of the same name."""
+    index, describer = open_index(path), _require_program(program, threads)
+    require_fingerprint(index, describer.fingerprint, program.name)
+    added, skipped = build_index(
+        describer.describe, dataset_of(photos), describer.fingerprint, progress=progress, dtype="float32"
+    )
+    joined = add_to_index(index, added, replace_names=replace)
+    write_index(path, joined, force=True)
+    return Indexed(str(path), megabytes(path), len(joined), len(added), joined.threshold, tuple(skipped))
+
+
+def info(path: Path) -> IndexInfo:
+    """What an index holds."""
+    index = open_index(path)
+    return IndexInfo(
+        len(index),
+        len({entry.label for entry in index.entries}),
+        index.dim,
+        index.vectors.dtype.name,
+        index.threshold,
+        index.fingerprint.hex(),
+        megabytes(path),
+        dict(index.info),
+    )
+
+
+def search(
+    path: Path,
+    program: Path,
+    photos: Sequence[Path],
+    *,
+    top: int = 5,
+    draw: Path | None = None,
+    threads: int = 2,
+) -> Answers:
+    """Recognise photos; ``draw`` a PNG with them and their matches."""
+    index, describer = open_index(path), _require_program(program, threads)
+    require_fingerprint(index, describer.fingerprint, program.name)
+    dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
+    descriptors, readable, skipped = describe_photos(describer.describe, dataset)
+    rows, cosines = search_index(index, descriptors, top)
+    answers = []
+    for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
+        pairs = zip(found, scores, strict=True)
+        matches = tuple(
+            Match(index.entries[row].label, float(score), index.entries[row].name, int(row))
+            for row, score in pairs
+        )
+        known = index.threshold is None or bool(scores[0] >= index.threshold)
+        answers.append(Answer(photo.name, known, matches))
+    if draw is not None:
+        from pocketvlad.report.drawing import draw_matches
+
+        draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
+    return Answers(str(path), index.threshold, tuple(answers), tuple(skipped))
+
+
+def _require_program(path: Path, threads: int) -> Describer:
+    """A describer for an index: only a program will do, since the phone runs that."""
+    describer = require_places(open_describer(path, threads=threads), path)
+    if describer.kind != PROGRAM:
+        raise RecipeError(f"{path} is not a program", found=describer.kind, allowed="a .pte; export one")
+    return describer
