@@ -30,7 +30,7 @@ def answers_picture(test: Dataset, before: np.ndarray, after: np.ndarray, ratio:
     for number in _spread_queries(test):
         query = test.queries[number]
         photo, truth = test.photos[query.photo], test.photos[min(query.positives)]
-        pair = [_match(test, result, found, number) for result, found in models]
+        pair = [match_of(test, result, found, number) for result, found in models]
         rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, *pair))
     return figures.qualitative_rows(rows, f"{ratio:.0f}x smaller")  # the font has no multiplication sign
 
@@ -45,7 +45,8 @@ def _spread_queries(test: Dataset) -> list[int]:
     return chosen[:: max(1, len(chosen) // _COLUMNS)][:_COLUMNS]
 
 
-def _match(test: Dataset, result: RetrievalResult, found: np.ndarray, number: int) -> Match:
+def match_of(test: Dataset, result: RetrievalResult, found: np.ndarray, number: int) -> Match:
+    """What descriptors ``found`` float32 [n, dim] rank first for a query, by its number."""
     query, best = test.queries[number], result.best[number]
     return Match(
         str(test.photos[best].path), float(found[best] @ found[query.photo]), best in query.positives
