@@ -33,7 +33,7 @@ from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_m
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.pipeline.paper import L1, MATCHES, THRESHOLDS, PaperRow, l1_recipe, paper_network, row_recipe
-from pocketvlad.pipeline.paper_pictures import answers_picture, histogram_picture, shown_layers
+from pocketvlad.pipeline.pictures import answers_picture, histogram_picture, shown_layers
 from pocketvlad.pipeline.stages import BASELINE, StageLine, Stages
 from pocketvlad.report.paper import markdown
 from pocketvlad.runtime.runner import ProgramRunner

@@ -16,22 +16,19 @@ from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.index import open_index, search_index
 from pocketvlad.model.netvlad import load_model
-from pocketvlad.pipeline.paper_pictures import match_of, weight_histogram
+from pocketvlad.pipeline.pictures import match_rows, weight_histogram
 from pocketvlad.pipeline.stages import BASELINE, Run
 from pocketvlad.report.summary import (
     AppInfo,
     DataInfo,
     FileRow,
     Histogram,
-    MatchRow,
     ReportSummary,
     VariantRow,
 )
 from pocketvlad.runtime.latency import Latency
 from pocketvlad.runtime.profile import OpTime
 from pocketvlad.runtime.runner import ProgramRunner
-
-_MATCH_ROWS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +51,7 @@ class Outcome:
 def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Path) -> ReportSummary:
     """Everything the report and the final table show; ``report`` is where the page will lie."""
     results = {name: evaluate_descriptors(run.testing, found) for name, found in outcome.descriptors.items()}
+    shown = [(results[name], outcome.descriptors[name]) for name in (BASELINE, run.plan.app_recipe)]
     files = (*outcome.programs.values(), outcome.index, outcome.apk)
     return ReportSummary(
         title=run.plan.app.title,
@@ -61,7 +59,7 @@ def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Pa
         variants=tuple(_variant(run, outcome, results, name) for name in outcome.programs),
         app=_app(run, outcome),
         layers=dict(outcome.layers),
-        matches=_matches(run, outcome, results),
+        matches=match_rows(run.testing, *shown),
         data=_data(run),
         machine=machine.describe(),
         versions=artifact.versions(),
@@ -116,21 +114,6 @@ def _app(run: Run, outcome: Outcome) -> AppInfo:
         visitors=len(named),
         recognised=sum(name == labels[path] for name, path in zip(named, outcome.visitors, strict=True)),
     )
-
-
-def _matches(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult]) -> tuple[MatchRow, ...]:
-    """Some queries with what the uncompressed and the app's model rank first."""
-    photos, queries = run.testing.photos, run.testing.queries
-    rows = []
-    for number in range(0, len(queries), max(1, len(queries) // _MATCH_ROWS)):
-        query = queries[number]
-        photo, truth = photos[query.photo], photos[min(query.positives)]
-        before, after = (
-            match_of(run.testing, results[name], outcome.descriptors[name], number)
-            for name in (BASELINE, run.plan.app_recipe)
-        )
-        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, before, after))
-    return tuple(rows[:_MATCH_ROWS])
 
 
 def _histogram(outcome: Outcome, recipe: str) -> Histogram:
