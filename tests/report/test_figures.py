@@ -5,20 +5,14 @@ import pytest
 from PIL import Image
 
 from pocketvlad.report import figures
-from pocketvlad.report.summary import ReportSummary
 from report_example import example_with_everything
 
 SVG = "{http://www.w3.org/2000/svg}"
-BENCH = [
-    {"name": "4-bit GEMV", "peer": "int4", "ours_ms": 1.02, "peer_ms": 1.19, "ratio": 1.17, "goal": 1.0},
-    {"name": "AlexNet", "peer": "int8", "ours_ms": 40.0, "peer_ms": 35.0, "ratio": 0.875, "goal": 1.0},
-    {"name": "search", "peer": "faiss", "ours_ms": 2.0, "peer_ms": 3.0, "ratio": 1.5, "goal": None},
-]
 
 
 @pytest.fixture(scope="module")
 def summary():
-    return ReportSummary.from_dict(example_with_everything())
+    return example_with_everything()
 
 
 def texts(svg: bytes) -> str:
@@ -29,11 +23,12 @@ def texts(svg: bytes) -> str:
 
 
 def test_size_plot_names_every_variant_in_the_pages_colour(summary):
-    svg = figures.size_accuracy_plot(summary.variants, "paper-5bit")
+    svg = figures.size_accuracy_plot(summary.variants, "Recall@1", "paper-5bit")
     words = texts(svg)
     assert all(row.name in words for row in summary.variants)
     assert b"currentColor" in svg
     assert b"#010203" not in svg
+    assert "Recall@1" in words and "mAP" not in words
 
 
 def test_histograms_have_a_panel_per_layer(summary):
@@ -42,17 +37,9 @@ def test_histograms_have_a_panel_per_layer(summary):
     assert "whitening" in words
 
 
-def test_bench_plot_shows_each_row_and_whether_it_meets_its_goal():
-    svg = figures.bench_plot(BENCH)
-    words = texts(svg)
-    assert "4-bit GEMV · int4" in words
-    assert "0.88×" in words or "0.87×" in words
-    assert svg.count(figures.WRONG.encode()) == 1
-    assert svg.count(figures.RIGHT.encode()) == 2
-
-
 def test_equal_input_gives_equal_bytes(summary):
-    assert figures.size_accuracy_plot(summary.variants) == figures.size_accuracy_plot(summary.variants)
+    first, second = (figures.size_accuracy_plot(summary.variants, "mAP") for _ in range(2))
+    assert first == second
 
 
 def test_match_picture_frames_right_and_wrong(summary):

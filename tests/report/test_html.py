@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.report.html import render_report, write_report
-from report_example import example, example_with_everything
+from report_example import DATA, example, example_with_everything, matches
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -88,13 +89,11 @@ def test_parts_of_a_bar_fill_it(page):
 def test_optional_sections_are_absent_without_their_figures():
     page = render_report(example())
     assert "Weights before and after" not in page
-    assert "Where the time goes" not in page
+    assert "Op by op" not in page
 
 
 def test_a_report_without_emulation_or_held_out_places_says_so():
-    value = {**example(), "emulated": []}
-    value["data"]["fit_split"] = "all"
-    page = render_report(value)
+    page = render_report(example(emulated=(), data=replace(DATA, fit_split="all")))
     assert "No emulated self-test was run here" in page
     assert "upper bound" in page
 
@@ -109,6 +108,12 @@ def test_writing_refuses_an_existing_page(tmp_path):
 
 
 def test_a_vanished_photo_leaves_a_card(tmp_path):
-    value = example()
-    value["matches"][0]["query"] = str(tmp_path / "gone.jpg")
-    assert render_report(value).count("data:image/jpeg") == 12
+    first, *others = matches()
+    gone = replace(first, query=str(tmp_path / "gone.jpg"))
+    assert render_report(example(matches=(gone, *others))).count("data:image/jpeg") == 12
+
+
+def test_the_metric_is_the_datasets():
+    page = render_report(example(metric="Recall@1", matches=(), data=replace(DATA, fit_split="all")))
+    assert "mAP" not in page
+    assert page.count("Recall@1") == 5  # the card, the table and its hint, the plot, the note

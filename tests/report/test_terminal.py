@@ -1,9 +1,7 @@
 import io
 
-import pytest
 from rich.console import Console
 
-from pocketvlad.errors import ArtifactError
 from pocketvlad.report.terminal import terminal_summary
 from report_example import example
 
@@ -15,7 +13,7 @@ def shown(value, width=110):
 
 
 def test_the_table_ends_with_where_the_apk_is_and_how_to_install_it():
-    text = shown({**example(), "title": "Street scenes"})
+    text = shown(example(title="Street scenes"))
     for part in ("Street scenes", "70.7 MB", "6.12 MB", "11.6×", "69.8", "−1.4 (−2.3 to −0.4)", "21.4 ms"):
         assert part in text
     assert "out/demo/demo.apk (16.4 MB)" in text
@@ -29,9 +27,9 @@ def test_the_apps_recipe_is_marked():
 
 
 def test_brackets_in_a_title_are_text_not_markup():
-    assert "[bold] places [/]" in shown({**example(), "title": "[bold] places [/]"})
+    assert "[bold] places [/]" in shown(example(title="[bold] places [/]"))
 
 
-def test_an_incomplete_summary_is_refused():
-    with pytest.raises(ArtifactError, match="no 'app'"):
-        terminal_summary({key: value for key, value in example().items() if key != "app"})
+def test_the_metric_is_the_datasets():
+    text = shown(example(metric="Recall@1"))
+    assert text.count("Recall@1") == 2 and "mAP" not in text

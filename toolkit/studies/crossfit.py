@@ -1,10 +1,11 @@
-"""What recipes cost in accuracy, on places that fitted, calibrated and trained nothing.
+r"""What recipes cost in accuracy, on places that fitted, calibrated and trained nothing.
 
 Half of the places fit the model and calibrate or train the compression, the other half tests; then they swap, and
 every photo that has a partner is a query. Sizes, descriptors and accuracy are those of the exported program. Prints a
 table and writes out/bench/crossfit/crossfit.json; a second run keeps what has not changed:
 
-    .venv/bin/python toolkit/bench/crossfit.py --photos folder:indoor folder:outdoor --weights squeezenet1_1.safetensors
+    .venv/bin/python toolkit/studies/crossfit.py --photos folder:indoor folder:outdoor \
+      --weights squeezenet1_1.safetensors
 """
 
 from __future__ import annotations

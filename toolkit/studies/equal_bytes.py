@@ -4,7 +4,7 @@ Cross-fitted as crossfit.py does it: half of the places fit the model, calibrate
 they swap, and every photo that has a partner is a query. Prints one table, in groups of about the same size, and one of
 each rival beside one of our rows; writes out/bench/equal_bytes/*.json. A second run keeps what has not changed:
 
-    .venv/bin/python toolkit/bench/equal_bytes.py --photos folder:indoor folder:outdoor \
+    .venv/bin/python toolkit/studies/equal_bytes.py --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
 """
 

@@ -3,7 +3,7 @@
 Every row has a scale and int8 values, and so many bits a value that say where in its step of int8 the value lies; the
 index keeps 2 (pocketvlad/index/FORMAT.md). The bench's scene, and rows that nothing resembles; prints one table:
 
-    .venv/bin/python toolkit/bench/residual_bits.py
+    .venv/bin/python toolkit/studies/residual_bits.py
 """
 
 from __future__ import annotations

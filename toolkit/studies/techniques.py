@@ -3,7 +3,7 @@ r"""What each technique beside the paper's is worth at equal bytes: scales, grou
 Cross-fitted as crossfit.py does it. Prints one table and writes out/bench/techniques/techniques.json; a second run
 keeps what has not changed:
 
-    .venv/bin/python toolkit/bench/techniques.py --photos folder:indoor folder:outdoor \
+    .venv/bin/python toolkit/studies/techniques.py --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
 """
 

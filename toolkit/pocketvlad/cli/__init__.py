@@ -16,6 +16,7 @@ from pocketvlad.cli.index import index_app
 from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.errors import PocketvladError
+from pocketvlad.schema import to_table
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -107,7 +108,8 @@ def compress(
         str | None, typer.Option("--photos", help="KIND:PATH that calibrates, trains and validates.")
     ] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Search the smallest program losing at most this many points of mAP.")
+        float | None,
+        typer.Option(help="Search the smallest program losing at most this many points of the score."),
     ] = None,
     max_mb: Annotated[
         float | None, typer.Option(help="Search the most accurate program of at most this many MB.")
@@ -256,7 +258,7 @@ def run(
     with output.stages() as stages:
         summary = run_plan(plan, out, stages)
     output.show(terminal_summary(summary))
-    output.result(summary, silent=True)
+    output.result(to_table(summary), silent=True)
 
 
 @app.command()

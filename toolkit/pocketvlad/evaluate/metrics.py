@@ -76,6 +76,11 @@ def one_per_panorama(ranking: Ranking, panorama: Sequence[Hashable], n: int, cut
     return list(first.values())
 
 
+def metric_name(metric: str) -> str:
+    """A dataset's metric, ``map`` or ``recall``, as people write it."""
+    return "mAP" if metric == "map" else "Recall@1"
+
+
 @dataclass(frozen=True)
 class Difference:
     """Change of a mean with its interval: ``mean`` and the 2.5 and 97.5 percentiles ``low`` and ``high``."""

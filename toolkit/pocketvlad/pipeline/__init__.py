@@ -6,27 +6,27 @@ import shutil
 from pathlib import Path
 
 from pocketvlad import artifact
-from pocketvlad.commands import Values
 from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.stages import BASELINE, Run, Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
+from pocketvlad.report.summary import ReportSummary
+from pocketvlad.schema import to_table
 
 __all__ = ["run_plan"]
 
 
-def run_plan(path: Path, out: Path, stages: Stages) -> Values:
+def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
     """Run every stage of a plan and write ``summary.json`` and ``report.html``.
 
     Raises:
         PocketvladError: the first stage that fails says why; a later run goes on from there.
     """
-    run = Run(load_plan(path), out, stages)
-    summary = summarize(run, _run_stages(run))
-    summary["report"] = str(out / "report.html")
-    summary["commands"] = [f"pocketvlad run {path} --out {out}"]
-    artifact.write_json(out / "summary.json", summary, force=True)
-    write_report(summary, out / "report.html", force=True)
+    run, report = Run(load_plan(path), out, stages), out / "report.html"
+    commands = [f"pocketvlad run {path} --out {out}"]
+    summary = summarize(run, _run_stages(run), commands=commands, report=report)
+    artifact.write_json(out / "summary.json", to_table(summary), force=True)
+    write_report(summary, report, force=True)
     return summary
 
 
@@ -40,7 +40,16 @@ def _run_stages(run: Run) -> Outcome:
         shutil.copyfile(programs[run.plan.app_recipe], temporary)
     index, visitors = run.index(app_program)
     apk = run.package(app_program, index, visitors)
-    emulated = run.emulate(apk)
-    latency = run.latency(programs)
-    ops = run.ops(app_program)
-    return Outcome(sources, programs, descriptors, latency, ops, app_program, index, visitors, apk, emulated)
+    return Outcome(
+        sources=sources,
+        programs=programs,
+        descriptors=descriptors,
+        layers={name: run.layers(name) for name in run.recipes},
+        emulated=run.emulate(apk),
+        latency=run.latency(programs),
+        ops=run.ops(app_program),
+        app_program=app_program,
+        index=index,
+        visitors=visitors,
+        apk=apk,
+    )

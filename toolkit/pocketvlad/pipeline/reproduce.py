@@ -24,6 +24,7 @@ from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import load_region, open_tensors
 from pocketvlad.errors import DatasetError, PhotoError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.export.fold import EXACT
 from pocketvlad.export.program import export_model
@@ -32,7 +33,7 @@ from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_m
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.pipeline.paper import L1, MATCHES, THRESHOLDS, PaperRow, l1_recipe, paper_network, row_recipe
-from pocketvlad.pipeline.paper_pictures import answers_picture, histogram_picture, shown_layers
+from pocketvlad.pipeline.pictures import answers_picture, histogram_picture, shown_layers
 from pocketvlad.pipeline.stages import BASELINE, StageLine, Stages
 from pocketvlad.report.paper import markdown
 from pocketvlad.runtime.runner import ProgramRunner
@@ -321,11 +322,6 @@ def counted_sizes(sizes: Sequence[LayerSize]) -> Values:
     weights = sum(size.weights for size in layers)
     pruned = sum(size.pruned * size.weights for size in layers)
     return {"pruned": 100 * pruned / weights, "codes_bytes": sum(size.mask + size.codes for size in layers)}
-
-
-def metric_name(metric: str) -> str:
-    """``mAP`` or ``Recall@1``."""
-    return "mAP" if metric == "map" else "Recall@1"
 
 
 def stored_weight(module: torch.nn.Module, name: str = "") -> np.ndarray:

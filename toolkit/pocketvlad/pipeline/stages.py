@@ -20,11 +20,12 @@ from pocketvlad.commands.training import StateFolder, fine_tune
 from pocketvlad.compress.compressed import CompressedModel, load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.recipe import Recipe, load_recipe
-from pocketvlad.compress.sizes import layer_sizes
+from pocketvlad.compress.sizes import LayerSize, layer_sizes
 from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.program import export_model
 from pocketvlad.index import build_index, write_index
@@ -34,9 +35,10 @@ from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_m
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.pipeline.plan import Plan
-from pocketvlad.runtime.latency import measure_latency
-from pocketvlad.runtime.profile import profile_program
+from pocketvlad.runtime.latency import Latency, measure_latency
+from pocketvlad.runtime.profile import OpTime, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.schema import from_table, to_table
 
 BASELINE = "float32"
 _CHECK_PHOTOS = 4
@@ -131,11 +133,16 @@ class Run:
             made_from = {"model": inputs["model"], "recipe": recipe.name}
             save_compressed(out, compressed, made_from, force=True)
             StateFolder(out).remove()
-            layers = [size.as_row() for size in layer_sizes(compressed)]
+            layers = to_table(layer_sizes(compressed))
             return {"layers": layers, "line": f"{megabytes(out):.2f} MB of codes and codebooks"}
 
         self.stage(f"compress {name}", inputs, [out], body)
         return out
+
+    def layers(self, name: str) -> tuple[LayerSize, ...]:
+        """Bytes of a compressed recipe's layers."""
+        stage = f"compress {name}"
+        return tuple(from_table(LayerSize, row, stage) for row in self.figures[stage]["layers"])
 
     def _compress(self, model: Path, recipe: Recipe, out: Path, progress: Progress) -> CompressedModel:
         if recipe.needs_labels:
@@ -183,8 +190,9 @@ class Run:
                 raise DatasetError("testing photos cannot be read", found=skipped[0], do="remove them")
             with artifact.atomic_path(out, force=True) as temporary, open(temporary, "wb") as file:
                 np.save(file, found)
-            score = evaluate_descriptors(self.testing, found).score
-            return {"line": f"mAP {100 * score:.1f} on {len(self.testing.queries)} queries"}
+            result = evaluate_descriptors(self.testing, found)
+            score = f"{metric_name(result.metric)} {100 * result.score:.1f}"
+            return {"line": f"{score} on {len(self.testing.queries)} queries"}
 
         self.stage(f"evaluate {name}", inputs, [out], body)
         return np.load(out)
@@ -264,7 +272,7 @@ class Run:
                 return results
         return results
 
-    def latency(self, programs: dict[str, Path]) -> Values:
+    def latency(self, programs: dict[str, Path]) -> dict[str, Latency]:
         """Milliseconds of every program on this machine, timed in turn."""
         inputs = {"programs": {name: artifact.file_sha256(path) for name, path in programs.items()}}
 
@@ -272,13 +280,14 @@ class Run:
             times = measure_latency(programs, runs=_LATENCY_RUNS)
             fastest = min(time.median_ms for time in times.values())
             return {
-                "times": {name: asdict(time) for name, time in times.items()},
+                "times": to_table(times),
                 "line": f"fastest {fastest:.1f} ms a photo",
             }
 
-        return self.stage("latency", inputs | {"machine": machine.describe()}, [], body)["times"]
+        found = self.stage("latency", inputs | {"machine": machine.describe()}, [], body)["times"]
+        return {name: from_table(Latency, time, "latency") for name, time in found.items()}
 
-    def ops(self, program: Path) -> list[Values]:
+    def ops(self, program: Path) -> list[OpTime]:
         """Milliseconds of every op of a program on this machine."""
         inputs = {"program": artifact.file_sha256(program), "machine": machine.describe()}
 
@@ -286,9 +295,9 @@ class Run:
             found = profile_program(program, runs=_LATENCY_RUNS)
             longest = found[0]
             text = f"{longest.op} takes {100 * longest.share:.0f}% of the app's program"
-            return {"ops": [asdict(row) for row in found], "line": text}
+            return {"ops": to_table(found), "line": text}
 
-        return self.stage("profile", inputs, [], body)["ops"]
+        return [from_table(OpTime, row, "profile") for row in self.stage("profile", inputs, [], body)["ops"]]
 
 
 def split_places(dataset: Dataset, fit: str) -> tuple[Dataset, Dataset]:

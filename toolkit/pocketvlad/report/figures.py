@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ def _for_a_page(svg: str) -> bytes:
     return svg.encode()
 
 
-def size_accuracy_plot(variants: Sequence[VariantRow], app: str = "") -> bytes:
-    """mAP over the program's size (log scale) as SVG: a point per variant, the app's filled.
+def size_accuracy_plot(variants: Sequence[VariantRow], metric: str, app: str = "") -> bytes:
+    """The metric over the program's size (log scale) as SVG: a point per variant, the app's filled.
 
     Whiskers are the 95% interval of the change, drawn around each compressed variant.
     """
@@ -63,16 +63,16 @@ def size_accuracy_plot(variants: Sequence[VariantRow], app: str = "") -> bytes:
         for row in variants:
             colour = BEFORE if row is base else AFTER
             x, fill = row.program_bytes / 1e6, colour if row.name == app or row is base else "none"
-            top = row.map
+            top = row.score
             if row is not base:
-                below, above = row.drop.mean - row.drop.low, row.drop.high - row.drop.mean
-                whiskers, top = [[below], [above]], row.map + above
-                axes.errorbar(x, row.map, yerr=whiskers, color=colour, capsize=4, linewidth=1.2, zorder=2)
-            axes.plot(x, row.map, "o", markersize=9, color=colour, markerfacecolor=fill, zorder=3)
+                below, above = row.change.mean - row.change.low, row.change.high - row.change.mean
+                whiskers, top = [[below], [above]], row.score + above
+                axes.errorbar(x, row.score, yerr=whiskers, color=colour, capsize=4, linewidth=1.2, zorder=2)
+            axes.plot(x, row.score, "o", markersize=9, color=colour, markerfacecolor=fill, zorder=3)
             # above the whisker, where the names of neighbours seldom meet
             axes.annotate(row.name, (x, top), (0, 7), textcoords="offset points", fontsize=9, ha="center")
         axes.margins(y=0.15)
-        axes.axhline(base.map, color=BEFORE, linewidth=0.8, linestyle=":")
+        axes.axhline(base.score, color=BEFORE, linewidth=0.8, linestyle=":")
         from matplotlib.ticker import LogLocator, NullFormatter
 
         axes.set_xscale("log")
@@ -82,7 +82,7 @@ def size_accuracy_plot(variants: Sequence[VariantRow], app: str = "") -> bytes:
         sizes = [row.program_bytes / 1e6 for row in variants]
         axes.set_xlim(min(sizes) / 1.6, max(sizes) * 2.4)
         axes.set_xlabel("program, MB (10⁶ bytes)")
-        axes.set_ylabel("mAP")
+        axes.set_ylabel(metric)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.grid(alpha=0.2)
 
@@ -108,29 +108,6 @@ def weight_histograms(histograms: Sequence[Histogram]) -> bytes:
         grid[0].legend(frameon=False, fontsize=9)
 
     return _draw(max(6.4, 3.0 * len(histograms)), 2.8, draw)
-
-
-def bench_plot(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Ratio to the peer per timed row of ``bench.json`` as SVG; right of the line is faster, ticks are goals."""
-    rows = [row for row in rows if row.get("unit", "ms") == "ms"]
-
-    def draw(figure: Any) -> None:
-        axes = figure.add_subplot()
-        for place, row in enumerate(reversed(rows)):
-            goal = row.get("goal")
-            met = row["ratio"] >= (goal if goal is not None else 1.0)
-            axes.barh(place, row["ratio"], color=RIGHT if met else WRONG, height=0.6)
-            text = f"{row['ratio']:.2f}×  ({row['ours_ms']:.3g} against {row['peer_ms']:.3g} ms)"
-            axes.annotate(text, (row["ratio"], place), (5, -3), textcoords="offset points", fontsize=8)
-            if goal is not None:
-                axes.plot([goal, goal], [place - 0.42, place + 0.42], color=_INK, linewidth=1.6)
-        axes.axvline(1, color=_INK, linewidth=0.8, linestyle=":")
-        names = [f"{row['name']} · {row['peer']}" for row in reversed(rows)]
-        axes.set_yticks(range(len(rows)), names, fontsize=8)
-        axes.set_xlim(0, 1.45 * max((row["ratio"] for row in rows), default=1))
-        axes.set_xlabel("times as fast as the peer")
-
-    return _draw(8.0, 0.8 + 0.32 * max(1, len(rows)), draw)
 
 
 def thumbnail(path: str | Path, size: tuple[int, int] = _THUMBNAIL) -> Image.Image:

@@ -17,24 +17,22 @@ from pocketvlad.report.theme import CSS
 Section = Callable[[ReportSummary], str]
 
 
-def write_report(summary: Mapping[str, Any] | ReportSummary, out: Path | str, force: bool = False) -> None:
+def write_report(summary: ReportSummary, out: Path | str, force: bool = False) -> None:
     """Write the report of a run as one HTML file.
 
     Args:
-        summary: what `pocketvlad run` writes into ``summary.json``.
+        summary: what `pocketvlad run` measured.
         out: the page.
         force: replace an existing page.
 
     Raises:
-        ArtifactError: the summary lacks a key, ``out`` exists without ``force``, or cannot be written.
+        ArtifactError: ``out`` exists without ``force``, or cannot be written.
     """
     write_bytes(out, render_report(summary).encode(), force=force)
 
 
-def render_report(summary: Mapping[str, Any] | ReportSummary) -> str:
+def render_report(summary: ReportSummary) -> str:
     """The page as text."""
-    if not isinstance(summary, ReportSummary):
-        summary = ReportSummary.from_dict(summary)
     body = "\n".join(part(summary) for part in _SECTIONS)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -57,16 +55,17 @@ def _header(summary: ReportSummary) -> str:
 
 def _headline(summary: ReportSummary) -> str:
     before, after = summary.before, summary.after
-    drop, speed = after.drop, before.median_ms / max(after.median_ms, 1e-9)
+    change, was, now = after.change, before.latency, after.latency
+    speed = was.median_ms / max(now.median_ms, 1e-9)
     faster = f"{units.ratio(speed)} as fast" if speed >= 1 else f"{units.ratio(1 / speed)} as slow"
     cards = [
         _card("Program", units.size(before.program_bytes), units.size(after.program_bytes),
               f"{units.ratio(after.ratio)} smaller, bytes of the .pte"),
-        _card("mAP", f"{before.map:.1f}", f"{after.map:.1f}",
-              f"{units.signed(drop.mean)} points (95%: {units.spread(drop.low, drop.high)})"),
-        _card("One photo, on this host", units.milliseconds(before.median_ms),
-              units.milliseconds(after.median_ms), f"{faster}, median, one thread"),
-        _card("First answer", units.milliseconds(before.first_ms), units.milliseconds(after.first_ms),
+        _card(summary.metric, f"{before.score:.1f}", f"{after.score:.1f}",
+              f"{units.signed(change.mean)} points (95%: {units.spread(change.low, change.high)})"),
+        _card("One photo, on this host", units.milliseconds(was.median_ms),
+              units.milliseconds(now.median_ms), f"{faster}, median, one thread"),
+        _card("First answer", units.milliseconds(was.first_ms), units.milliseconds(now.first_ms),
               "loading included, host"),
     ]  # fmt: skip
     return f'<div class="cards">{"".join(cards)}</div>'
@@ -82,12 +81,10 @@ def _card(what: str, was: str, now: str, say: str) -> str:
 def _app(summary: ReportSummary) -> str:
     app = summary.app
     facts = [
-        f"{units.size(app.apk_bytes)} with {app.photos} photos in an index of {units.size(app.index_bytes)}"
+        f"{units.size(app.apk_bytes)} with {app.photos} photos in an index of {units.size(app.index_bytes)}",
+        f"for {', '.join(app.abis)}",
+        f"Android SDK {app.min_sdk} and later",
     ]
-    if app.abis:
-        facts.append("for " + ", ".join(app.abis))
-    if app.min_sdk:
-        facts.append(f"Android SDK {app.min_sdk} and later")
     lines = [f"<p>{escape('; '.join(facts))}.</p>", code(app.install)]
     if app.visitors:
         lines.append(
@@ -119,7 +116,7 @@ def _variants(summary: ReportSummary) -> str:
         "codes only",
         "pruned",
         "convolutions",
-        "mAP",
+        summary.metric,
         "change (95%)",
         "cosine",
         "a photo",
@@ -134,7 +131,8 @@ def _variants(summary: ReportSummary) -> str:
         "Before and after",
         table(head, rows, chosen),
         "Size is the file on disk, MB = 10⁶ bytes. “Codes only” counts masks and codes, as the paper does. "
-        "mAP is measured on the .pte itself; the change is paired over the queries, interval by bootstrap. "
+        f"{summary.metric} is measured on the .pte itself; the change is paired over the queries, its interval by "
+        "bootstrap. "
         "Convolutions compute by our lookup kernels or by XNNPACK in int8; where two times stand there, they are "
         "those of the backbone that decided, on the machine that exported.",
     )
@@ -156,7 +154,7 @@ def _convolutions(row: VariantRow) -> str:
 
 def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
     base = row is summary.before
-    drop = row.drop
+    change = row.change
     return [
         row.name,
         units.size(row.program_bytes),
@@ -164,16 +162,16 @@ def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
         units.size(row.codes_bytes) if row.codes_bytes else "",
         "" if base else units.percent(row.pruned),
         _convolutions(row),
-        f"{row.map:.1f}",
-        "" if base else f"{units.signed(drop.mean)} ({units.spread(drop.low, drop.high)})",
+        f"{row.score:.1f}",
+        "" if base else f"{units.signed(change.mean)} ({units.spread(change.low, change.high)})",
         "" if base else units.cosine(row.cosine),
-        units.milliseconds(row.median_ms),
-        units.milliseconds(row.load_ms),
+        units.milliseconds(row.latency.median_ms),
+        units.milliseconds(row.latency.load_ms),
     ]
 
 
 def _plot(summary: ReportSummary) -> str:
-    svg = figures.size_accuracy_plot(summary.variants, summary.app.recipe).decode()
+    svg = figures.size_accuracy_plot(summary.variants, summary.metric, summary.app.recipe).decode()
     return section(
         "Size against accuracy",
         f'<div class="plot">{svg}</div>',
@@ -188,23 +186,6 @@ def _histograms(summary: ReportSummary) -> str:
     return section(
         "Weights before and after", f'<div class="plot">{svg}</div>', "Counts per bin, on a log axis."
     )
-
-
-def _stages(summary: ReportSummary) -> str:
-    if not summary.stages:
-        return ""
-    longest = max(row.ms for row in summary.stages) or 1.0
-    rows = [
-        [
-            cell(row.stage),
-            cell(row.where, "text"),
-            cell(units.milliseconds(row.ms)),
-            f'<td class="barcell"><div class="bar" style="width:{100 * row.ms / longest:.1f}%">'
-            '<i class="after" style="width:100%"></i></div></td>',
-        ]
-        for row in summary.stages
-    ]
-    return section("Where the time goes", table(("stage", "measured on", "time", ""), rows))
 
 
 def _ops(summary: ReportSummary) -> str:
@@ -255,18 +236,18 @@ def _provenance(summary: ReportSummary) -> str:
 
 
 _STANDING_NOTES = (
-    "Times and memory are those of the host named below, one thread unless a row says otherwise. They are "
+    "Times are those of the host named below, one thread unless a row says otherwise. They are "
     "not a phone's: run “pocketvlad phone bench” on a connected one.",
     "An emulated self-test runs the APK's own arm64 code and shows that a phone computes the same answers; "
     "its timings mean nothing and are not shown.",
 )
-_SAME_PLACES = "The model was fitted on the same places it was tested on: its mAP is an upper bound."
+_SAME_PLACES = "The model was fitted on the same places it was tested on: its {metric} is an upper bound."
 
 
 def _notes(summary: ReportSummary) -> str:
-    notes = [*_STANDING_NOTES, *summary.notes]
+    notes = list(_STANDING_NOTES)
     if summary.data.fit_split == "all":
-        notes.insert(0, _SAME_PLACES)
+        notes.insert(0, _SAME_PLACES.format(metric=summary.metric))
     if not summary.emulated:
         notes.append("No emulated self-test was run here (it needs qemu-user and an aarch64 compiler).")
     return section(
@@ -275,6 +256,6 @@ def _notes(summary: ReportSummary) -> str:
 
 
 _SECTIONS: tuple[Section, ...] = (
-    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _stages, _ops, _notes,
+    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _ops, _notes,
     _provenance,
 )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.report import units
 from pocketvlad.report.parts import cell, escape, section, table
-from pocketvlad.report.summary import LayerRow, ReportSummary
+from pocketvlad.report.summary import ReportSummary
 
 _PARTS = ("mask", "codes", "codebook", "scales", "bias")
 _HEAD = ("layer", "bytes", "", "smaller", "weights", "bits", "layout", "pruned", "bits/weight", "entropy")
@@ -30,7 +31,7 @@ def layer_section(summary: ReportSummary) -> str:
     )
 
 
-def _layer_table(rows: Sequence[LayerRow]) -> str:
+def _layer_table(rows: Sequence[LayerSize]) -> str:
     largest = max((row.total for row in rows), default=1) or 1
     lines = [
         [
@@ -50,7 +51,7 @@ def _layer_table(rows: Sequence[LayerRow]) -> str:
     return table(_HEAD, lines)
 
 
-def _bar(row: LayerRow, largest: int) -> str:
+def _bar(row: LayerSize, largest: int) -> str:
     parts = "".join(
         f'<i class="{part}" style="width:{100 * getattr(row, part) / max(row.total, 1):.2f}%"></i>'
         for part in _PARTS

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.report import units
 
 Values = Mapping[str, Any]
@@ -54,7 +55,7 @@ def _heading(values: Values) -> str:
 
 
 def _title(way: Values) -> str:
-    score = f"{'mAP' if way['metric'] == 'map' else 'Recall@1'} {way['score']:.1f}"
+    score = f"{metric_name(way['metric'])} {way['score']:.1f}"
     sizes = f"weights {units.size(way['weights_bytes'])}, .pte {units.size(way['program_bytes'])}"
     return f"{way['train']} → {way['test']}: uncompressed {score} on {way['queries']} queries, {sizes}"
 
@@ -85,9 +86,10 @@ def _notes(values: Values) -> list[str]:
     steps, match = int(values["options"]["steps"]), values["options"]["match"]
     tuned = f"fine-tuned for {steps} steps of triplet loss" if steps else "not fine-tuned (--steps 0)"
     weights = "the paper's thresholds" if match == "thresholds" else "the paper's share of each layer pruned"
+    metrics = " and ".join(dict.fromkeys(metric_name(way["metric"]) for way in values["ways"]))
     notes = [
         f"{weights}; {tuned}",
-        "drop: points of mAP (Recall@1 where the dataset has no mAP) lost by the .pte on the test photos, "
+        f"drop: points of {metrics} lost by the .pte on the test photos, "
         "with the 95% interval of a paired bootstrap over the queries; the paper's: Oxford / Paris",
         "zeros: share of the weights that are 0; codes: MB of masks and codes, as the paper counts; "
         ".pte: MB of the whole file; ratio: to the uncompressed model's weights (paper) and .pte (ours)",

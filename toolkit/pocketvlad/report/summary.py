@@ -1,29 +1,17 @@
-"""What a run's report is made of: the dictionary in ``summary.json`` as frozen dataclasses.
+"""What a run's report is made of: the one schema of ``summary.json``.
 
-Keys a report does not draw are left out; a key it needs and does not find is an :class:`ArtifactError`.
+Rows that something else measures are its own types: bytes of layers, times of programs and ops, changes.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from pocketvlad.errors import ArtifactError
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95% interval, in points of mAP."""
-
-    mean: float
-    low: float
-    high: float
+from pocketvlad.compress.sizes import LayerSize
+from pocketvlad.evaluate.metrics import Difference
+from pocketvlad.runtime.latency import Latency
+from pocketvlad.runtime.profile import OpTime
 
 
 @dataclass(frozen=True)
@@ -33,18 +21,13 @@ class VariantRow:
     Attributes:
         name: ``float32`` or the recipe.
         program_bytes: of the ``.pte`` file.
-        codes_bytes: masks and codes alone, as the paper counts; 0 for the uncompressed model.
         ratio: the uncompressed program's bytes over this one's.
-        pruned: share of the weights that are 0.
-        map: mean average precision on photos that fitted and calibrated nothing, 0 to 100.
-        drop: change against the uncompressed model, paired bootstrap over the queries.
+        score: of the summary's metric, on photos that fitted and calibrated nothing, 0 to 100.
+        change: of the score against the uncompressed model, points, paired bootstrap over the queries.
         cosine: mean, of its descriptors to the uncompressed model's.
-        cosine_to_torch: worst, of the program to the torch model it was made from.
-        median_ms, min_ms, load_ms, first_ms: on the host: one photo, loading, first answer with loading.
-        recalls: recall at N by N, 0 to 100.
-        program: file name.
-        without_whitening_bytes: of everything but the whitening layer, where known.
-        memory_bytes: peak resident growth of the process, where measured.
+        latency: on the host.
+        codes_bytes: masks and codes alone, as the paper counts; 0 for the uncompressed model.
+        pruned: share of the weights that are 0.
         convolutions: what computes them, ``lut`` (lookup kernels) or ``int8`` (XNNPACK's); None if uncompressed.
         convolutions_ms: medians of the backbone by kind, where they decided.
     """
@@ -52,43 +35,14 @@ class VariantRow:
     name: str
     program_bytes: int
     ratio: float
-    map: float
-    drop: Interval
+    score: float
+    change: Difference
     cosine: float
-    median_ms: float
-    min_ms: float
-    load_ms: float
-    first_ms: float
+    latency: Latency
     codes_bytes: int = 0
     pruned: float = 0.0
-    cosine_to_torch: float | None = None
-    recalls: dict[str, float] = field(default_factory=dict)
-    program: str = ""
-    without_whitening_bytes: int | None = None
-    memory_bytes: int | None = None
     convolutions: str | None = None
     convolutions_ms: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """Bytes of one compressed layer; see :class:`pocketvlad.compress.sizes.LayerSize`."""
-
-    layer: str
-    weights: int
-    bits: int
-    layout: str
-    pruned: float
-    mask: int
-    codes: int
-    codebook: int
-    scales: int
-    bias: int
-    total: int
-    bits_per_weight: float
-    entropy: float
-    share: float
-    ratio: float
 
 
 @dataclass(frozen=True)
@@ -121,13 +75,10 @@ class AppInfo:
     photos: int
     recipe: str
     install: str
+    abis: tuple[str, ...]
+    min_sdk: int
     visitors: int = 0
     recognised: int = 0
-    threshold: float | None = None
-    abis: tuple[str, ...] = ()
-    min_sdk: int | None = None
-    target_sdk: int | None = None
-    signed: Any = None
 
 
 @dataclass(frozen=True)
@@ -154,26 +105,6 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class OpRow:
-    """All calls of one op in a run of the app's program; see :class:`pocketvlad.export.profile.OpTime`."""
-
-    op: str
-    by: str
-    calls: int
-    ms: float
-    share: float
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """Milliseconds of one stage, and where it was measured: host, emulated or phone."""
-
-    stage: str
-    ms: float
-    where: str = "host"
-
-
-@dataclass(frozen=True)
 class FileRow:
     """A file the run made, with the hash that names it."""
 
@@ -184,12 +115,24 @@ class FileRow:
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """Everything the report shows. ``layers`` is by recipe; ``emulated`` is what the self-test returned."""
+    """Everything the report shows.
+
+    Attributes:
+        metric: of every score, ``mAP`` or ``Recall@1``.
+        variants: the uncompressed model first.
+        layers: by recipe.
+        emulated: what each emulated self-test returned.
+        skipped: photos that could not be read, with why.
+        ops: of the app's program.
+        commands: that make the run again.
+        report: the page's own path.
+    """
 
     title: str
+    metric: str
     variants: tuple[VariantRow, ...]
     app: AppInfo
-    layers: dict[str, tuple[LayerRow, ...]]
+    layers: dict[str, tuple[LayerSize, ...]]
     matches: tuple[MatchRow, ...]
     data: DataInfo
     machine: dict[str, Any]
@@ -197,11 +140,9 @@ class ReportSummary:
     emulated: tuple[dict[str, Any], ...] = ()
     skipped: tuple[str, ...] = ()
     histograms: tuple[Histogram, ...] = ()
-    stages: tuple[StageRow, ...] = ()
-    ops: tuple[OpRow, ...] = ()
+    ops: tuple[OpTime, ...] = ()
     files: tuple[FileRow, ...] = ()
     commands: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
     report: str = ""
 
     @property
@@ -213,49 +154,3 @@ class ReportSummary:
     def after(self) -> VariantRow:
         """The variant in the app."""
         return next((row for row in self.variants if row.name == self.app.recipe), self.variants[-1])
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> ReportSummary:
-        """Read a run's summary.
-
-        Raises:
-            ArtifactError: a key is missing or holds a value of another kind.
-        """
-        summary = _read(cls, value, "summary")
-        if not summary.variants:
-            raise ArtifactError("the summary has no variants", allowed="at least the uncompressed model")
-        return summary
-
-
-def _read(kind: type[T], value: Any, where: str) -> T:
-    if not isinstance(value, Mapping):
-        raise ArtifactError(f"{where} is not a table", found=type(value).__name__)
-    hints = typing.get_type_hints(kind)
-    values = {}
-    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
-        optional = item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
-        if item.name in value:
-            values[item.name] = _convert(hints[item.name], value[item.name], f"{where}.{item.name}")
-        elif not optional:
-            raise ArtifactError(f"{where} has no {item.name!r}", do="make it with `pocketvlad run`")
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (types.UnionType, typing.Union):
-        return None if value is None else _convert(arguments[0], value, where)
-    if dataclasses.is_dataclass(hint):
-        return _read(typing.cast(type, hint), value, where)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, Mapping):
-        return {str(key): _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    allowed = getattr(hint, "__name__", str(hint))
-    raise ArtifactError(f"{where} has a wrong type", found=repr(value)[:60], allowed=allowed)

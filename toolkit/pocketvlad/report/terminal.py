@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -18,21 +15,15 @@ from pocketvlad.report.summary import ReportSummary, VariantRow
 _NAME_WIDTH = 13  # fits the shipped recipes' names, and the table 80 columns
 
 
-def terminal_summary(summary: Mapping[str, Any] | ReportSummary) -> RenderableType:
-    """Size, mAP and latency before and after, where the APK is and how to install it.
-
-    Raises:
-        ArtifactError: the summary lacks a key.
-    """
-    if not isinstance(summary, ReportSummary):
-        summary = ReportSummary.from_dict(summary)
+def terminal_summary(summary: ReportSummary) -> RenderableType:
+    """Size, score and latency before and after, where the APK is and how to install it."""
     return Group("", _table(summary), *(Padding(line, (0, 1)) for line in _lines(summary)), "")
 
 
 def _table(summary: ReportSummary) -> Table:
     data = summary.data
     caption = (
-        f"{data.queries} queries on {data.test_places} places; mAP and size of the .pte itself, "
+        f"{data.queries} queries on {data.test_places} places; {summary.metric} and size of the .pte itself, "
         "95% interval of the change; times on this host, first: from opening the file to its first answer"
     )
     table = Table(
@@ -45,7 +36,7 @@ def _table(summary: ReportSummary) -> Table:
     )
     table.caption_justify = "left"
     table.add_column("", no_wrap=True, min_width=_NAME_WIDTH)
-    for name in ("size", "ratio", "mAP", "change", "a photo", "first"):
+    for name in ("size", "ratio", summary.metric, "change", "a photo", "first"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in summary.variants:
         table.add_row(*_cells(row, summary), style="bold" if row is summary.after else "")
@@ -53,18 +44,18 @@ def _table(summary: ReportSummary) -> Table:
 
 
 def _cells(row: VariantRow, summary: ReportSummary) -> list[str]:
-    base, drop = row is summary.before, row.drop
+    base, found = row is summary.before, row.change
     mark = "[green]▸[/] " if row is summary.after else "  "
-    colour = "green" if drop.low >= -2 else "yellow" if drop.mean >= -2 else "red"
-    change = f"[{colour}]{units.signed(drop.mean)}[/] ({units.spread(drop.low, drop.high)})"
+    colour = "green" if found.low >= -2 else "yellow" if found.mean >= -2 else "red"
+    change = f"[{colour}]{units.signed(found.mean)}[/] ({units.spread(found.low, found.high)})"
     return [
         mark + escape(row.name),
         units.size(row.program_bytes),
         "" if base else f"[green]{units.ratio(row.ratio)}[/]",
-        f"{row.map:.1f}",
+        f"{row.score:.1f}",
         "" if base else change,
-        units.milliseconds(row.median_ms),
-        units.milliseconds(row.first_ms),
+        units.milliseconds(row.latency.median_ms),
+        units.milliseconds(row.latency.first_ms),
     ]
 
 

@@ -68,7 +68,8 @@ class Measured:
         return {
             "program_mb": self.bytes / 1e6,
             "drop_points": self.drop.mean,
-            "drop_interval": f"{self.drop.low:.2f} to {self.drop.high:.2f}",
+            "drop_low": self.drop.low,
+            "drop_high": self.drop.high,
             "mean_cosine": self.cosine,
         }
 

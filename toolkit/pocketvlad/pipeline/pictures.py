@@ -1,4 +1,4 @@
-"""The paper's two figures: weights before and after L1, and what the compressed model answers."""
+"""What pictures show: answers of the uncompressed and the compressed model, weights before and after."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ _DEVIATIONS = 4  # to both sides of a histogram
 _COLUMNS = 6
 
 
+Answers = tuple[RetrievalResult, np.ndarray]
+
+
 def answers_picture(test: Dataset, before: np.ndarray, after: np.ndarray, ratio: float) -> bytes:
     """Queries of different places with a right answer and both models' answers, as PNG.
 
@@ -26,13 +29,19 @@ def answers_picture(test: Dataset, before: np.ndarray, after: np.ndarray, ratio:
         ratio: of their sizes.
     """
     models = [(evaluate_descriptors(test, found), found) for found in (before, after)]
+    # the font has no multiplication sign
+    return figures.qualitative_rows(match_rows(test, *models), f"{ratio:.0f}x smaller")
+
+
+def match_rows(test: Dataset, before: Answers, after: Answers) -> tuple[MatchRow, ...]:
+    """Some queries with a right answer and what both models, results and descriptors [n, dim], rank first."""
     rows = []
     for number in _spread_queries(test):
         query = test.queries[number]
         photo, truth = test.photos[query.photo], test.photos[min(query.positives)]
-        pair = [_match(test, result, found, number) for result, found in models]
-        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, *pair))
-    return figures.qualitative_rows(rows, f"{ratio:.0f}x smaller")  # the font has no multiplication sign
+        matches = [_match(test, *answers, number) for answers in (before, after)]
+        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, *matches))
+    return tuple(rows)
 
 
 def _spread_queries(test: Dataset) -> list[int]:
@@ -47,9 +56,8 @@ def _spread_queries(test: Dataset) -> list[int]:
 
 def _match(test: Dataset, result: RetrievalResult, found: np.ndarray, number: int) -> Match:
     query, best = test.queries[number], result.best[number]
-    return Match(
-        str(test.photos[best].path), float(found[best] @ found[query.photo]), best in query.positives
-    )
+    cosine = float(found[best] @ found[query.photo])
+    return Match(str(test.photos[best].path), cosine, best in query.positives)
 
 
 def histogram_picture(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
