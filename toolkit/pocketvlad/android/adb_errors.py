@@ -32,7 +32,7 @@ _REFUSALS = {
     "INSTALL_FAILED_CPU_ABI_INCOMPATIBLE": "the phone has another processor than the APK's libraries",
     "INSTALL_FAILED_OLDER_SDK": "the phone's Android is too old for the app",
     "INSTALL_FAILED_NEWER_SDK": "the phone's Android is too new for the app",
-    "INSTALL_FAILED_DEPRECATED_SDK_VERSION": "the app targets an Android that the phone finds too old: package it again",
+    "INSTALL_FAILED_DEPRECATED_SDK_VERSION": "the app is made for an Android too old for the phone: package it again",
     "INSTALL_PARSE_FAILED_NO_CERTIFICATES": "the APK is not signed, or was damaged after signing: package it again",
     "INSTALL_PARSE_FAILED_CERTIFICATE": "the APK's signature is damaged: package it again",
     "INSTALL_PARSE_FAILED": "the APK is damaged: package it again",
