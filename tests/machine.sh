@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs what the tests use beyond the virtual environment: a JDK and Maven (Robolectric), qemu and an arm64
-# C library (the phone's own library on this machine), clang (fuzzers), apksigner (a second opinion).
+# C library (the phone's own library on this machine), clang (fuzzers), apksigner (a second opinion), adb (a scripted phone).
 # Without root and apt it only says what is missing; the tests that need it are then skipped by name.
-packages="default-jdk-headless maven qemu-user-static g++-aarch64-linux-gnu clang libclang-rt-14-dev llvm apksigner"
+packages="adb default-jdk-headless maven qemu-user-static g++-aarch64-linux-gnu clang libclang-rt-14-dev llvm apksigner"
 have() { command -v "$1" >/dev/null 2>&1; }
-if have javac && have mvn && have qemu-aarch64-static && have aarch64-linux-gnu-gcc && have clang && have apksigner; then
+if have javac && have mvn && have qemu-aarch64-static && have aarch64-linux-gnu-gcc && have clang && have apksigner && have adb; then
   exit 0
 fi
 if have apt-get && [ "$(id -u)" = 0 ]; then

@@ -23,6 +23,18 @@ from pocketvlad.android.native import build_libraries
 from pocketvlad.errors import ArtifactError, PackageError
 
 LIBRARY = "lib/arm64-v8a/libfbjni.so"
+ONE_PICTURE = {
+    "manifest.json": json.dumps(
+        {
+            "format": 1,
+            "tolerance": {"cosine": 0.9999},
+            "pictures": [
+                {"file": "a.png", "name": "a", "descriptor": [1.0], "top": [{"row": 0, "cosine": 1.0}]}
+            ],
+        }
+    ).encode()
+}
+EMPTY = b'{"format": 1, "tolerance": {"cosine": 0.9999}, "pictures": []}'
 Edit = Callable[[str, bytes], bytes | None]
 
 
@@ -81,7 +93,7 @@ def small(tmp_path_factory, keys) -> Path:
         index=folder / "places.pvix",
         libraries={"arm64-v8a": [library]},
         config={"title": "a", "threshold": None, "fingerprint": ""},
-        selftest={"manifest.json": b"{}"},
+        selftest=ONE_PICTURE,
         keys=keys,
     )
     return folder / "small.apk"
@@ -142,8 +154,12 @@ def integer(value: int) -> bytes:
 
 FALSE, TRUE = struct.pack("<HBBI", 8, 0, 0x12, 0), struct.pack("<HBBI", 8, 0, 0x12, 0xFFFFFFFF)
 MANIFEST, CODE = "AndroidManifest.xml", "classes.dex"
+SELFTEST = "assets/selftest/manifest.json"
 BROKEN = [
     (change(apks.INDEX, lambda _: None), "lacks assets/places.pvix"),
+    (change(SELFTEST, lambda _: None), "has no self-test; .*package it again"),
+    (change(SELFTEST, patched(b'"format": 1', b'"format": 9')), "has no self-test this version understands"),
+    (change(SELFTEST, lambda _: EMPTY), "has a self-test without pictures; package it again, with photos"),
     (change(MANIFEST, lambda _: b""), "manifest is damaged"),
     (change(MANIFEST, patched(integer(35), integer(23))), "targets an SDK phones refuse; found 23"),
     (change(MANIFEST, patched(utf16("LAUNCHER"), utf16("LAUNCHEX"))), "no activity to launch"),
@@ -255,7 +271,14 @@ def build_small(out: Path, keys, **changes: object) -> apks.ApkReport:
     for path in (program, index):
         if not path.exists():
             path.write_bytes(b"x")
-    values = {"program": program, "index": index, "libraries": {}, "config": {}, "selftest": {}, "keys": keys}
+    values = {
+        "program": program,
+        "index": index,
+        "libraries": {},
+        "config": {},
+        "selftest": ONE_PICTURE,
+        "keys": keys,
+    }
     return apks.build_apk(out, **{**values, **changes})
 
 

@@ -1,78 +1,19 @@
-"""The way to a phone, against a scripted `adb`: no real one can be attached to a test machine."""
+"""The way to a phone: the real `adb` client against a scripted server; no phone can be attached here."""
 
 from __future__ import annotations
 
 import json
-import os
+import shlex
 import stat
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
+from helpers.adb_server import Rule
+from helpers.phones import FAILED, MODEL_RULES, NO_FILE, PICTURE, REASON, RESULT, SERIAL, wrote
 from pocketvlad.android import phone
 from pocketvlad.errors import MissingToolError, PhoneError
-
-FAKE = """#!{python}
-import json, pathlib, re, sys
-folder = pathlib.Path(__file__).parent
-line = " ".join(sys.argv[1:])
-with open(folder / "calls", "a") as calls:
-    calls.write(line + "\\n")
-started = re.search(r"--es token (\\w+)", line)
-if started:
-    (folder / "token").write_text(started[1])
-token = (folder / "token").read_text() if (folder / "token").exists() else "none"
-for pattern, answer in json.loads((folder / "script.json").read_text()):
-    if re.search(pattern, line):
-        sys.stdout.write(answer.get("out", "").replace("TOKEN", token))
-        sys.stderr.write(answer.get("err", ""))
-        sys.exit(answer.get("exit", 0))
-sys.exit(0)
-"""
-DEVICE = [
-    ["^devices$", {"out": "List of devices attached\nABC123\tdevice\n\n"}],
-    ["getprop ro.product.model", {"out": "Pixel 7\n"}],
-    ["getprop ro.build.version.sdk", {"out": "34\n"}],
-    ["getprop ro.product.cpu.abilist", {"out": "arm64-v8a,armeabi-v7a,armeabi\n"}],
-    ["install -r", {"out": "Performing Streamed Install\nSuccess\n"}],
-    ["am start", {"out": "Starting: Intent { }\nStatus: ok\n"}],
-    ["pidof", {"out": "4711\n"}],
-]
-PICTURE = {
-    "name": "a.jpg", "cosine": 0.99999, "same_top": True, "passed": True,
-    "preprocess_ms": 4.0, "inference_ms": 20.0, "search_ms": 0.1,
-}  # fmt: skip
-NATIVE = {"isa": "neon_dotprod", "load_ms": 12.5}
-RESULT = {"format": 1, "token": "TOKEN", "passed": True, "native": NATIVE, "pictures": [PICTURE]}
-Script = Callable[..., Path]
-
-
-@pytest.fixture
-def adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    """Puts a scripted adb first on PATH; rules given come before the ordinary device's."""
-
-    def write(*rules: list, device: bool = True) -> Path:
-        program = tmp_path / "adb"
-        program.write_text(FAKE.format(python=sys.executable))
-        program.chmod(program.stat().st_mode | stat.S_IEXEC)
-        (tmp_path / "script.json").write_text(json.dumps([*rules, *(DEVICE if device else [])]))
-        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
-        return tmp_path
-
-    return write
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phone, "_POLL", 0.01)
-    monkeypatch.setattr(phone, "_CRASH_GRACE", 0.05)
-
-
-def devices(*lines: str) -> list:
-    return ["^devices$", {"out": "\n".join(["List of devices attached", *lines, "", ""])}]
 
 
 def test_no_adb(package, monkeypatch, tmp_path):
@@ -81,100 +22,120 @@ def test_no_adb(package, monkeypatch, tmp_path):
         phone.install(package.apk)
 
 
+def test_a_hanging_adb(monkeypatch, package, tmp_path):
+    program = tmp_path / "adb"
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("pocketvlad.android.adb.CALL", 0.5)
+    with pytest.raises(PhoneError, match="the phone does not answer"):
+        phone.install(package.apk)
+
+
 @pytest.mark.parametrize(
-    ("listing", "serial", "message"),
+    ("devices", "serial", "message"),
     [
-        ([], None, "no phone is connected; connect one by USB and turn on USB debugging"),
-        (["A\tdevice", "B\tdevice"], None, "several phones are connected; found A, B; choose one"),
-        (["A\tunauthorized"], None, "the phone A is not ready; found unauthorized; unlock it"),
-        (["A\toffline"], None, "the phone A is not ready; found offline"),
-        (["A\tno permissions (user in plugdev group); see [url]"], None, "found no permissions .*udev"),
-        (["A\tdevice"], "B", "the phone B is not connected; found A"),
+        ({}, None, "no phone is connected; connect one by USB and turn on USB debugging"),
+        (
+            {"A": "device", "B": "device"},
+            None,
+            "several phones are connected; found A, B; choose one by its serial",
+        ),
+        ({"A": "unauthorized"}, None, "the phone A is not ready; found unauthorized; unlock it and accept"),
+        ({"A": "authorizing"}, None, "the phone A is not ready; found authorizing; wait a moment"),
+        ({"A": "offline"}, None, "the phone A is not ready; found offline; unplug it"),
+        ({"A": "no permissions (user in plugdev group); see [url]"}, None, "found no permissions .*udev"),
+        ({"A": "device"}, "B", "the phone B is not connected; found A"),
     ],
 )
-def test_unusable_devices(adb, package, listing, serial, message):
-    adb(devices(*listing))
+def test_unusable_devices(adb, package, devices, serial, message):
+    adb.devices = devices
     with pytest.raises(PhoneError, match=message) as caught:
         phone.install(package.apk, serial)
     assert "\n" not in str(caught.value)
 
 
 def test_serial_of_the_environment(adb, package, monkeypatch):
-    folder = adb(devices("A\tdevice", "B\tdevice"))
+    adb.devices = {"A": "device", "B": "device"}
     monkeypatch.setenv("ANDROID_SERIAL", "B")
-    assert phone.install(package.apk)["serial"] == "B"
-    assert f"-s B install -r {package.apk}" in (folder / "calls").read_text()
+    assert phone.install(package.apk).serial == "B"
 
 
 def test_install(adb, package):
-    adb()
     installed = phone.install(package.apk)
-    assert installed["phone"] == "Pixel 7" and installed["abi"] == "arm64-v8a" and installed["sdk"] == 34
-    assert installed["mb"] == package.apk.stat().st_size / 1e6
-
-
-OTHER_KEY = "adb: failed to install a.apk: Failure [INSTALL_FAILED_UPDATE_INCOMPATIBLE: Existing package]\n"
+    assert adb.installed == [package.apk.read_bytes()]
+    assert "'-r'" in adb.commands[-1]
+    assert installed.to_json() == {
+        "phone": "Pixel 7",
+        "serial": SERIAL,
+        "sdk": 34,
+        "abi": "arm64-v8a",
+        "package": "org.pocketvlad.demo",
+        "mb": package.apk.stat().st_size / 1e6,
+    }
 
 
 @pytest.mark.parametrize(
-    ("command", "answer", "message"),
+    ("pattern", "out", "message"),
     [
-        (
-            "abilist",
-            {"out": "armeabi-v7a\n"},
-            "no library for Pixel 7; found armeabi-v7a; allowed: arm64-v8a, x",
-        ),
-        (
-            "version.sdk",
-            {"out": "25\n"},
-            "Pixel 7 is too old for the app; found API 25; allowed: 26 or newer",
-        ),
-        ("version.sdk", {"out": "\n"}, "does not say which Android it runs"),
-        (
-            "install",
-            {"err": OTHER_KEY, "exit": 1},
-            "INCOMPATIBLE; another key .* adb uninstall org.pocketvlad.demo",
-        ),
-        (
-            "install",
-            {"out": "Failure [INSTALL_PARSE_FAILED]\n", "exit": 1},
-            "found Failure .INSTALL_PARSE_FAILED",
-        ),
-        (
-            "install",
-            {"err": "error: device 'A' not found\n", "exit": 1},
-            "the phone is gone; found error: device",
-        ),
+        ("abilist", "armeabi-v7a\n", "no library for Pixel 7; found armeabi-v7a; allowed: arm64-v8a, x"),
+        ("version.sdk", "25\n", "Pixel 7 is too old for the app; found API 25; allowed: 26 or newer"),
+        ("version.sdk", "\n", "does not say which Android it runs"),
     ],
 )
-def test_refused_installation(adb, package, command, answer, message):
-    adb([command, answer])
-    with pytest.raises(PhoneError, match=message) as caught:
+def test_a_phone_that_cannot_take_it(adb, package, pattern, out, message):
+    adb.rules = [Rule(pattern, out), *MODEL_RULES]
+    with pytest.raises(PhoneError, match=message):
         phone.install(package.apk)
-    assert "\n" not in str(caught.value)
+    assert not adb.installed
 
 
-@pytest.mark.usefixtures("quick")
-def test_result_from_the_file(adb, package):
-    folder = adb(["exec-out cat", {"out": json.dumps(RESULT)}])
-    result = phone.test(package.apk)
-    assert result["passed"] and result["phone"] == "Pixel 7" and result["pictures"] == [PICTURE]
-    calls = (folder / "calls").read_text()
-    assert "am start -W -n org.pocketvlad.demo/.SelfTestActivity --es token" in calls
-
-
-@pytest.mark.usefixtures("quick")
-def test_result_from_the_log_in_parts(adb, package):
+def test_the_phones_log_is_read_from_the_start_on_and_never_cleared(adb, package):
     text = json.dumps(RESULT)
     half = len(text) // 2
     log = f"selftest old 1/1 {{}}\nselftest TOKEN 2/2 {text[half:]}\nselftest TOKEN 1/2 {text[:half]}\n"
-    adb(["exec-out cat", {"err": "cat: Permission denied", "exit": 1}], ["-s pocketvlad:I", {"out": log}])
-    assert phone.test(package.apk)["pictures"] == [PICTURE]
+    adb.rules = [NO_FILE, Rule("logcat.*-s pocketvlad:I", log), *MODEL_RULES]
+    result = phone.test(package.apk)
+    assert result.to_json()["pictures"] == [PICTURE]
+    logs = [shlex.split(command) for command in adb.commands if "logcat" in command]
+    assert logs and all("-c" not in log for log in logs)
+    assert all(log[log.index("-T") + 1] == "1790000000.000" for log in logs)
 
 
-@pytest.mark.usefixtures("quick")
+def test_result_from_the_file(adb, package):
+    adb.rules = [wrote(RESULT), *MODEL_RULES]
+    result = phone.test(package.apk)
+    assert result.passed and result.device.serial == SERIAL and result.machine == "Google Pixel 7"
+    assert result.native.isa == "neon_dotprod" and result.memory.peak_kb == 120_000
+    started = next(command for command in adb.commands if command.startswith("am start"))
+    assert "-n org.pocketvlad.demo/.SelfTestActivity --es token" in started
+
+
+def test_a_result_that_disagrees(adb, package):
+    adb.rules = [wrote(FAILED), *MODEL_RULES]
+    result = phone.test(package.apk)
+    assert not result.passed and result.reasons == (REASON,)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ({**RESULT, "format": 1}, "of another version; found format 1; allowed: 2; package the APK again"),
+        ({**RESULT, "pictures": []}, "the APK's self-test has no pictures; package it again, with photos"),
+        ({**RESULT, "native": {}}, "the self-test's result is damaged"),
+        ({**RESULT, "pictures": [{**PICTURE, "search_ms": []}]}, "is damaged; found no search_ms"),
+        ({"token": "TOKEN", "passed": False, "error": "The index is damaged"}, "reports; found The index is"),
+    ],
+)
+def test_a_result_that_is_none(adb, package, result, message):
+    adb.rules = [wrote(result), *MODEL_RULES]
+    with pytest.raises(PhoneError, match=message) as caught:
+        phone.test(package.apk)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_older_result_does_not_count(adb, package):
-    adb(["exec-out cat", {"out": json.dumps({**RESULT, "token": "yesterday"})}])
+    adb.rules = [wrote({**RESULT, "token": "yesterday"}), *MODEL_RULES]
     with pytest.raises(PhoneError, match="the self-test on Pixel 7 does not end; found nothing after 0 s"):
         phone.test(package.apk, timeout=0.2)
 
@@ -190,52 +151,47 @@ Cmdline: org.pocketvlad.demo
 """
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("log", "line"),
     [(CRASH, 'UnsatisfiedLinkError: dlopen failed: library "libfbjni.so" not found$'), (SIGILL, "SIGILL")],
 )
 def test_crash(adb, package, log, line):
-    adb(["-b crash", {"out": log}])
+    adb.rules = [NO_FILE, Rule("-b crash", log), *MODEL_RULES]
     with pytest.raises(PhoneError, match=f"the app crashed on Pixel 7; found .*{line}"):
         phone.test(package.apk)
 
 
-REFUSED = json.dumps({"token": "TOKEN", "passed": False, "error": "The place index is damaged"})
-NO_ACTIVITY = "Error type 3\nError: Activity class {x} does not exist.\n"
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(
-    ("command", "answer", "message"),
-    [
-        ("pidof", {"exit": 1}, "ended without a result"),
-        (
-            "am start",
-            {"out": NO_ACTIVITY},
-            "the app does not start; found Error: Activity class {x} does not",
-        ),
-        ("exec-out cat", {"out": REFUSED}, "the app on Pixel 7 reports; found The place index is damaged"),
-    ],
-)
-def test_no_result(adb, package, command, answer, message):
-    adb([command, answer])
-    with pytest.raises(PhoneError, match=message):
+def test_no_result(adb, package):
+    adb.rules = [NO_FILE, Rule("^pidof", exit=1), *MODEL_RULES]
+    with pytest.raises(PhoneError, match="ended without a result"):
         phone.test(package.apk)
 
 
-@pytest.mark.usefixtures("quick")
+def test_an_app_that_does_not_start(adb, package):
+    missing = Rule("am start", "Error type 3\nError: Activity class {x} does not exist.\n")
+    adb.rules = [missing, *MODEL_RULES]
+    with pytest.raises(PhoneError, match="the app does not start; found Error: Activity class {x} does not"):
+        phone.test(package.apk)
+
+
+def test_a_phone_unplugged_while_the_test_runs(adb, package):
+    class Unplugged(str):
+        """The answer after which the cable is out."""
+
+        def replace(self, *_):
+            adb.lost = f"device '{SERIAL}' not found"
+            return str(self)
+
+    adb.rules = [replace(NO_FILE, out=Unplugged()), *MODEL_RULES]
+    with pytest.raises(PhoneError, match="the phone cannot be reached; found device .*; check the cable"):
+        phone.test(package.apk)
+
+
 def test_bench_beside_this_machine(adb, package):
-    adb(["exec-out cat", {"out": json.dumps(RESULT)}])
-    on_phone, here = phone.bench(package.apk, runs=1)["rows"]
-    assert on_phone["inference_ms"] == 20.0 and on_phone["isa"] == "neon_dotprod"
-    assert here["where"] == "host" and here["inference_ms"] > 0
-    assert on_phone.keys() == here.keys()
-
-
-def test_a_hanging_adb(adb, monkeypatch, package):
-    folder = adb()
-    (folder / "adb").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
-    monkeypatch.setattr("pocketvlad.android.adb.CALL", 0.5)
-    with pytest.raises(PhoneError, match="the phone does not answer"):
-        phone.install(package.apk)
+    adb.rules = [wrote(RESULT), *MODEL_RULES]
+    result = phone.bench(package.apk, runs=2)
+    stages = {stage.stage: stage for stage in result.stages}
+    assert list(stages) == ["preprocess", "inference", "search"]
+    assert (stages["inference"].phone_p50, stages["inference"].phone_p90) == (21.0, pytest.approx(28.2))
+    assert all(0 < stage.host_p50 <= stage.host_p90 for stage in result.stages)
+    assert result.host.runs == 2 and len(result.host.pictures[0].search_ms) == 2

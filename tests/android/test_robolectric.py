@@ -21,6 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.icc import DISPLAY_P3, profile
 from helpers.packages import Package, make_package
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import host_preload
@@ -31,7 +32,7 @@ from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig
-from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.model.preprocess import Preprocess, load_photo
 from pocketvlad.resources import resource_dir
 
 SDKS = {
@@ -168,6 +169,13 @@ def _write_photos(folder: Path, package: Package) -> None:
     known.save(folder / "known.jpg", quality=97)
     (folder / "known.jpg.txt").write_text(known_path.parent.name)
     known.resize((3000, 2250), Image.Resampling.BICUBIC).save(folder / "large.jpg", quality=95)
+    known.save(folder / "p3.jpg", quality=97, icc_profile=profile(DISPLAY_P3))
+    alpha = Image.linear_gradient("L").resize(known.size)
+    transparent = known.convert("RGB")
+    transparent.putalpha(alpha)
+    transparent.save(folder / "transparent.png")
+    for name in ("p3.jpg", "transparent.png"):
+        Image.fromarray(load_photo(folder / name).pixels).save(folder / f"{name}.png")
     for orientation, transpose in STORED.items():
         exif = Image.Exif()
         exif[274] = orientation

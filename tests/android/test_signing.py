@@ -163,6 +163,21 @@ def test_the_debug_key_is_kept_in_the_users_configuration(monkeypatch, tmp_path)
     assert signing.default_keystore() == Path.home() / ".config/pocketvlad/debug.p12"
 
 
+def test_a_key_left_in_the_cache_moves_over(monkeypatch, tmp_path):
+    """Installed apps take updates of that key only."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    old = tmp_path / "cache/pocketvlad/debug.keystore"
+    before = signing.debug_keys(old).certificate
+    assert signing.default_keys().certificate == before
+    assert not old.exists()
+    shutil.rmtree(tmp_path / "cache")  # whoever clears the cache keeps the key
+    assert signing.default_keys().certificate == before
+    assert signing.default_keystore().stat().st_mode & 0o077 == 0
+    signing.debug_keys(old)  # an earlier version, run again, made another
+    assert signing.default_keys().certificate == before
+
+
 def test_a_keystore_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ArtifactError, match="cannot write keystore"):

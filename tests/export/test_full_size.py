@@ -84,12 +84,12 @@ def test_the_program_is_its_codes_and_codebooks(alexnet):
 def test_the_phone_library_maps_it_and_keeps_it_mapped(alexnet, apk):
     """On this machine's own x86_64 build: anonymous memory holds activations, never the weights."""
     result = run_selftest(apk, abi="x86_64")
-    assert result["passed"], result
-    activations = result["native"]["activation_bytes"] / 1e3
+    assert result.passed, result
+    activations = result.native.activation_bytes / 1e3
     size = alexnet[1].stat().st_size / 1e3
-    memory = result["memory"]
-    assert memory["peak_kb"] - memory["before_kb"] <= size + 2 * activations + SLACK_KB, memory
-    assert memory["anonymous_kb"] - memory["before_anonymous_kb"] <= 2 * activations + SLACK_KB, memory
+    memory = result.memory
+    assert memory.peak_kb - memory.before_kb <= size + 2 * activations + SLACK_KB, memory
+    assert memory.anonymous_kb - memory.before_anonymous_kb <= 2 * activations + SLACK_KB, memory
 
 
 @pytest.mark.skipif(
@@ -98,4 +98,4 @@ def test_the_phone_library_maps_it_and_keeps_it_mapped(alexnet, apk):
 )
 def test_the_emulated_phone_answers_as_the_host_does(apk):
     result = run_selftest(apk, cpu="cortex-a53")
-    assert result["passed"], result
+    assert result.passed, result

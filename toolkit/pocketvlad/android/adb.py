@@ -8,24 +8,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketvlad.android import adb_errors
 from pocketvlad.errors import MissingToolError, PhoneError
 
-_STATES = {
-    "unauthorized": "unlock it and accept this computer's USB debugging key",
-    "offline": "unplug it and plug it in again, or run `adb reconnect`",
-    "no permissions": "add a udev rule for it, or run `adb kill-server` and start adb as root",
-    "recovery": "let it start Android",
-    "sideload": "let it start Android",
-    "bootloader": "let it start Android",
-}
-_INSTALL = {
-    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "another key signed the installed app: adb uninstall {package}",
-    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer version is installed: adb uninstall {package}",
-    "INSTALL_FAILED_INSUFFICIENT_STORAGE": "make room on the phone",
-    "INSTALL_FAILED_USER_RESTRICTED": "allow `Install via USB` in the phone's developer options",
-    "INSTALL_FAILED_NO_MATCHING_ABIS": "the phone has another processor than the APK's libraries",
-    "INSTALL_FAILED_OLDER_SDK": "the phone's Android is too old",
-}
 CALL = 60  # seconds for an ordinary adb call
 INSTALL = 600  # seconds: the APK goes over USB
 
@@ -60,6 +45,17 @@ class Device:
         """What a shell command prints."""
         return self.run("shell", *arguments, timeout=timeout).stdout
 
+    def time(self) -> str:
+        """Seconds since 1970 by the device's own clock, as its logcat takes them.
+
+        Raises:
+            PhoneError: it does not say.
+        """
+        text = self.shell("date", "+%s").strip()
+        if not text.isdigit():
+            raise PhoneError(f"{self.model} does not say the time", found=repr(text))
+        return f"{text}.000"
+
     def install(self, apk: Path, package: str) -> None:
         """Install an APK over an earlier one, keeping its data.
 
@@ -70,13 +66,7 @@ class Device:
         text = f"{result.stdout}\n{result.stderr}"
         if result.returncode == 0 and "Success" in text:
             return
-        known = next((code for code in _INSTALL if code in text), None)
-        lines = [
-            line.strip() for line in text.splitlines() if "Fail" in line or "failed" in line or "rror" in line
-        ]
-        do = _INSTALL[known].format(package=package) if known else None
-        found = known or (lines or ["no message"])[-1][:300]
-        raise PhoneError(f"{self.model} refuses the APK", found=found, do=do)
+        raise adb_errors.refusal(self.model, text, str(apk), package)
 
 
 def find_device(serial: str | None = None) -> Device:
@@ -114,13 +104,11 @@ def _choose(devices: dict[str, str], wanted: str | None) -> str:
         raise PhoneError(f"the phone {wanted} is not connected", found=", ".join(sorted(devices)))
     if wanted is None and len(devices) > 1:
         raise PhoneError(
-            "several phones are connected", found=", ".join(sorted(devices)), do="choose one with --serial"
+            "several phones are connected", found=", ".join(sorted(devices)), do="choose one by its serial"
         )
     serial = wanted or next(iter(devices))
-    state = devices[serial]
-    if state != "device":
-        known = next((text for prefix, text in _STATES.items() if state.startswith(prefix)), None)
-        raise PhoneError(f"the phone {serial} is not ready", found=state, do=known)
+    if devices[serial] != "device":
+        raise adb_errors.not_ready(serial, devices[serial])
     return serial
 
 
@@ -139,15 +127,10 @@ def _adb(adb: str, arguments: list[str], timeout: float) -> subprocess.Completed
         ) from error
     except OSError as error:
         raise PhoneError("adb does not work", found=error.strerror) from error
-    gone = next((line for line in result.stderr.splitlines() if _is_gone(line)), None)
-    if gone is not None:
-        raise PhoneError("the phone is gone", found=gone.strip(), do="check the cable")
+    lost = adb_errors.lost(result.stderr) if result.returncode else None
+    if lost is not None:
+        raise lost
     return result
-
-
-def _is_gone(line: str) -> bool:
-    lost = ("not found", "offline", "no devices", "closed", "unauthorized")
-    return line.startswith(("error:", "adb: ")) and "device" in line and any(word in line for word in lost)
 
 
 def _last(text: str) -> str:

@@ -19,6 +19,8 @@ from pathlib import Path
 from pocketvlad.android.axml import Manifest, read_manifest
 from pocketvlad.android.dex import read_dex
 from pocketvlad.android.elf import read_library
+from pocketvlad.android.selftest import FOLDER as SELFTEST
+from pocketvlad.android.selftest import read_manifest as read_selftest
 from pocketvlad.android.signing import Keys, sign_apk
 from pocketvlad.android.verify import SCHEMES, verify_apk
 from pocketvlad.artifact import atomic_path
@@ -26,7 +28,6 @@ from pocketvlad.errors import PackageError
 
 TEMPLATE = Path(__file__).parent / "template.apk"
 PROGRAM, INDEX, CONFIG = "assets/model.pte", "assets/places.pvix", "assets/app.json"
-SELFTEST = "assets/selftest"
 _LIBRARY_PAGE, _ASSET_PAGE, _WORD = 16_384, 4_096, 4
 _STORED = frozenset({".so", ".pte", ".pvix", ".png", ".jpg", ".arsc"})
 _ALIGNMENT_FIELD = 0xD935  # zip extra field of Android's own tools
@@ -54,7 +55,7 @@ def build_apk(
         program, index: what the app recognises places with.
         libraries: files by ABI.
         config: of the app (title, threshold, fingerprint), written as ``assets/app.json``.
-        selftest: files of ``assets/selftest`` by name.
+        selftest: files of ``assets/selftest`` by name, as :func:`.selftest.build` makes them.
         keys: that sign it.
         force: overwrite ``out``.
 
@@ -183,6 +184,7 @@ def check_apk(path: Path) -> ApkReport:
     ) as e:
         raise PackageError(f"{path} is not a readable APK", found=str(e)) from e
     _check_manifest(path, manifest)
+    read_selftest(path)
     certificate = verify_apk(path)
     return ApkReport(
         manifest.package,

@@ -26,6 +26,7 @@ import numpy as np
 from pocketvlad.android import runtime, selftest
 from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
 from pocketvlad.android.native import LIBRARIES, LIBRARY, build_libraries
+from pocketvlad.android.results import EMULATED, HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
 from pocketvlad.android.shim_build import shim_folder
 from pocketvlad.errors import MissingToolError, PackageError, PhoneError
 
@@ -38,7 +39,7 @@ _TIMEOUT = 900  # seconds; qemu is about 20 times slower than the machine under 
 
 def run_selftest(
     apk: Path, *, cpu: str | None = None, abi: str = "arm64-v8a", isa: str = "best", runs: int = 1
-) -> dict[str, Any]:
+) -> SelfTestResult:
     """Run the APK's self-test with its own libraries and compare with the workstation's answers.
 
     Args:
@@ -47,13 +48,10 @@ def run_selftest(
             SME.
         abi: ``arm64-v8a`` or ``x86_64``.
         isa: kernels to use (``scalar``, ``neon``, ``avx2``, …) instead of the best the CPU has.
-        runs: descriptions of each picture; the best time is kept.
+        runs: descriptions of each picture.
 
     Returns:
-        JSON values: ``passed``, ``machine``, ``native`` (the library's own info: isa, load_ms, …),
-        ``pictures`` (name, cosine, max_difference, same_top, passed, times in ms) and ``memory`` in kB:
-        resident ``before_kb`` and ``before_anonymous_kb`` with only the libraries loaded, ``peak_kb``, and at
-        the end ``anonymous_kb`` and ``file_kb``; qemu's own memory is part of it.
+        The result, of EMULATED or, for this machine's own ABI, HOST; memory with the libraries' beginnings.
 
     Raises:
         MissingToolError: qemu or its C library is missing.
@@ -69,18 +67,17 @@ def run_selftest(
         arguments = [str(folder / LIBRARY), str(apk), *_mapped(apk, PROGRAM), *_mapped(apk, INDEX)]
         arguments += [isa, str(runs), *_pictures(apk, manifest, folder)]
         info, *answers, memory = (json.loads(line) for line in _run(machine, folder, arguments))
-    least = manifest["tolerance"]["cosine"]
-    pictures = [
-        _judged(expected, answer, least)
-        for expected, answer in zip(manifest["pictures"], answers, strict=True)
-    ]
-    return {
-        "passed": all(picture["passed"] for picture in pictures),
-        "machine": machine.name,
-        "native": info,
-        "pictures": pictures,
-        "memory": memory,
-    }
+    pictures, reasons = selftest.judge(manifest, [selftest.Answer(**answer) for answer in answers])
+    return SelfTestResult(
+        where=EMULATED if machine.command else HOST,
+        passed=not reasons,
+        reasons=reasons,
+        device=DeviceFacts(machine.name, None, abi),
+        native=NativeFacts(**{**info, "image_size": tuple(info["image_size"])}),
+        runs=runs,
+        pictures=pictures,
+        memory=Memory(**memory),
+    )
 
 
 def runtime_names(abi: str = "arm64-v8a") -> dict[str, Any]:
@@ -203,19 +200,14 @@ def _mapped(apk: Path, name: str) -> list[str]:
     return [str(entry.offset), str(entry.length)]
 
 
-def _pictures(apk: Path, manifest: dict[str, Any], folder: Path) -> list[str]:
+def _pictures(apk: Path, manifest: selftest.SelfTest, folder: Path) -> list[str]:
     arguments = []
     for number, pixels in enumerate(selftest.read_pictures(apk, manifest)):
         raw = folder / f"{number}.rgbx"
         raw.write_bytes(np.ascontiguousarray(pixels).tobytes())
         height, width = pixels.shape[:2]
-        arguments += [str(width), str(height), str(len(manifest["pictures"][number]["top"])), str(raw)]
+        arguments += [str(width), str(height), str(len(manifest.pictures[number].rows)), str(raw)]
     return arguments
-
-
-def _judged(expected: dict[str, Any], answer: dict[str, Any], least: float) -> dict[str, Any]:
-    times = {key: value for key, value in answer.items() if key.endswith("_ms")}
-    return {**selftest.compare(expected, answer["descriptor"], answer["rows"], least), **times}
 
 
 def _run(machine: _Machine, folder: Path, arguments: Sequence[str]) -> list[str]:

@@ -55,9 +55,7 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
     unknown = sorted(set(abis) - set(runtime.ABIS))
     if unknown:
         raise PackageError("unknown ABI", found=", ".join(unknown), allowed=", ".join(runtime.ABIS))
-    zig = find_zig()
-    files = [*_sources(), *_headers(), *_BIONIC.glob("*.[ch]"), Path(__file__), Path(stubs.__file__)]
-    key = content_key(files, zig.version, runtime.SHA256)
+    zig, key = find_zig(), sources_key()
     built = {}
     for abi in abis:
         folder = cached_folder(f"android-{abi}-{key}", partial(_build, zig, abi))
@@ -66,6 +64,16 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
             (out_dir / abi).mkdir(parents=True, exist_ok=True)
             built[abi] = [Path(shutil.copy(path, out_dir / abi / path.name)) for path in built[abi]]
     return built
+
+
+def sources_key() -> str:
+    """Hex digits over all that decides the libraries' bytes: sources, compiler, runtime.
+
+    Raises:
+        MissingToolError: no zig.
+    """
+    files = [*_sources(), *_headers(), *_BIONIC.glob("*.[ch]"), Path(__file__), Path(stubs.__file__)]
+    return content_key(files, find_zig().version, runtime.SHA256)
 
 
 def _sources() -> list[Path]:

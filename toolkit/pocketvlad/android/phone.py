@@ -5,53 +5,42 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import tempfile
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pocketvlad.android import host
 from pocketvlad.android.adb import Device, find_device
-from pocketvlad.android.apk import PROGRAM, check_apk
+from pocketvlad.android.apk import check_apk
+from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 from pocketvlad.errors import PhoneError
 
 PACKAGE = "org.pocketvlad.demo"
 _ACTIVITY = f"{PACKAGE}/.SelfTestActivity"
 _RESULT = f"/sdcard/Android/data/{PACKAGE}/files/selftest.json"
 _TAG = "pocketvlad"
-_TIMES = ("preprocess_ms", "inference_ms", "search_ms")
 _POLL = 1.0  # seconds
 _WAIT = 300.0  # seconds for a self-test
 _CRASH_GRACE = 3.0  # seconds after the app has gone
 
 
-def install(apk: Path, serial: str | None = None) -> dict[str, Any]:
+def install(apk: Path, serial: str | None = None) -> Installed:
     """Install the APK on the connected phone.
 
     Args:
         apk: a packaged APK; checked before it travels.
         serial: adb's name of the phone, where several are connected.
 
-    Returns:
-        JSON values: ``phone``, ``serial``, ``sdk``, ``abi``, ``package``, ``mb``.
-
     Raises:
         MissingToolError: no adb.
         PackageError: the APK is none a phone would take.
         PhoneError: no phone, or one that cannot take it.
     """
-    device = find_device(serial)
-    return _install(device, apk)
+    return _install(find_device(serial), apk)
 
 
-def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> dict[str, Any]:
+def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> SelfTestResult:
     """Install the APK, run its self-test on the phone and wait for the result.
-
-    Returns:
-        What the app wrote: ``passed``, ``device``, ``native``, ``pictures`` (cosine to the workstation's
-        descriptor, same_top, times in ms), ``pss_kb``; and ``phone`` and ``serial``.
 
     Raises:
         MissingToolError, PackageError: as :func:`install`.
@@ -59,40 +48,20 @@ def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> dic
     """
     device = find_device(serial)
     _install(device, apk)
-    return {"phone": device.model, "serial": device.serial, **run_selftest(device, timeout)}
+    return run_selftest(device, timeout)
 
 
-def bench(apk: Path, serial: str | None = None, *, runs: int = 5) -> dict[str, Any]:
-    """Times on the phone beside this machine's for the same program, median over the self-test's pictures.
-
-    Returns:
-        ``rows``: one per ``where`` ("phone" or "host") with ``machine``, ``isa``, ``load_ms`` and the times.
+def bench(apk: Path, serial: str | None = None, *, runs: int = 5) -> BenchResult:
+    """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage.
 
     Raises:
         As :func:`test`.
     """
-    result = test(apk, serial)
-    pictures, native = result["pictures"], result["native"]
-    times = {name: float(np.median([picture[name] for picture in pictures])) for name in _TIMES}
-    phone = {"where": "phone", "machine": result["phone"], "isa": native["isa"], "load_ms": native["load_ms"]}
-    return {"rows": [{**phone, **times}, host_row(apk, runs)], "phone": result}
+    phone = test(apk, serial)
+    return BenchResult(phone, host.run_selftest(apk, runs=runs))
 
 
-def host_row(apk: Path, runs: int) -> dict[str, Any]:
-    """The APK's program timed on this machine through the workstation's runtime."""
-    from pocketvlad import machine
-    from pocketvlad.core.native import isa
-    from pocketvlad.runtime.latency import measure_latency
-
-    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
-        with zipfile.ZipFile(apk) as archive:
-            program = Path(archive.extract(PROGRAM, temporary))
-        latency = measure_latency({"host": program}, runs=runs)["host"]
-    row = {"where": "host", "machine": machine.cpu_name(), "isa": isa(), "load_ms": latency.load_ms}
-    return {**row, "preprocess_ms": None, "inference_ms": latency.median_ms, "search_ms": None}
-
-
-def _install(device: Device, apk: Path) -> dict[str, Any]:
+def _install(device: Device, apk: Path) -> Installed:
     report = check_apk(apk)
     if device.sdk < report.min_sdk:
         raise PhoneError(
@@ -108,39 +77,38 @@ def _install(device: Device, apk: Path) -> dict[str, Any]:
             allowed=", ".join(report.abis),
         )
     device.install(apk, PACKAGE)
-    about = {"phone": device.model, "serial": device.serial, "sdk": device.sdk, "abi": abi}
-    return {**about, "package": report.package, "mb": report.bytes / 1e6}
+    return Installed(device.model, device.serial, device.sdk, abi, report.package, report.bytes / 1e6)
 
 
-def run_selftest(device: Device, timeout: float = _WAIT) -> dict[str, Any]:
+def run_selftest(device: Device, timeout: float = _WAIT) -> SelfTestResult:
     """Start the installed app's self-test and wait for its result, from its file or else from the log.
 
     Raises:
         PhoneError: the app is not installed, crashes, reports an error, or does not end in time.
     """
     token = secrets.token_hex(8)  # tells this run's answer from an older one
-    device.run("logcat", "-c")
+    since = device.time()
     device.shell("am", "force-stop", PACKAGE)
     started = device.run("shell", "am", "start", "-W", "-n", _ACTIVITY, "--es", "token", token)
     said = f"{started.stdout}\n{started.stderr}"
     if "Error" in said or started.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         line = next((line for line in lines if line.startswith("Error:")), (lines or ["no message"])[-1])
-        raise PhoneError("the app does not start", found=line, do="pocketvlad phone install --apk A.apk")
-    result = _wait(device, token, timeout)
+        raise PhoneError("the app does not start", found=line, do="install the APK first")
+    result = _wait(device, token, since, timeout)
     if "error" in result:
         raise PhoneError(f"the app on {device.model} reports", found=result["error"])
-    return result
+    return SelfTestResult.from_json(result, serial=device.serial)
 
 
-def _wait(device: Device, token: str, timeout: float) -> dict[str, Any]:
+def _wait(device: Device, token: str, since: str, timeout: float) -> dict[str, Any]:
     deadline = time.monotonic() + timeout
     gone_at: float | None = None
     while time.monotonic() < deadline:
-        result = _from_file(device, token) or _from_log(device, token)
+        result = _from_file(device, token) or _from_log(device, token, since)
         if result is not None:
             return result
-        _raise_crash(device)
+        _raise_crash(device, since)
         running = device.shell("pidof", PACKAGE).strip()
         gone_at = None if running else gone_at or time.monotonic()
         if gone_at is not None and time.monotonic() - gone_at > _CRASH_GRACE:
@@ -157,9 +125,9 @@ def _from_file(device: Device, token: str) -> dict[str, Any] | None:
     return _parse(device.run("exec-out", "cat", _RESULT).stdout, token)
 
 
-def _from_log(device: Device, token: str) -> dict[str, Any] | None:
+def _from_log(device: Device, token: str, since: str) -> dict[str, Any] | None:
     """The result as the app logged it, in numbered parts; phones may hide the file from adb."""
-    log = device.run("logcat", "-d", "-v", "raw", "-s", f"{_TAG}:I").stdout
+    log = _log(device, since, "-s", f"{_TAG}:I")
     parts = re.findall(rf"^selftest {token} (\d+)/(\d+) (.*)$", log, re.MULTILINE)
     texts = {int(number): text for number, _, text in parts}
     if not parts or sorted(texts) != list(range(1, int(parts[0][1]) + 1)):
@@ -175,9 +143,17 @@ def _parse(text: str, token: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value.get("token") == token else None
 
 
-def _raise_crash(device: Device) -> None:
+def _log(device: Device, since: str, *arguments: str) -> str:
+    """The device's log since a time of its own clock: others may need what is older.
+
+    Through its shell: `adb logcat` waits for a device that is gone.
+    """
+    return device.shell("logcat", "-d", "-v", "raw", "-T", since, *arguments)
+
+
+def _raise_crash(device: Device, since: str) -> None:
     """PhoneError with the line that says why, if the log holds a crash of the app."""
-    log = device.run("logcat", "-d", "-b", "crash", "-v", "raw").stdout
+    log = _log(device, since, "-b", "crash")
     if PACKAGE not in log:
         return
     telling = re.compile(r"^(Fatal signal|Abort message|Caused by|java\.|[\w.]+(Exception|Error)\b)")

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import ArtifactError, PackageError
 
 EC_P256, RSA_PKCS1 = 0x0201, 0x0103  # with SHA-256
@@ -101,6 +102,23 @@ def default_keystore() -> Path:
     """Where the debug key is kept: in the user's configuration, since a phone takes updates of one key only."""
     root = os.environ.get("XDG_CONFIG_HOME")
     return (Path(root) if root else Path.home() / ".config") / "pocketvlad" / "debug.p12"
+
+
+def default_keys() -> Keys:
+    """The user's debug key; one that an earlier version left in the cache is moved to its place first.
+
+    Raises:
+        ArtifactError, PackageError: as :func:`debug_keys`.
+    """
+    path, old = default_keystore(), cache_root() / "debug.keystore"
+    if old.is_file() and not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _create(path, old.read_bytes())
+            old.unlink()
+        except OSError as error:
+            raise ArtifactError(f"cannot move keystore {old} to {path}", found=error.strerror) from error
+    return debug_keys(path)
 
 
 def debug_keys(path: Path) -> Keys:

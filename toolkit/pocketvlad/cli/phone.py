@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pocketvlad.cli.console import Output
 from pocketvlad.cli.options import Json
+from pocketvlad.errors import PhoneError
+
+if TYPE_CHECKING:
+    from pocketvlad.android.results import BenchResult, SelfTestResult
 
 phone_app = typer.Typer(no_args_is_help=True, help="Install on and check a phone, real or emulated.")
 Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
@@ -20,7 +24,7 @@ def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> Non
     """Install the APK on the connected phone."""
     from pocketvlad.commands.phones import phone_install_file
 
-    Output(as_json).result(phone_install_file(apk, serial))
+    Output(as_json).result(phone_install_file(apk, serial).to_json())
 
 
 @phone_app.command("test")
@@ -31,19 +35,67 @@ def phone_test(
     serial: Serial = None,
     as_json: Json = False,
 ) -> None:
-    """Run the app's self-test and compare it with the host's descriptors and matches."""
+    """Run the app's self-test and compare it with the host's descriptors and matches.
+
+    Exit status 1 when the phone's answers differ.
+    """
     from pocketvlad.commands.phones import phone_test_file
 
     output = Output(as_json)
     with output.status("running the self-test"):
         result = phone_test_file(apk, emulate=emulate, cpu=cpu, serial=serial)
-    output.table("pictures", result["pictures"])
-    output.result(result)
+    output.table("pictures", [_picture_row(picture) for picture in result.to_json()["pictures"]])
+    output.result(result.to_json() if as_json else _facts(result))
+    _require_passed(result)
 
 
 @phone_app.command("bench")
 def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
-    """Times and memory on the connected phone, beside the host's."""
+    """Times of each stage on the connected phone, beside this machine's for the same pictures.
+
+    Exit status 1 when the phone's answers differ.
+    """
     from pocketvlad.commands.phones import phone_bench_file
 
-    Output(as_json).result(phone_bench_file(apk, serial))
+    output = Output(as_json)
+    with output.status("running the self-test"):
+        result = phone_bench_file(apk, serial)
+    title = f"milliseconds on {result.phone.machine} and on this machine ({result.host.machine})"
+    output.table(title, [stage.to_json() for stage in result.stages])
+    output.result(result.to_json() if as_json else _bench_facts(result))
+    _require_passed(result.phone)
+
+
+def _picture_row(picture: dict[str, Any]) -> dict[str, Any]:
+    """A picture for people: the middle time of its runs."""
+    stages = [key for key in picture if key.endswith("_ms")]
+    middle = {key: sorted(picture[key])[len(picture[key]) // 2] for key in stages}
+    shown = {key: value for key, value in picture.items() if key not in stages}
+    return {**shown, "cosine": f"{picture['cosine']:.6f}", **middle}
+
+
+def _facts(result: SelfTestResult) -> dict[str, Any]:
+    """Who answered and how it went, for people."""
+    device, native, memory = result.device, result.native, result.memory
+    peak = {} if memory.peak_kb is None else {"peak_mb": memory.peak_kb / 1e3}
+    return {
+        "passed": result.passed,
+        "device": device.model if device.sdk is None else f"{device.model}, API {device.sdk}",
+        "abi": device.abi,
+        "kernels": native.isa,
+        "threads": native.threads,
+        "load_ms": native.load_ms,
+        **peak,
+    }
+
+
+def _bench_facts(result: BenchResult) -> dict[str, Any]:
+    phone, host = _facts(result.phone), result.host.native
+    return {**phone, "host_kernels": host.isa, "host_threads": host.threads, "host_load_ms": host.load_ms}
+
+
+def _require_passed(result: SelfTestResult) -> None:
+    """PhoneError with every reason when the answers differ; the result is shown already."""
+    if not result.passed:
+        reasons = "; ".join(result.reasons) or "no reason given"
+        raise PhoneError(f"{result.machine} disagrees with the workstation", found=reasons)

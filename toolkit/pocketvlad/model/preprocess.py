@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pocketvlad.core import native
 from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
+from pocketvlad.model.colours import to_srgb
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -107,7 +108,7 @@ class DecodedPhoto:
 
 
 def load_photo(path: Path | str) -> DecodedPhoto:
-    """Decode a photo: CMYK, palette, grey, alpha (on white) and 16-bit become 8-bit RGB.
+    """Decode a photo: CMYK, palette, grey, alpha (on white), 16-bit and other colour spaces become 8-bit sRGB.
 
     Of an animation, the first frame. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
 
@@ -170,6 +171,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     image.seek(0)
+    image = to_srgb(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return _grey_to_8_bits(image).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:

@@ -259,9 +259,9 @@ class Run:
 
             def body(line: StageLine, cpu: str = cpu) -> Values:
                 result = run_selftest(apk, cpu=cpu)
-                worst = min(picture["cosine"] for picture in result["pictures"])
-                text = f"{'passed' if result['passed'] else 'FAILED'}, worst cosine to the host {worst:.6f}"
-                return {**result, "line": text}
+                worst = min(picture.cosine for picture in result.pictures)
+                text = f"{'passed' if result.passed else 'FAILED'}, worst cosine to the host {worst:.6f}"
+                return {**result.to_json(), "line": text}
 
             inputs = {"apk": artifact.file_sha256(apk), "cpu": cpu}
             try:

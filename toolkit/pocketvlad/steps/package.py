@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pocketvlad.commands import Values
-from pocketvlad.index import open_index, require_fingerprint
-from pocketvlad.runtime.runner import ProgramRunner
+
+if TYPE_CHECKING:
+    from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 
 
 def package_file(
@@ -23,26 +25,11 @@ def package_file(
     force: bool,
 ) -> Values:
     """Build, sign and check the APK; photos become the app's self-test."""
-    from pocketvlad.android import selftest
-    from pocketvlad.android.apk import build_apk
-    from pocketvlad.android.native import build_libraries
-    from pocketvlad.android.signing import debug_keys, load_keys
-    from pocketvlad.core.cache import cache_root
+    from pocketvlad.android.package import package
+    from pocketvlad.android.signing import load_keys
 
-    runner, places = ProgramRunner(program), open_index(index)
-    require_fingerprint(places, runner.info.fingerprint, program.name)
-    keys = load_keys(keystore, password) if keystore else debug_keys(cache_root() / "debug.keystore")
-    config = {"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()}
-    report = build_apk(
-        out,
-        program=program,
-        index=index,
-        libraries=build_libraries(),
-        config=config,
-        selftest=selftest.build(program, index, photos),
-        keys=keys,
-        force=force,
-    )
+    keys = load_keys(keystore, password) if keystore else None
+    report = package(out, program=program, index=index, photos=photos, title=title, keys=keys, force=force)
     return {"out": str(out), **asdict(report), "install": f"adb install -r {out}"}
 
 
@@ -52,13 +39,13 @@ def check_file(path: Path) -> Values:
     return {"apk": str(path), "accepted": True, **asdict(check_apk(path))}
 
 
-def phone_install_file(apk: Path, serial: str | None) -> Values:
+def phone_install_file(apk: Path, serial: str | None) -> Installed:
     from pocketvlad.android import phone
 
     return phone.install(apk, serial=serial)
 
 
-def phone_test_file(apk: Path, *, emulate: bool, cpu: str | None, serial: str | None) -> Values:
+def phone_test_file(apk: Path, *, emulate: bool, cpu: str | None, serial: str | None) -> SelfTestResult:
     """The self-test on a real phone, or the APK's own arm64 libraries on this machine."""
     from pocketvlad.android import phone
     from pocketvlad.android.emulate import run_selftest
@@ -68,7 +55,7 @@ def phone_test_file(apk: Path, *, emulate: bool, cpu: str | None, serial: str | 
     return phone.test(apk, serial=serial)
 
 
-def phone_bench_file(apk: Path, serial: str | None) -> Values:
+def phone_bench_file(apk: Path, serial: str | None) -> BenchResult:
     from pocketvlad.android import phone
 
     return phone.bench(apk, serial=serial)

@@ -3,7 +3,7 @@
  *   runner LIBRARY APK PROGRAM_OFFSET PROGRAM_BYTES INDEX_OFFSET INDEX_BYTES ISA RUNS [WIDTH HEIGHT K RGBX_FILE]...
  *   runner LIBRARY names
  *
- * Prints one JSON object a line: the info, a result per picture (the best time of RUNS), then memory in kB.
+ * Prints one JSON object a line: the info, a result per picture (the times of each of RUNS), then memory in kB.
  * ISA: kernels to use, or `best`.
  * `names` prints the operators the runtime knows, an empty line, and its backends. Exit status 1: the library
  * refused something and said why on standard error; 3: the runner itself could not go on. */
@@ -115,15 +115,14 @@ static int answer(void* recognizer, int runs, char** picture) {
   int32_t* rows = allocate(sizeof(int32_t) * (size_t)k);
   float* cosines = allocate(sizeof(float) * (size_t)k);
   char error[ERROR_TEXT] = "";
-  int64_t nanos[3], best[3] = {INT64_MAX, INT64_MAX, INT64_MAX};
+  int64_t* nanos = allocate(3 * sizeof(int64_t) * (size_t)runs);
   int found = 0;
   for (int run = 0; run < runs; run++) {
-    if (describe(recognizer, pixels, width, height, 1, descriptor, nanos, error)) {
+    if (describe(recognizer, pixels, width, height, 1, descriptor, nanos + 3 * run, error)) {
       fprintf(stderr, "runner: %s\n", error);
       return 1;
     }
-    found = recognize(recognizer, descriptor, k, rows, cosines, nanos + 2);
-    for (int i = 0; i < 3; i++) best[i] = nanos[i] < best[i] ? nanos[i] : best[i];
+    found = recognize(recognizer, descriptor, k, rows, cosines, nanos + 3 * run + 2);
   }
   putchar('{');
   print_numbers("descriptor", descriptor, dim);
@@ -131,8 +130,14 @@ static int answer(void* recognizer, int runs, char** picture) {
   for (int i = 0; i < found; i++) printf("%s%d", i ? "," : "", rows[i]);
   fputs("],", stdout);
   print_numbers("cosines", cosines, found);
-  printf(",\"preprocess_ms\":%.3f,\"inference_ms\":%.3f,\"search_ms\":%.3f}\n", best[0] / 1e6, best[1] / 1e6,
-         best[2] / 1e6);
+  const char* const stages[] = {"preprocess", "inference", "search"};
+  for (int stage = 0; stage < 3; stage++) {
+    printf(",\"%s_ms\":[", stages[stage]);
+    for (int run = 0; run < runs; run++) printf("%s%.4f", run ? "," : "", nanos[3 * run + stage] / 1e6);
+    putchar(']');
+  }
+  puts("}");
+  free(nanos);
   free(pixels);
   free(descriptor);
   free(rows);

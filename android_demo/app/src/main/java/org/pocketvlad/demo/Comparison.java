@@ -7,10 +7,25 @@ import java.util.Locale;
 
 /** One answer of this phone beside the workstation's answer for the same picture. */
 final class Comparison {
+    /** What rounding may change of a cosine, between two machines with the same descriptor. */
+    private static final double ROUNDING = 1e-5;
+
+    /** Rows of the index and their cosines, best first. */
+    static final class Top {
+        final int[] rows;
+        final double[] cosines;
+
+        Top(int length) {
+            rows = new int[length];
+            cosines = new double[length];
+        }
+    }
+
     /** Cosine of the two descriptors; 0 where they have another length or no direction. */
     final double cosine;
     /** The largest difference of one descriptor value. */
     final double maxDifference;
+    /** The same rows, but for an order that rounding decides. */
     final boolean sameTop;
     /** Why it did not pass; empty when it did. */
     final List<String> reasons;
@@ -23,7 +38,7 @@ final class Comparison {
     }
 
     /** {@code least}: the cosine that passes. */
-    static Comparison of(float[] found, float[] expected, int[] rows, int[] expectedRows, double least) {
+    static Comparison of(float[] found, float[] expected, Top top, Top expectedTop, double least) {
         List<String> reasons = new ArrayList<>();
         double cosine = 0;
         double largest = 0;
@@ -36,9 +51,28 @@ final class Comparison {
         } else {
             reasons.add("a descriptor of " + found.length + " values instead of " + expected.length);
         }
-        boolean same = Arrays.equals(rows, expectedRows);
-        if (!same) reasons.add("rows " + Arrays.toString(rows) + " instead of " + Arrays.toString(expectedRows));
+        // |a - b| of unit vectors: as much may any cosine with another unit vector change
+        double slack = Math.sqrt(Math.max(0, 2 - 2 * cosine)) + ROUNDING;
+        boolean same = sameTop(top, expectedTop, slack);
+        if (!same) {
+            reasons.add("rows " + Arrays.toString(top.rows) + " instead of " + Arrays.toString(expectedTop.rows));
+        }
         return new Comparison(cosine, largest, same, reasons);
+    }
+
+    /** Whether another row stands only where its cosine equals the expected one's to within {@code slack}. */
+    private static boolean sameTop(Top top, Top expected, double slack) {
+        int length = expected.rows.length;
+        if (top.rows.length != length || Arrays.stream(top.rows).distinct().count() != length) return false;
+        for (int i = 0; i < length; i++) {
+            if (top.rows[i] == expected.rows[i]) continue;
+            double cosine = top.cosines[i];
+            double own = Math.min(cosine, expected.cosines[length - 1]); // a row outside the top is no better than it
+            for (int k = 0; k < length; k++) if (expected.rows[k] == top.rows[i]) own = expected.cosines[k];
+            double off = Math.max(Math.abs(cosine - expected.cosines[i]), Math.abs(cosine - own));
+            if (!(off <= slack)) return false;
+        }
+        return true;
     }
 
     private static double cosine(float[] a, float[] b) {
@@ -58,12 +92,5 @@ final class Comparison {
         double largest = 0;
         for (int i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i] - (double) b[i]));
         return largest < Double.POSITIVE_INFINITY ? largest : Double.MAX_VALUE; // JSON knows no NaN
-    }
-
-    /** The middle value, of an even number the upper one. */
-    static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
     }
 }

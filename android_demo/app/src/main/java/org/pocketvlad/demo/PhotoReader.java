@@ -3,6 +3,8 @@ package org.pocketvlad.demo;
 import android.content.ContentResolver;
 import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
+import android.graphics.Canvas;
+import android.graphics.Color;
 import android.graphics.Matrix;
 import android.media.ExifInterface;
 import android.net.Uri;
@@ -36,6 +38,7 @@ final class PhotoReader {
             options.inSampleSize = sampleSize(options.outWidth, options.outHeight);
             Bitmap bitmap = decode(resolver, uri, options);
             if (bitmap == null) throw new PhotoException(R.string.photo_damaged, null);
+            bitmap = onWhite(bitmap);
             return new PhotoReader(picture(bitmap, orientation(resolver, uri)), bitmap);
         } catch (IOException e) {
             throw new PhotoException(R.string.photo_gone, e);
@@ -44,6 +47,16 @@ final class PhotoReader {
         } catch (OutOfMemoryError e) {
             throw new PhotoException(R.string.photo_large, e);
         }
+    }
+
+    /** Transparent photos lie on white, as on the workstation. */
+    private static Bitmap onWhite(Bitmap bitmap) {
+        if (!bitmap.hasAlpha()) return bitmap;
+        Bitmap opaque = Bitmap.createBitmap(bitmap.getWidth(), bitmap.getHeight(), Bitmap.Config.ARGB_8888);
+        Canvas canvas = new Canvas(opaque);
+        canvas.drawColor(Color.WHITE);
+        canvas.drawBitmap(bitmap, 0, 0, null);
+        return opaque;
     }
 
     /** The least power of two that brings the longer side to MAX_SIDE or less. */

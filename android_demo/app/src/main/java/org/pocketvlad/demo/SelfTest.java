@@ -15,7 +15,8 @@ import org.json.JSONObject;
 /** Describes the pictures of assets/selftest and compares with what the workstation got for them. */
 final class SelfTest {
     private static final String FOLDER = "selftest/";
-    private static final int FORMAT = 1;
+    private static final int MANIFEST_FORMAT = 1;
+    private static final int RESULT_FORMAT = 2;
     private static final int RUNS = 5;
 
     private SelfTest() {}
@@ -23,9 +24,8 @@ final class SelfTest {
     /** The result as JSON, described in the project's README. */
     static JSONObject run(Context context) throws JSONException, IOException {
         JSONObject manifest = new JSONObject(Assets.text(context, FOLDER + "manifest.json"));
-        if (manifest.getInt("format") != FORMAT) throw new JSONException("a self-test of another version");
+        JSONArray pictures = pictures(manifest);
         double least = manifest.getJSONObject("tolerance").getDouble("cosine");
-        JSONArray pictures = manifest.getJSONArray("pictures");
         JSONArray results = new JSONArray();
         JSONArray reasons = new JSONArray();
         JSONObject info;
@@ -35,34 +35,42 @@ final class SelfTest {
                 results.put(check(context, recognizer, pictures.getJSONObject(i), least, reasons));
             }
         }
-        return new JSONObject().put("format", FORMAT).put("passed", reasons.length() == 0).put("reasons", reasons)
-                .put("device", device()).put("native", info).put("runs", RUNS).put("pictures", results)
-                .put("pss_kb", Debug.getPss()).put("peak_kb", peakKilobytes());
+        JSONObject memory = new JSONObject().put("pss_kb", Debug.getPss()).put("peak_kb", peakKilobytes());
+        return new JSONObject().put("format", RESULT_FORMAT).put("where", "phone").put("passed", reasons.length() == 0)
+                .put("reasons", reasons).put("device", device()).put("native", info).put("runs", RUNS)
+                .put("pictures", results).put("memory", memory);
+    }
+
+    /** @throws JSONException another version's manifest, or one without a picture */
+    static JSONArray pictures(JSONObject manifest) throws JSONException {
+        if (manifest.getInt("format") != MANIFEST_FORMAT) throw new JSONException("a self-test of another version");
+        JSONArray pictures = manifest.getJSONArray("pictures");
+        if (pictures.length() == 0) throw new JSONException("The APK's self-test has no pictures; package it again");
+        return pictures;
     }
 
     private static JSONObject check(Context context, Recognizer recognizer, JSONObject expected, double least,
             JSONArray reasons) throws JSONException, IOException {
         String name = expected.getString("name");
         Recognizer.Picture picture = picture(context, expected.getString("file"));
-        int[] expectedRows = rows(expected.getJSONArray("top"));
-        double[] preprocess = new double[RUNS];
-        double[] inference = new double[RUNS];
-        double[] search = new double[RUNS];
+        Comparison.Top expectedTop = top(expected.getJSONArray("top"));
+        JSONArray preprocess = new JSONArray();
+        JSONArray inference = new JSONArray();
+        JSONArray search = new JSONArray();
         Recognizer.Recognition answer = null;
         for (int run = 0; run < RUNS; run++) {
-            answer = recognizer.recognize(picture, expectedRows.length);
-            preprocess[run] = answer.preprocessNanos / 1e6;
-            inference[run] = answer.inferenceNanos / 1e6;
-            search[run] = answer.searchNanos / 1e6;
+            answer = recognizer.recognize(picture, expectedTop.rows.length);
+            preprocess.put(answer.preprocessNanos / 1e6);
+            inference.put(answer.inferenceNanos / 1e6);
+            search.put(answer.searchNanos / 1e6);
         }
         Comparison comparison = Comparison.of(answer.descriptor, floats(expected.getJSONArray("descriptor")),
-                rows(answer), expectedRows, least);
+                top(answer), expectedTop, least);
         for (String reason : comparison.reasons) reasons.put(name + ": " + reason);
         return new JSONObject().put("name", name).put("cosine", comparison.cosine)
                 .put("max_difference", comparison.maxDifference).put("same_top", comparison.sameTop)
                 .put("passed", comparison.reasons.isEmpty())
-                .put("preprocess_ms", Comparison.median(preprocess)).put("inference_ms", Comparison.median(inference))
-                .put("search_ms", Comparison.median(search));
+                .put("preprocess_ms", preprocess).put("inference_ms", inference).put("search_ms", search);
     }
 
     private static Recognizer.Picture picture(Context context, String file) throws IOException {
@@ -72,16 +80,22 @@ final class SelfTest {
         return PhotoReader.picture(bitmap, Orientation.UPRIGHT);
     }
 
-    private static int[] rows(JSONArray top) throws JSONException {
-        int[] rows = new int[top.length()];
-        for (int i = 0; i < rows.length; i++) rows[i] = top.getJSONObject(i).getInt("row");
-        return rows;
+    private static Comparison.Top top(JSONArray matches) throws JSONException {
+        Comparison.Top top = new Comparison.Top(matches.length());
+        for (int i = 0; i < top.rows.length; i++) {
+            top.rows[i] = matches.getJSONObject(i).getInt("row");
+            top.cosines[i] = matches.getJSONObject(i).getDouble("cosine");
+        }
+        return top;
     }
 
-    private static int[] rows(Recognizer.Recognition answer) {
-        int[] rows = new int[answer.matches.size()];
-        for (int i = 0; i < rows.length; i++) rows[i] = answer.matches.get(i).row;
-        return rows;
+    private static Comparison.Top top(Recognizer.Recognition answer) {
+        Comparison.Top top = new Comparison.Top(answer.matches.size());
+        for (int i = 0; i < top.rows.length; i++) {
+            top.rows[i] = answer.matches.get(i).row;
+            top.cosines[i] = answer.matches.get(i).cosine;
+        }
+        return top;
     }
 
     private static float[] floats(JSONArray values) throws JSONException {

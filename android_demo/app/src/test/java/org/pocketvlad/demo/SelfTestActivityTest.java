@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.json.JSONArray;
 import org.json.JSONObject;
 import org.junit.Before;
 import org.junit.Test;
@@ -46,12 +47,14 @@ public class SelfTestActivityTest {
         assertEquals("t1", result.getString("token"));
         assertEquals(Build.VERSION.SDK_INT, result.getJSONObject("device").getInt("sdk"));
         assertFalse(result.getJSONObject("native").getString("isa").isEmpty());
-        assertTrue(result.getLong("peak_kb") > 0);
+        assertTrue(result.getJSONObject("memory").getLong("peak_kb") > 0);
         JSONObject picture = result.getJSONArray("pictures").getJSONObject(0);
         assertTrue(text, picture.getDouble("cosine") > 0.9999);
         assertTrue(text, picture.getDouble("max_difference") < 0.02);
         for (String stage : new String[] {"preprocess_ms", "inference_ms", "search_ms"}) {
-            assertTrue(stage, picture.getDouble(stage) > 0);
+            JSONArray times = picture.getJSONArray(stage);
+            assertEquals(stage, result.getInt("runs"), times.length());
+            assertTrue(stage, times.getDouble(0) > 0);
         }
         assertEquals(text, logged("t1"));
         File copy = Fixture.file("screenshots/selftest-sdk" + Build.VERSION.SDK_INT + ".json");
