@@ -192,7 +192,7 @@ def evaluate_classifier_file(
 
     result = score(scorer)
     values: Values = {"file": str(file), "dataset": photos.name, "classes": scorer.classes}
-    values |= {**result.as_values(), "skipped_photos": list(result.skipped)}
+    values |= {**result.as_values(), "skipped": list(result.skipped)}
     if baseline is None:
         return values
     before = open_scorer(baseline, threads=threads)

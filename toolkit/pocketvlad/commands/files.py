@@ -26,9 +26,12 @@ def megabytes(path: Path | str) -> float:
 
 def dataset_hash(dataset: Dataset) -> str:
     """One hash over a dataset's photos (names, places, contents) and its ground truth."""
-    files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
+    files = [
+        [photo.name, photo.place, *photo.labels, artifact.file_sha256(photo.path)] for photo in dataset.photos
+    ]
+    database = list(dataset.database)
     queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
-    return artifact.tensors_fingerprint({}, {"photos": files, "queries": queries})
+    return artifact.tensors_fingerprint({}, {"photos": files, "queries": queries, "database": database})
 
 
 def require_program(path: Path, threads: int) -> Describer:

@@ -9,6 +9,7 @@ from pocketvlad import artifact
 from pocketvlad.commands import Progress, Values
 from pocketvlad.commands.files import megabytes, require_program
 from pocketvlad.dataset import Dataset, Photo, open_dataset
+from pocketvlad.errors import printable
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import (
     add_to_index,
@@ -67,7 +68,7 @@ def index_info_file(path: Path) -> Values:
     index = open_index(path)
     return {
         "photos": len(index),
-        "places": len({entry.label for entry in index.entries}),
+        "places": len(index.places()),
         "dim": index.dim,
         "vectors": index.vectors.dtype.name,
         "threshold": index.threshold,
@@ -84,7 +85,7 @@ def index_search_file(
     index, describer = open_index(path), require_program(program, 2)
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
-    descriptors, readable, skipped = describe_photos(describer.describe, dataset)
+    descriptors, readable = describe_photos(describer.describe, dataset)
     rows, cosines = search_index(index, descriptors, top)
     queries = []
     for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
@@ -98,9 +99,14 @@ def index_search_file(
             for row, score in zip(found, scores, strict=True)
         ]
         known = index.threshold is None or scores[0] >= index.threshold
-        queries.append({"photo": photo.name, "known": bool(known), "matches": matches})
+        queries.append({"photo": printable(photo.name), "known": bool(known), "matches": matches})
     if draw is not None:
         from pocketvlad.report.drawing import draw_matches
 
         draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
-    return {"index": str(path), "threshold": index.threshold, "queries": queries, "skipped": skipped}
+    return {
+        "index": str(path),
+        "threshold": index.threshold,
+        "queries": queries,
+        "skipped": list(readable.skipped),
+    }

@@ -24,7 +24,7 @@ from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import load_region, open_tensors
 from pocketvlad.errors import DatasetError, PhotoError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors, metric_name
 from pocketvlad.export.fold import EXACT
 from pocketvlad.export.program import export_model
 from pocketvlad.model.fit import fit_model
@@ -266,7 +266,7 @@ class Way:
 
         def body(line: StageLine) -> Values:
             runner = ProgramRunner(program, threads=self.options.threads)
-            found, *_ = describe_photos(runner.describe, self.test, progress=line.report)
+            found, _ = describe_photos(runner.describe, self.test, progress=line.report)
             with artifact.atomic_path(out, force=True) as temporary, open(temporary, "wb") as file:
                 np.save(file, found)
             result = evaluate_descriptors(self.test, found)
@@ -320,11 +320,6 @@ def counted_sizes(sizes: Sequence[LayerSize]) -> Values:
     weights = sum(size.weights for size in layers)
     pruned = sum(size.pruned * size.weights for size in layers)
     return {"pruned": 100 * pruned / weights, "codes_bytes": sum(size.mask + size.codes for size in layers)}
-
-
-def metric_name(metric: str) -> str:
-    """``mAP`` or ``Recall@1``."""
-    return "mAP" if metric == "map" else "Recall@1"
 
 
 def stored_weight(module: torch.nn.Module, name: str = "") -> np.ndarray:

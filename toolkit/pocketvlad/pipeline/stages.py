@@ -25,9 +25,9 @@ from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.evaluate.retrieval import evaluate_descriptors, metric_name
 from pocketvlad.export.program import export_model
-from pocketvlad.index import build_index, write_index
+from pocketvlad.index import build_index, split_visitors, write_index
 from pocketvlad.lut import ops
 from pocketvlad.model.fit import fit_model
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel, load_model, save_model
@@ -178,13 +178,16 @@ class Run:
 
         def body(line: StageLine) -> Values:
             runner = ProgramRunner(program, threads=2)
-            found, readable, skipped = describe_photos(runner.describe, self.testing, progress=line.report)
+            found, readable = describe_photos(runner.describe, self.testing, progress=line.report)
             if len(readable.photos) != len(self.testing.photos):
-                raise DatasetError("testing photos cannot be read", found=skipped[0], do="remove them")
+                raise DatasetError(
+                    "testing photos cannot be read", found=readable.skipped[-1], do="remove them"
+                )
             with artifact.atomic_path(out, force=True) as temporary, open(temporary, "wb") as file:
                 np.save(file, found)
-            score = evaluate_descriptors(self.testing, found).score
-            return {"line": f"mAP {100 * score:.1f} on {len(self.testing.queries)} queries"}
+            result = evaluate_descriptors(self.testing, found)
+            score = f"{metric_name(result.metric)} {100 * result.score:.1f}"
+            return {"line": f"{score} on {len(result.queries)} queries"}
 
         self.stage(f"evaluate {name}", inputs, [out], body)
         return np.load(out)
@@ -213,7 +216,7 @@ class Run:
             )
             write_index(out, index, force=True)
             threshold = "none" if index.threshold is None else f"{index.threshold:.3f}"
-            places = len(database.places())
+            places = len(index.places())
             text = f"{len(index)} photos of {places} places, {megabytes(out):.2f} MB, threshold {threshold}"
             return {"photos": len(index), "threshold": index.threshold, "skipped": skipped, "line": text}
 
@@ -296,14 +299,6 @@ def split_places(dataset: Dataset, fit: str) -> tuple[Dataset, Dataset]:
     if fit == "all":
         return dataset, dataset
     return dataset.split(fit), dataset.split("odd" if fit == "even" else "even")
-
-
-def split_visitors(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """An index's photos, and one photo of each place with two or more that plays the visitor's."""
-    asked = {dataset.photos[query.photo].place: query.photo for query in reversed(dataset.queries)}
-    visitors = set(asked.values())
-    kept = [i for i in range(len(dataset.photos)) if i not in visitors]
-    return dataset.subset(kept), dataset.subset(visitors)
 
 
 def slug(name: str) -> str:

@@ -12,7 +12,7 @@ from pocketvlad import artifact, machine
 from pocketvlad.commands import Values
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.index import open_index, search_index
+from pocketvlad.index import open_index, recognised, search_index
 from pocketvlad.model.netvlad import load_model
 from pocketvlad.pipeline.stages import BASELINE, Run
 from pocketvlad.runtime.runner import ProgramRunner
@@ -90,13 +90,9 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
 def _app(run: Run, outcome: Outcome) -> Values:
     """The APK, and how many visitor's photos its index puts in the right place."""
     runner, places = ProgramRunner(outcome.app_program, threads=2), open_index(outcome.index)
-    labels = {photo.path: photo.place for photo in run.testing.photos}
     found = np.stack([runner.describe(path) for path in outcome.visitors])
     rows, _ = search_index(places, found, 1)
-    entries = places.entries
-    right = [
-        entries[row].label == labels[path] for row, path in zip(rows[:, 0], outcome.visitors, strict=True)
-    ]
+    right = recognised(places, rows[:, 0], run.testing)
     package = run.figures["package"]
     return {
         "apk": str(outcome.apk),
@@ -116,7 +112,8 @@ def _matches(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult])
     """Some queries with what the uncompressed and the app's model rank first."""
     photos, queries = run.testing.photos, run.testing.queries
     rows = []
-    for number in range(0, len(queries), max(1, len(queries) // _MATCH_ROWS)):
+    answered = [number for number, query in enumerate(queries) if query.positives]
+    for number in answered[:: max(1, len(answered) // _MATCH_ROWS)]:
         query = queries[number]
 
         def match(name: str, number: int = number) -> Values:
