@@ -92,7 +92,7 @@ def _two_sides(root: Path, base: Path, asked: Path, radius: float) -> Dataset:
     dataset = from_positions(str(root), database, queries, radius)
     skipped = (*found[0].skipped, *found[1].skipped, *dataset.skipped)
     plain = base == root and asked.name == "queries"
-    where = "" if plain else f", queries of {asked.absolute().relative_to(root.absolute().parent).as_posix()}"
+    where = "" if plain else f", queries of {asked.absolute().parent.name}/{asked.name}"
     return replace(dataset, skipped=skipped, protocol=dataset.protocol + where)
 
 

@@ -109,7 +109,8 @@ def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
     """
     found: dict[str, np.ndarray] = {}
 
-    def visit(name: str, item: object) -> None:
+    def visit(stored: str | bytes, item: object) -> None:
+        name = os.fsdecode(stored)  # bytes where they are no UTF-8
         if isinstance(item, h5py.Dataset) and name.endswith(f"/{DATASET}"):
             found[name.removesuffix(f"/{DATASET}")] = np.asarray(item[()], np.float32).reshape(-1)
 
