@@ -80,7 +80,7 @@ def test_the_steps_make_files_that_answer(chain, photos, run):
     )
     values = json.loads(out)
     assert values["queries"] == 9 and 0 < values["mAP"] <= 1
-    assert any("broken.jpg" in line for line in values["skipped_photos"])
+    assert any("broken.jpg" in line for line in values["skipped"])
     assert values["difference"]["low"] <= values["difference"]["mean"] <= values["difference"]["high"]
 
 

@@ -84,8 +84,42 @@ def test_roles(manifest):
         "q2.jpg": (["g.jpg", "o.jpg"], ["j.jpg", "q.jpg", "q2.jpg"]),
         "t.jpg": (["j.jpg", "plain.jpg"], ["t.jpg"]),
     }
-    assert len(dataset.photos) == len(dataset.database) == 7
-    assert {photo.name: photo.place for photo in dataset.photos}["j.jpg"] == "tower"
+    assert names(dataset, range(7)) == sorted([*names(dataset, dataset.database), "q.jpg", "q2.jpg", "t.jpg"])
+    assert names(dataset, dataset.mapped_photos()) == ["g.jpg", "j.jpg", "o.jpg", "plain.jpg"]
+    assert {photo.name: photo.labels for photo in dataset.photos}["j.jpg"] == ("tower",)
+
+
+def test_a_query_that_plays_another_part_too_is_in_the_database(manifest):
+    """c asks for church and is good for tower; d asks and is junk: searched, but on no map."""
+    lines = ("c.jpg,church,query", "c.jpg,tower,good", "d.jpg,church,query", "d.jpg,tower,junk")
+    dataset = open_dataset(str(manifest(*lines, "g.jpg,church,good", "t.jpg,tower,query")))
+    assert names(dataset, dataset.database) == ["c.jpg", "d.jpg", "g.jpg"]
+    assert names(dataset, dataset.mapped_photos()) == ["c.jpg", "g.jpg"]
+    assert truth(dataset) == {
+        "c.jpg": (["g.jpg"], ["c.jpg", "d.jpg"]),
+        "d.jpg": (["g.jpg"], ["c.jpg", "d.jpg"]),
+        "t.jpg": (["c.jpg"], ["d.jpg", "t.jpg"]),
+    }
+    labels = {photo.name: photo.labels for photo in dataset.photos}
+    assert labels["c.jpg"] == ("church", "tower") and labels["d.jpg"] == ()
+
+
+def test_a_photo_of_two_places_asks_and_answers_for_both(manifest):
+    lines = ("q.jpg,hall,query", "q.jpg,stairs,query", "both.jpg,hall,good", "both.jpg,stairs,good")
+    more = ("h.jpg,hall,good", "s.jpg,stairs,ok", "s.jpg,hall,junk", "r.jpg,stairs,query")
+    dataset = open_dataset(str(manifest(*lines, *more)))
+    assert truth(dataset) == {
+        "q.jpg": (["both.jpg", "h.jpg", "s.jpg"], ["q.jpg", "r.jpg"]),
+        "r.jpg": (["both.jpg", "s.jpg"], ["q.jpg", "r.jpg"]),
+    }
+    assert {photo.name: photo.labels for photo in dataset.photos}["both.jpg"] == ("hall", "stairs")
+
+
+def test_a_manifest_of_queries_alone_has_no_map(manifest):
+    dataset = open_dataset(str(manifest("a.jpg,x,query", "b.jpg,x,query")))
+    assert dataset.database == () and not dataset.queries
+    with pytest.raises(DatasetError, match="no photo of a map; found 2 photos, all of them queries or junk"):
+        dataset.mapped()
 
 
 def test_a_query_without_positives_is_left_out_and_named(manifest):
@@ -148,8 +182,9 @@ def test_missing_images_are_counted_and_the_first_named(manifest):
     root = manifest("a.jpg,x", "b.jpg,x", "c.jpg,x", header="image,place")
     (root / "images/b.jpg").unlink()
     (root / "images/c.jpg").unlink()
-    with pytest.raises(DatasetError, match=r"lacks 2 of its 3 photos; found no .*images/b.jpg"):
+    with pytest.raises(DatasetError, match=r"lacks 2 of its 3 photos; found no .*images/b.jpg") as error:
         open_dataset(str(root))
+    assert str(error.value).endswith(f"allowed: photos in {root} or {root / 'images'}")
 
 
 def test_an_empty_manifest_and_one_that_is_no_text(tmp_path):
@@ -191,5 +226,6 @@ def test_the_real_photos():
         pytest.skip(f"the real photos are not here: {DATA.name}")
     outdoor, indoor = (open_dataset(f"folder:{DATA / name}") for name in ("places_outdoor", "places_indoor"))
     assert (len(outdoor.photos), len(outdoor.queries), len(outdoor.places())) == (112, 112, 31)
-    assert (len(indoor.photos), len(indoor.queries), len(indoor.database)) == (504, 56, 504)
+    assert (len(indoor.photos), len(indoor.queries), len(indoor.database)) == (504, 56, 448)
+    assert len(indoor.mapped_photos()) == 224
     assert all(len(query.positives) == 4 and len(query.junk) == 5 for query in indoor.queries)

@@ -1,7 +1,9 @@
 """Oxford5k / Paris6k, classic: text files, boxes, and the query that stays in the database."""
 
+import numpy as np
 import pytest
 
+from pocketvlad.compress.train.triplets import mine
 from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import load_region
 from pocketvlad.errors import DatasetError
@@ -38,11 +40,43 @@ def test_full_images(oxford):
     assert len(dataset.photos) == len(dataset.database) == 8 and dataset.metric == "map"
     first, second = dataset.queries
     assert name[first.photo] == "all_souls_000000"
-    assert {name[i] for i in first.positives} == {"all_souls_000000", "all_souls_000001", "all_souls_000002"}
-    assert {name[i] for i in first.junk} == {"all_souls_000003"}  # the query itself stays in
-    assert (name[second.photo], second.junk) == ("paris_louvre_000001", frozenset())
+    assert {name[i] for i in first.positives} == {
+        "all_souls_000001",
+        "all_souls_000002",
+    }  # not the query itself
+    assert {name[i] for i in first.junk} == {"all_souls_000000", "all_souls_000003"}
+    assert (name[second.photo], second.junk) == ("paris_louvre_000001", {second.photo})
     assert dataset.skipped == ("query louvre_2 has no positive: left out",)
-    assert dataset.places() == ["all_souls", "louvre"] and dataset.protocol == "query is the full image"
+    assert dataset.places() == ["all_souls", "louvre"]
+    assert dataset.protocol == "query is the full image, itself left out"
+
+
+@pytest.mark.parametrize("kind", ["oxford", "oxford-full", "paris", "paris-full"])
+def test_a_query_is_never_its_own_positive_and_mining_never_takes_it(oxford, kind):
+    dataset = open_dataset(f"{kind}:{oxford}")
+    cache = np.eye(len(dataset.photos), dtype=np.float32)  # the query itself is the nearest, if it may be
+    for query in dataset.queries:
+        assert query.photo not in query.positives
+        database = np.asarray(dataset.database)
+        mined = mine(query, cache, database, 5, 0.1, np.random.default_rng(0))
+        assert mined.positive != query.photo and query.photo not in mined.negatives
+
+
+def test_a_full_query_whose_only_positive_is_itself_is_left_out(oxford):
+    (oxford / "groundtruth/louvre_1_ok.txt").write_text("paris_louvre_000001")
+    assert len(open_dataset(f"oxford-full:{oxford}").queries) == 1
+    assert (
+        len(open_dataset(f"oxford:{oxford}").queries) == 2
+    )  # the cropped one may find the photo it is cut from
+
+
+def test_maps_hold_neither_crops_nor_junk_and_landmarks_share_photos(oxford):
+    (oxford / "groundtruth/louvre_1_good.txt").write_text("all_souls_000001")
+    dataset = open_dataset(f"oxford:{oxford}")
+    found = {photo.name: photo.labels for photo in dataset.mapped().photos}
+    assert found["all_souls_000001"] == ("all_souls", "louvre")
+    assert found["paris_louvre_000003"] == () and len(found) == 7
+    assert "all_souls_000003" not in found and not any(name.endswith("_query") for name in found)
 
 
 @pytest.mark.parametrize("kind", ["oxford", "paris"])
@@ -54,7 +88,8 @@ def test_cropped_queries_are_photos_of_their_own_outside_the_database(oxford, ki
     assert asked[0].box == (0.4, 0.0, 2.6, 3.0) and load_region(asked[0]).pixels.shape == (3, 3, 3)
     assert asked[0].place == "all_souls" and dataset.protocol == "query cropped to its box"
     full = open_dataset(f"oxford-full:{oxford}")
-    assert [query.positives for query in dataset.queries] == [query.positives for query in full.queries]
+    found, wanted = ([query.positives for query in each.queries] for each in (dataset, full))
+    assert found == [wanted[0] | {0}, wanted[1]]  # the first may find the photo it is cut from
 
 
 def test_halves_keep_their_cropped_queries(oxford):

@@ -39,6 +39,101 @@ def test_one_utm_folder_queries_itself(tmp_path, photo):
     dataset = open_dataset(f"utm:{tmp_path}")
     assert [sorted(query.positives) for query in dataset.queries] == [[1], [0], []]
     assert [sorted(query.junk) for query in dataset.queries] == [[0], [1], [2]]
+    assert dataset.protocol == "Recall@N within 25 m, every photo queries the others"
+
+
+def sides(photo, root, queries=("queries",)):
+    """A database photo, and in each folder of queries one beside it; returns the folder."""
+    photo(root / "database" / name_at(500000, 4000000))
+    for number, folder in enumerate(queries):
+        photo(root / folder / name_at(500000 + number, 4000000))
+    return root
+
+
+@pytest.mark.parametrize(
+    "nested, spec",
+    [
+        ("images/val", ""),
+        ("images/train", ""),
+        ("images/test", ""),
+        ("val", ""),
+        ("images/val", "images"),
+        ("images/val", "images/val"),
+        (".", ""),
+    ],
+)
+@pytest.mark.parametrize("folder", ["queries", "queries_v1"])
+def test_published_folders_are_a_database_and_queries(tmp_path, photo, nested, spec, folder):
+    sides(photo, tmp_path / nested, [folder])
+    dataset = open_dataset(f"utm:{tmp_path / spec}")
+    assert dataset.database == (0,) and [query.positives for query in dataset.queries] == [{0}]
+    plain = (tmp_path / nested) == tmp_path / spec and folder == "queries"
+    assert dataset.protocol.startswith("Recall@N within 25 m")
+    assert plain or dataset.protocol.endswith(f"/{folder}"), dataset.protocol
+
+
+def test_of_several_splits_the_test_is_read_and_said(tmp_path, photo):
+    for split in ("train", "val", "test"):
+        sides(photo, tmp_path / "images" / split)
+    assert "queries of test/queries" in open_dataset(f"utm:{tmp_path}").protocol
+    assert "val/queries" in open_dataset(f"utm:{tmp_path / 'images/val'}/queries").protocol
+
+
+def test_several_folders_of_queries_want_one_named(tmp_path, photo, monkeypatch):
+    """SF-XL: queries_v1 and queries_v2 are two protocols."""
+    sides(photo, tmp_path, ["queries_v1", "queries_v2"])
+    with pytest.raises(
+        DatasetError, match=r"several folders of queries; found queries_v1, queries_v2; name one"
+    ):
+        open_dataset(f"utm:{tmp_path}")
+    second = open_dataset(f"utm:{tmp_path / 'queries_v2'}")
+    assert second.photos[1].utm == (500001, 4000000) and second.protocol.endswith("queries_v2")
+    assert [photo.name.split("/")[0] for photo in second.photos] == ["database", "queries_v2"]
+    monkeypatch.chdir(tmp_path / "queries_v2")
+    assert open_dataset("utm:.").photos[1].utm == (500001, 4000000)
+
+
+@pytest.mark.parametrize(
+    "folders, message",
+    [
+        (["database"], "has a folder database but no queries"),
+        (
+            ["queries"],
+            "what is compared with what; found a folder queries, but no folders database and queries",
+        ),
+        (["train", "val"], "what is compared with what; found a folder train"),
+        (["a/database", "a/queries"], "what is compared with what; found a folder database"),
+        (
+            ["val/database", "val/queries", "train/database", "train/queries"],
+            "several splits; found .*val, .*train",
+        ),
+    ],
+)
+def test_never_everything_against_everything_by_accident(tmp_path, photo, folders, message):
+    for folder in folders:
+        photo(tmp_path / folder / name_at(500000, 4000000))
+    with pytest.raises(DatasetError, match=message) as error:
+        open_dataset(f"utm:{tmp_path}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("degrees", ["database", "queries", "both", "flat"])
+def test_degrees_in_the_names_are_no_metres(tmp_path, photo, degrees):
+    """45.07, 7.66 and 45.08, 7.66 are a kilometre apart, not a hundredth of a metre."""
+    for side in ("database", "queries"):
+        name = name_at(45.07, 7.66) if degrees in (side, "both", "flat") else name_at(395000, 4991000)
+        photo(tmp_path / ("." if degrees == "flat" else side) / name)
+    with pytest.raises(
+        DatasetError, match=r"look like degrees, not metres; found @45.07@7.66@.*; convert latitude"
+    ):
+        open_dataset(f"utm:{tmp_path}")
+
+
+def test_unread_kinds_are_counted_on_both_sides(tmp_path, photo):
+    sides(photo, tmp_path)
+    for side in ("database", "queries"):
+        photo(tmp_path / side / "@500000@4000000@x@.heic")
+    assert len(open_dataset(f"utm:{tmp_path}").skipped) == 2
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "@12@.jpg", "@1e9@north@.jpg", "@nan@1@.jpg", "@inf@1@.jpg"])
@@ -152,6 +247,6 @@ def test_what_is_no_dbstruct(tmp_path, pitts):
 
 @pytest.mark.parametrize("rest", ["@33@T@591@18@", "@33@T@59.5@@", "@33@T@x@18@", "@33@T@59.5@190.5@"])
 def test_fields_that_are_no_degrees_are_neither(tmp_path, photo, rest):
-    photo(tmp_path / name_at(0, 0, rest))
+    photo(tmp_path / name_at(500000, 0, rest))
     only = open_dataset(f"utm:{tmp_path}").photos[0]
-    assert (only.latitude, only.longitude) == (None, None) and only.utm == (0, 0)
+    assert (only.latitude, only.longitude) == (None, None) and only.utm == (500000, 0)

@@ -67,6 +67,43 @@ def test_what_cannot_be_split_is_said():
         collection("aa").split("odd")
 
 
+def mixed():
+    """Map photos 0 and 1 (of two places), junk 2, and query 3 outside the database."""
+    photos = (
+        Photo(Path("0.jpg"), "0.jpg", "a"),
+        Photo(Path("1.jpg"), "1.jpg", "a", also=("b",)),
+        Photo(Path("2.jpg"), "2.jpg", "a", junk=True),
+        Photo(Path("3.jpg"), "3.jpg", "a"),
+    )
+    return Dataset("set", photos, (Query(3, frozenset({0, 1}), frozenset({2, 3})),), (0, 1, 2))
+
+
+def test_a_map_is_the_database_without_junk():
+    whole = mixed()
+    assert whole.mapped_photos() == [0, 1]
+    assert [photo.labels for photo in whole.photos] == [("a",), ("a", "b"), (), ("a",)]
+    part = whole.mapped()
+    assert [photo.name for photo in part.photos] == ["0.jpg", "1.jpg"] and part.database == (0, 1)
+    assert not part.queries
+
+
+@pytest.mark.parametrize("kept", [[3], [2, 3]])
+def test_without_a_map_it_says_so(kept):
+    with pytest.raises(
+        DatasetError, match="has no photo of a map; found . photos, all of them queries or junk"
+    ):
+        mixed().subset(kept).mapped()
+
+
+def test_subsets_and_merges_keep_queries_out_of_the_database():
+    part = mixed().subset([1, 2, 3])
+    assert part.database == (0, 1) and part.queries == (Query(2, frozenset({0}), frozenset({1, 2})),)
+    both = merge([mixed(), mixed()])
+    assert both.database == (0, 1, 2, 4, 5, 6) and both.mapped_photos() == [0, 1, 4, 5]
+    assert both.photos[5].labels == ("set-2/a", "set-2/b") and both.photos[6].junk
+    assert mixed().split("even").database == (0, 1, 2)
+
+
 def test_a_merge_searches_everything_and_keeps_places_apart():
     left, right = collection("aab", "/x/left"), collection("abb", "/y/right")
     both = merge([left, right])

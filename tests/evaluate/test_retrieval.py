@@ -1,5 +1,6 @@
 """From descriptors to accuracy, and descriptors to and from hloc's files."""
 
+import os
 import subprocess
 import sys
 
@@ -12,7 +13,8 @@ from pocketvlad.dataset import Dataset, Photo, Query
 from pocketvlad.dataset.tensors import load_region
 from pocketvlad.errors import ArtifactError, DatasetError, PhotoError
 from pocketvlad.evaluate.describe import describe_photos, read_descriptors, write_descriptors
-from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
+from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors, metric_name
+from pocketvlad.index import build_index
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
 
@@ -50,7 +52,41 @@ def test_recall_counts_queries_without_positives_as_missed(tmp_path):
     result = evaluate_descriptors(data, circle(0, 90, 1, 2, 3))
     assert result.recalls == pytest.approx({1: 1 / 3, 5: 2 / 3, 10: 2 / 3, 20: 2 / 3})
     assert result.score == pytest.approx(1 / 3)
-    assert "mAP" not in result.as_values() and not result.precisions
+    values = result.as_values()
+    assert "mAP" not in values and not result.precisions
+    assert (values["metric"], values["queries without a positive"]) == ("Recall@1", 1)
+
+
+@pytest.mark.parametrize("metric, name", [("map", "mAP"), ("recall", "Recall@1")])
+def test_a_result_knows_the_name_of_its_score(tmp_path, metric, name):
+    data = dataset(tmp_path, 3, [Query(0, frozenset({1}), frozenset({0}))], metric=metric)
+    result = evaluate_descriptors(data, circle(0, 20, 10))
+    assert metric_name(result.metric) == result.as_values()["metric"] == name
+    assert result.score == (0.25 if metric == "map" else 0)
+
+
+def test_one_list_of_what_was_left_out(tmp_path):
+    """What the layout left out, then what could not be read; descriptors and result have the same."""
+    for i in range(3):
+        Image.new("RGB", (8, 8), (60 * i, 255 - 60 * i, 9)).save(tmp_path / f"{i}.png")
+    (tmp_path / "2.png").write_bytes(b"")
+    data = dataset(tmp_path, 3, [Query(0, frozenset({1}), frozenset({0}))], skipped=("one place",))
+    descriptors, readable = describe_photos(mean_colour, data)
+    assert readable.skipped[0] == "one place" and "2.png cannot be decoded" in readable.skipped[1]
+    assert evaluate_descriptors(readable, descriptors).skipped == readable.skipped
+
+
+@pytest.mark.parametrize("value, found", [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_a_descriptor_that_is_not_finite_is_refused_with_its_photo(tmp_path, value, found):
+    message = f"the descriptor of 1.png is not finite; found {found}; check the model"
+    data = dataset(tmp_path, 2, [Query(0, frozenset({1}), frozenset({0}))])
+    rows = np.array([[1, 0], [value, 0]], np.float32)
+    with pytest.raises(ArtifactError, match=message):
+        evaluate_descriptors(data, rows)
+    with pytest.raises(ArtifactError, match=message):
+        describe_photos(lambda path: rows[int(path.stem)], data)
+    with pytest.raises(ArtifactError, match=message):
+        build_index(lambda path: rows[int(path.stem)], data, bytes(32), thumbnail_px=0)
 
 
 def test_one_hit_per_panorama_is_reported_beside_the_plain_recall(tmp_path):
@@ -125,18 +161,16 @@ def test_corrupt_photos_are_skipped_counted_and_named(tmp_path):
         Query(3, frozenset({1})),
     ]
     steps = []
-    descriptors, readable, skipped = describe_photos(
+    descriptors, readable = describe_photos(
         mean_colour, dataset(tmp_path, 4, queries), progress=lambda done, total: steps.append((done, total))
     )
     assert descriptors.shape == (3, 3) and steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert (
-        len(skipped) == 1 and "1.png cannot be decoded" in skipped[0] and readable.skipped == tuple(skipped)
-    )
+    assert len(readable.skipped) == 1 and "1.png cannot be decoded" in readable.skipped[0]
     assert [photo.name for photo in readable.photos] == ["0.png", "2.png", "3.png"]
     assert readable.queries == (
         Query(0, frozenset({1}), frozenset({0})),
     )  # renumbered; one lost all positives
-    assert evaluate_descriptors(readable, descriptors).skipped == tuple(skipped)
+    assert evaluate_descriptors(readable, descriptors).skipped == readable.skipped
 
 
 def test_a_collection_of_nothing_readable_is_refused(tmp_path):
@@ -179,12 +213,30 @@ def test_hloc_files_round_trip(tmp_path):
     assert list(read_descriptors(tmp_path / "d.h5")) == names[:1]
 
 
+def test_names_that_are_no_utf8_keep_their_bytes(tmp_path):
+    """Latin-1, as old archives and FAT disks have it."""
+    name = os.fsdecode(b"stra\xdfe/1.jpg")
+    write_descriptors(tmp_path / "d.h5", [name, "é.jpg"], np.eye(2, dtype=np.float32))
+    found = read_descriptors(tmp_path / "d.h5")
+    assert set(found) == {name, "é.jpg"} and found[name].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["d.npy", "d.csv", "d", "d.h5.txt"])
+def test_descriptors_are_written_under_the_name_of_what_they_are(tmp_path, name):
+    with pytest.raises(
+        ArtifactError, match=r"written as HDF5, which .* does not say; .* allowed: .h5 or .hdf5"
+    ):
+        write_descriptors(tmp_path / name, ["a"], np.zeros((1, 4), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_half_precision_hloc_files_are_read(tmp_path):
     """hloc writes float16 with ``as_half``."""
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file.create_group("a.jpg").create_dataset("global_descriptor", data=np.ones(4, np.float16))
         file["a.jpg"].create_dataset("image_size", data=[640, 480])
-    assert read_descriptors(tmp_path / "d.h5")["a.jpg"].dtype == np.float32
+    found = read_descriptors(tmp_path / "d.h5")["a.jpg"]
+    assert found.dtype == np.float32 and found.tolist() == [1, 1, 1, 1]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):

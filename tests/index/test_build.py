@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from pocketvlad.dataset.types import Dataset, Photo
-from pocketvlad.errors import IndexFormatError, PhotoError
+from pocketvlad.errors import DatasetError, IndexFormatError, PhotoError
 from pocketvlad.index import (
     Entry,
     PlaceIndex,
@@ -22,7 +23,7 @@ from pocketvlad.index import (
     write_index,
 )
 from pocketvlad.index.build import clean_text, exif_position, make_entry, thumbnail
-from pocketvlad.index.types import encode_vectors
+from pocketvlad.index.types import encode_vectors, split_label
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 FINGERPRINT = bytes(range(32))
@@ -92,8 +93,33 @@ def test_nothing_readable_is_one_line(photos):
 
 
 def test_a_dataset_will_do(photos):
-    dataset = Dataset("named", tuple(photos), (), ())
-    assert len(build_index(describe, dataset, FINGERPRINT)[0]) == 6
+    dataset = Dataset("named", tuple(photos), (), tuple(range(6)), skipped=("one more",))
+    index, skipped = build_index(describe, dataset, FINGERPRINT)
+    assert len(index) == 6 and skipped == ["one more"]
+
+
+def test_queries_and_junk_of_a_dataset_stay_out(photos):
+    """Of each place one is asked for; blue's other is junk: red and green have a photo each on the map."""
+    junk = replace(photos[5], junk=True)
+    dataset = Dataset("roles", (*photos[:5], junk), (), (1, 3, 5))
+    index, _ = build_index(describe, dataset, FINGERPRINT)
+    assert [(entry.name, entry.label) for entry in index.entries] == [
+        ("red/1.jpg", "red"),
+        ("green/1.jpg", "green"),
+    ]
+    with pytest.raises(
+        DatasetError, match="dataset roles has no photo of a map; found 6 photos, all of them"
+    ):
+        build_index(describe, replace(dataset, database=()), FINGERPRINT)
+
+
+def test_a_photo_of_two_places_carries_both_labels(photos, tmp_path):
+    both = replace(photos[0], also=("hall", "stairs"))
+    write_index(tmp_path / "a.pvix", build_index(describe, [both, *photos[1:]], FINGERPRINT)[0])
+    opened = open_index(tmp_path / "a.pvix")
+    assert opened.labels()[:2] == ["red | hall | stairs", "red"]
+    assert split_label(opened.labels()[0]) == ("red", "hall", "stairs")
+    assert opened.places() == ["blue", "green", "hall", "red", "stairs"]
 
 
 def test_names_that_no_index_can_hold_are_made_clean(photos, tmp_path):
@@ -226,6 +252,23 @@ def test_threshold_weighs_places_that_overlap():
     threshold = suggest_threshold(index)
     # Known: cos 2, 2, 28, 2, 2. Unknown: cos 33, 31, 3, 3, 5. Best: 4 of 5 accepted and 5 of 5 refused.
     assert np.cos(np.radians(3)) < threshold < np.cos(np.radians(2))
+
+
+def test_threshold_knows_that_a_photo_shows_two_places():
+    """b is of p and of q: as near to a as to c, it is right for both and a stranger to neither."""
+    vectors, labels = on_circle(0, 10, 20, 60, 70), ["p", "p | q", "q", "r", "r"]
+    degrees = np.array([0, 10, 20, 60, 70])
+    places = [set(label.split(" | ")) for label in labels]
+    cosine = np.cos(np.radians(degrees[:, None] - degrees[None]))
+    same = np.array([[bool(mine & theirs) for theirs in places] for mine in places])
+    known = [max(cosine[i, j] for j in range(5) if same[i, j] and j != i) for i in range(5)]
+    unknown = [max(cosine[i, j] for j in range(5) if not same[i, j]) for i in range(5)]
+    cosines = np.unique([*known, *unknown])
+    candidates = [cosines[0], *((cosines[1:] + cosines[:-1]) / 2)]
+    rates = [np.mean(np.array(known) >= t) + np.mean(np.array(unknown) < t) for t in candidates]
+    want = candidates[int(np.argmax(rates))]
+    assert suggest_threshold(make(list("abcde"), vectors, labels)) == pytest.approx(want, abs=1e-6)
+    assert np.cos(np.radians(20)) < want < np.cos(np.radians(10))
 
 
 @pytest.mark.parametrize("labels", [["p", "q", "r"], ["p", "p", "p"], ["", "", ""], ["p", "", ""]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from helpers.photos import write_png16
 from pocketvlad.errors import PhotoError
 from pocketvlad.model import preprocess as module
 from pocketvlad.model.preprocess import Preprocess, load_photo, photo_tensor
@@ -67,16 +69,51 @@ def test_cmyk_jpeg(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-@pytest.mark.parametrize("peak", [65535, 300, 200], ids=["bright", "dark", "darker than 256"])
-def test_16_bit_grey_keeps_its_scale(tmp_path, suffix, peak):
+@pytest.mark.parametrize(
+    "peak, white", [(65535, 65535), (4096, 65535), (4095, 4095), (300, 4095), (200, 4095)]
+)
+def test_16_bit_grey_is_of_12_bits_if_it_fits(tmp_path, suffix, peak, white):
     values = np.linspace(0, peak, 256).astype(np.uint16).reshape(16, 16)
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(values).save(path)
-    want = np.rint(values / 257.0)
+    want = np.rint(values * (255 / white))
     np.testing.assert_array_equal(load_photo(path).pixels, np.repeat(want[..., None], 3, -1))
 
 
-@pytest.mark.parametrize("peak,white", [(1.0, 1.0), (200.0, 255.0), (40000.0, 65535.0)])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("peak, white", [(65535, 65535), (4096, 65535), (4095, 4095), (300, 4095)])
+def test_16_bit_colour_is_read_to_its_last_bit(tmp_path, peak, white, channels):
+    """The alpha of a 12-bit photo is of 16 bits all the same; here all of it is opaque but the first pixel."""
+    values = np.random.default_rng(0).integers(0, peak + 1, (9, 7, channels)).astype(np.uint16)
+    values[3, 3, :3] = peak
+    if channels == 4:
+        values[..., 3] = 65535
+        values[0, 0, 3] = 0
+    loaded = load_photo(write_png16(tmp_path / "a.png", values)).pixels
+    want = np.rint(values[..., :3] * (255 / white)).astype(np.uint8)
+    if channels == 4:
+        want[0, 0] = 255
+    np.testing.assert_array_equal(loaded, want)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_colour_tiff_of_either_byte_order(tmp_path, order):
+    values = np.random.default_rng(1).integers(0, 4096, (5, 6, 3)).astype(np.uint16)
+    values[0, 0] = 4095
+    tags = [(256, 6), (257, 5), (258, 16), (259, 1), (262, 2), (273, 200), (277, 3), (278, 5), (279, 180)]
+    directory = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = directory.replace(
+        struct.pack(order + "HHII", 258, 4, 1, 16), struct.pack(order + "HHII", 258, 3, 3, 190)
+    )
+    header = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    data = header + struct.pack(order + "H", len(tags)) + directory + struct.pack(order + "I", 0)
+    data = data.ljust(190, b"\0") + struct.pack(order + "HHH", 16, 16, 16)
+    (tmp_path / "a.tif").write_bytes(data.ljust(200, b"\0") + values.astype(order + "u2").tobytes())
+    loaded = load_photo(tmp_path / "a.tif").pixels
+    np.testing.assert_array_equal(loaded, np.rint(values * (255 / 4095)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("peak,white", [(1.0, 1.0), (200.0, 255.0), (4000.0, 4095.0), (40000.0, 65535.0)])
 def test_float_tiff_takes_the_range_that_holds_it(tmp_path, peak, white):
     values = np.linspace(0, peak, 64, dtype=np.float32).reshape(8, 8)
     path = tmp_path / "a.tif"

@@ -74,7 +74,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps a room of the package from hiding the public function of its name (``compress``, ``evaluate``, ``export``)."""
+    """Keeps a room of the package from hiding the public function of its name, as ``compress`` would."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in __all__ and isinstance(value, ModuleType)):

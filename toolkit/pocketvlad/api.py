@@ -1,7 +1,7 @@
-"""The public functions of pocketvlad: the steps from a checkpoint or photos to an Android app, in memory or on files.
+"""The public functions: the steps from a checkpoint or photos to an Android app, in memory or on files.
 
-Every error a caller can cause is a :class:`pocketvlad.PocketvladError` that says in one line what failed, what was found,
-what is allowed and what to do.
+Every error a caller can cause is a :class:`pocketvlad.PocketvladError` that says in one line what failed, what was
+found, what is allowed and what to do.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def _graph(module: nn.Module, inputs: Inputs | None) -> nn.Module:
     examples = as_inputs(inputs if inputs is not None else ())
     if not examples:
         raise RecipeError(
-            f"the inputs of {type(module).__name__} are not known", do="give inputs: examples of what it is called with"
+            f"the inputs of {type(module).__name__} are not known",
+            do="give inputs: examples of what it is called with",
         )
     return as_graph(module, examples[0])
 
@@ -265,7 +266,9 @@ def evaluate(
         baseline: another one to compare with, in points with a 95% interval.
         progress: called with photos done and in all.
     """
-    name = str(getattr(model, "path", model)) if isinstance(model, (ProgramRunner, str, Path)) else "the model"
+    name = (
+        str(getattr(model, "path", model)) if isinstance(model, (ProgramRunner, str, Path)) else "the model"
+    )
     before = None if baseline is None else _describer(baseline)
     return evaluation_of(_describer(model), name, dataset_of(photos), before, progress=progress)
 

@@ -51,7 +51,7 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 def require_new(out: Path, *, force: bool) -> None:
     """ArtifactError when ``out`` exists and ``force`` is false: said before long work, not after it."""
     if out.exists() and not force:
-        raise ArtifactError(f"{out} exists already", do="choose another --out or add --force")
+        raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
 
 
 def _commit(temporary: Path, out: Path) -> None:

@@ -25,7 +25,12 @@ class PocketvladError(Exception):
             parts.append(f"allowed: {self.allowed}")
         if self.do is not None:
             parts.append(self.do)
-        return " ".join("; ".join(parts).split())
+        return printable(" ".join("; ".join(parts).split()))
+
+
+def printable(text: str) -> str:
+    """Text that any UTF-8 output takes: bytes of a file name that are no UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class RecipeError(PocketvladError):

@@ -171,8 +171,8 @@ class Half:
         return open_tensors(self.fitting, load_model(self.model).config.preprocess)
 
     def _describe(self, describe: Describe, out: Path) -> None:
-        descriptors, _, skipped = describe_photos(describe, self.testing)
-        assert not skipped, skipped
+        descriptors, readable = describe_photos(describe, self.testing)
+        assert len(readable.photos) == len(self.testing.photos), readable.skipped
         np.save(out, descriptors)
 
     def _describe_by_program(self, name: str, source: Path) -> tuple[np.ndarray, Path]:

@@ -81,7 +81,7 @@ def load_keys(path: Path, password: str | None) -> Keys:
         key, certificate, _ = pkcs12.load_key_and_certificates(data, secret)
     except ValueError as error:
         raise PackageError(
-            f"keystore {path} cannot be opened", found=str(error), do="check --password"
+            f"keystore {path} cannot be opened", found=str(error), do="check the password"
         ) from error
     kinds = (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)
     if not isinstance(key, kinds) or not _strong(key) or certificate is None:

@@ -11,8 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from pocketvlad.commands import Progress as Report
+from pocketvlad.errors import printable
+from pocketvlad.progress import Progress as Report
+from pocketvlad.progress import quiet
 
 _SHOW_AFTER = 1.0  # seconds: shorter work shows no bar
 _SPEED_OVER = 600.0  # seconds that the time left is estimated from: steps may be slow
@@ -42,12 +45,12 @@ class Output:
         """Rows with equal keys as a table."""
         if self.as_json or not rows:
             return
-        table = Table(title=title, title_justify="left", header_style="bold")
+        table = Table(title=Text(title), title_justify="left", header_style="bold")
         for key, value in rows[0].items():
             numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
             table.add_column(key.replace("_", " "), justify="right" if numeric else "left")
         for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
+            table.add_row(*(Text(_cell(value)) for value in row.values()))
         Console(highlight=False).print(table)
 
     def show(self, renderable: Any) -> None:
@@ -79,7 +82,8 @@ class Stages:
             line.report = report
             yield line
         seconds = f"{time.perf_counter() - start:6.1f} s" if line.ran else "  kept  "
-        self._console.print(f"[green]✓[/] {name:<20} [dim]{seconds}[/]  {line.text}", soft_wrap=True)
+        parts = (("✓ ", "green"), f"{name:<20} ", (seconds, "dim"), f"  {line.text}")
+        self._console.print(Text.assemble(*parts), soft_wrap=True)
 
 
 class StageLine:
@@ -88,7 +92,7 @@ class StageLine:
     def __init__(self) -> None:
         self.text = ""
         self.ran = True
-        self.report: Report = lambda done, total, text="": None
+        self.report: Report = quiet
 
 
 @contextlib.contextmanager
@@ -155,4 +159,4 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))

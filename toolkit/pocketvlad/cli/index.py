@@ -24,13 +24,13 @@ def index_build(
     as_json: Json = False,
 ) -> None:
     """Describe photos and write the place index."""
-    from pocketvlad.commands.places import index_build_file
+    from pocketvlad.steps import index as step
 
     with progress("indexing") as report:
-        result = index_build_file(
-            program, photos, out, vectors, threads=threads, force=force, progress=report
+        result = step.build(
+            program, photos, out, vectors=vectors, threads=threads, force=force, progress=report
         )
-    Output(as_json).result(result)
+    Output(as_json).result(result.to_json())
 
 
 @index_app.command("add")
@@ -43,19 +43,19 @@ def index_add(
     as_json: Json = False,
 ) -> None:
     """Add photos to an existing index (rewritten atomically)."""
-    from pocketvlad.commands.places import index_add_file
+    from pocketvlad.steps import index as step
 
     with progress("indexing") as report:
-        result = index_add_file(index, program, photos, replace=replace, threads=threads, progress=report)
-    Output(as_json).result(result)
+        result = step.add(index, program, photos, replace=replace, threads=threads, progress=report)
+    Output(as_json).result(result.to_json())
 
 
 @index_app.command("info")
 def index_info(index: Path, as_json: Json = False) -> None:
     """What an index holds."""
-    from pocketvlad.commands.places import index_info_file
+    from pocketvlad.steps import index as step
 
-    Output(as_json).result(index_info_file(index))
+    Output(as_json).result(step.info(index).to_json())
 
 
 @index_app.command("search")
@@ -68,10 +68,11 @@ def index_search(
     as_json: Json = False,
 ) -> None:
     """Recognise photos: the best matches with place and cosine."""
-    from pocketvlad.commands.places import index_search_file
+    from pocketvlad.steps import index as step
 
     output = Output(as_json)
-    result = index_search_file(index, program, photos, top=top, draw=draw)
-    for query in result["queries"]:
-        output.table(query["photo"] + ("" if query["known"] else "  (unknown place)"), query["matches"])
-    output.result(result, silent=True)
+    result = step.search(index, program, photos, top=top, draw=draw)
+    for answer in result.queries:
+        title = answer.photo + ("" if answer.known else "  (unknown place)")
+        output.table(title, [match.to_json() for match in answer.matches])
+    output.result(result.to_json(), silent=True)

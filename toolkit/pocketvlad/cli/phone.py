@@ -22,9 +22,9 @@ Serial = Annotated[str | None, typer.Option(help="adb serial, where several devi
 @phone_app.command("install")
 def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Install the APK on the connected phone."""
-    from pocketvlad.commands.phones import phone_install_file
+    from pocketvlad.android import phone
 
-    Output(as_json).result(phone_install_file(apk, serial).to_json())
+    Output(as_json).result(phone.install(apk, serial=serial).to_json())
 
 
 @phone_app.command("test")
@@ -39,11 +39,12 @@ def phone_test(
 
     Exit status 1 when the phone's answers differ.
     """
-    from pocketvlad.commands.phones import phone_test_file
+    from pocketvlad.android import phone
+    from pocketvlad.steps.package import emulated_test
 
     output = Output(as_json)
     with output.status("running the self-test"):
-        result = phone_test_file(apk, emulate=emulate, cpu=cpu, serial=serial)
+        result = emulated_test(apk, cpu=cpu or "max") if emulate else phone.test(apk, serial=serial)
     output.table("pictures", [_picture_row(picture) for picture in result.to_json()["pictures"]])
     output.result(result.to_json() if as_json else _facts(result))
     _require_passed(result)
@@ -55,11 +56,11 @@ def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
 
     Exit status 1 when the phone's answers differ.
     """
-    from pocketvlad.commands.phones import phone_bench_file
+    from pocketvlad.android import phone
 
     output = Output(as_json)
     with output.status("running the self-test"):
-        result = phone_bench_file(apk, serial)
+        result = phone.bench(apk, serial=serial)
     title = f"milliseconds on {result.phone.machine} and on this machine ({result.host.machine})"
     output.table(title, [stage.to_json() for stage in result.stages])
     output.result(result.to_json() if as_json else _bench_facts(result))

@@ -180,7 +180,9 @@ def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compress
     tensors, info = artifact.load_tensors(path, KIND)
     try:
         layers, biases = read_layers(tensors, info["layers"])
-        constants = {name: QuantizedRows(tensors[name], tensors[f"{name}{_SCALE}"]) for name in info["constants"]}
+        constants = {
+            name: QuantizedRows(tensors[name], tensors[f"{name}{_SCALE}"]) for name in info["constants"]
+        }
         skeleton = _skeleton(path, info["config"], into, layers, constants)
         taken = {f"{name}.{part}" for name in layers for part in ("weight", "bias")} | set(constants)
         _restore(skeleton, {name: each for name, each in tensors.items() if name not in taken})

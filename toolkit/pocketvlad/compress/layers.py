@@ -40,9 +40,9 @@ def layers_left(network: nn.Module) -> dict[str, str]:
 
 def _refusal(layer: nn.Module) -> str | None:
     """Why a convolution or linear layer cannot be packed; None where it can."""
-    if isinstance(layer, (nn.Conv1d, nn.Conv2d)):
-        if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
-            return f"padding {layer.padding!r} in mode {layer.padding_mode!r} has no kernel"
+    convolution = isinstance(layer, (nn.Conv1d, nn.Conv2d))
+    if convolution and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
+        return f"padding {layer.padding!r} in mode {layer.padding_mode!r} has no kernel"
     columns = layer.weight[0].numel()  # type: ignore[union-attr, operator]
     return f"{columns} inputs, at most {MAX_COLUMNS} fit" if columns > MAX_COLUMNS else None
 
@@ -92,7 +92,7 @@ def _without_values(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, {id(each): each.detach().to("meta") for _, each in held})
 
 
-def _recorder(rows: dict[str, int], name: str, layer: nn.Linear):  # noqa: ANN202
+def _recorder(rows: dict[str, int], name: str, layer: nn.Linear):
     def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         rows[name] = max(rows.get(name, 0), inputs[0].numel() // layer.in_features)
 

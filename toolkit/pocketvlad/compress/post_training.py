@@ -50,7 +50,9 @@ def compress_network(
     if recipe.needs_photos and calibration is None:
         if recipe.without_photos is None:
             raise RecipeError(f"recipe {recipe.name} calibrates on photos", do="give it some")
-        return compress_network(network, load_recipe(recipe.without_photos), example=example, progress=progress)
+        return compress_network(
+            network, load_recipe(recipe.without_photos), example=example, progress=progress
+        )
     _require_whole_bytes(network, recipe)
     if isinstance(network, Network):
         network = wanted_descriptors(network, recipe)

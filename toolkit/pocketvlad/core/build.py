@@ -131,13 +131,21 @@ def _key(sources: Sequence[Path], command: Sequence[str], extra: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _core_archive() -> Path:
-    """Every object of the core; the adapter takes it in whole, so each library stands alone."""
-    sources = core_sources()
+def core_key() -> str:
+    """16 hex digits over the core's sources, its flags and the compiler.
+
+    Raises:
+        MissingToolError: no C compiler.
+    """
     folder = resource_dir("kernels")
     included = sorted(path for part in _PARTS for path in (folder / part).glob("*") if path.suffix != ".c")
-    command = [_compiler("CC"), *C_FLAGS, "-c"]
-    target = cache_root() / "kernels" / f"libpvcore-{_key([*sources, *included], command, '')}.a"
+    return _key([*core_sources(), *included], [_compiler("CC"), *C_FLAGS, "-c"], "")
+
+
+def _core_archive() -> Path:
+    """Every object of the core; the adapter takes it in whole, so each library stands alone."""
+    sources, command = core_sources(), [_compiler("CC"), *C_FLAGS, "-c"]
+    target = cache_root() / "kernels" / f"libpvcore-{core_key()}.a"
     if target.exists():
         return target
     with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:

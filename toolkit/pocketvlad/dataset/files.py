@@ -1,50 +1,118 @@
-"""Photos on disk: finding them, and naming what is missing."""
+"""Photos on disk: finding them, and naming what is missing or cannot be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pocketvlad.errors import DatasetError
 from pocketvlad.model.preprocess import PHOTO_SUFFIXES
 
-
-def photos_under(root: Path) -> list[Path]:
-    """Every photo below ``root``, sorted; hidden files and folders are left out."""
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in PHOTO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
+# thumbnails and bins of network drives, and what macOS adds to archives; names with a dot in front go too
+IGNORED_FOLDERS = frozenset({"@eaDir", "@__thumb", "@Recycle", "#recycle", "$RECYCLE.BIN", "__MACOSX"})
+_COMPRESSED = frozenset({".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2"})
+_RAW = frozenset(
+    {".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr"}
+)
+UNREAD_SUFFIXES = _COMPRESSED | _RAW
 
 
-def photos_by_stem(root: Path) -> dict[str, Path]:
-    """Photos below ``root`` by their file name without suffix.
+@dataclass(frozen=True)
+class Scan:
+    """What lies below a folder.
+
+    Attributes:
+        root: the folder.
+        photos: every photo that may be read, sorted by path.
+        unread: photos of kinds that are not read (:data:`UNREAD_SUFFIXES`), sorted by path.
+    """
+
+    root: Path
+    photos: tuple[Path, ...]
+    unread: tuple[Path, ...]
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """A line that counts and names the photos of kinds that are not read; none where there are none."""
+        return (f"{self.unread_text()}: not read, convert them to JPEG",) if self.unread else ()
+
+    def unread_text(self) -> str:
+        """``3 photos of kinds .avif, .heic (the first is hall/a.heic)``."""
+        kinds = Counter(path.suffix.lower() for path in self.unread)
+        count, kind = len(self.unread), "kinds" if len(kinds) > 1 else "kind"
+        first = self.unread[0].relative_to(self.root)
+        named = f"{kind} {', '.join(sorted(kinds))} (the first is {first})"
+        return f"{count} photo{'s' if count > 1 else ''} of {named}"
+
+    def require_photos(self, allowed: str) -> None:
+        """Raises DatasetError when there is no photo to read."""
+        if not self.photos:
+            found = self.unread_text() if self.unread else None
+            raise DatasetError(f"dataset {self.root} holds no photo", found=found, allowed=allowed)
+
+
+def scan(root: Path) -> Scan:
+    """Every photo below ``root``.
+
+    Hidden files and folders and :data:`IGNORED_FOLDERS` are left out. Linked folders are followed, each
+    folder once: a link into the collection itself adds nothing.
+    """
+    files = list(_files_under(root))
+    photos = sorted(path for path in files if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+    unread = sorted(path for path in files if path.suffix.lower() in UNREAD_SUFFIXES)
+    return Scan(root, tuple(photos), tuple(unread))
+
+
+def _files_under(root: Path) -> Iterator[Path]:
+    """Files of real folders first, then those of linked ones, so that a folder has its own name."""
+    seen: set[tuple[int, int]] = set()
+    links = [root]
+    while links:
+        for folder, names, files in os.walk(links.pop(0), onerror=_refuse):
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                names.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            names[:] = sorted(name for name in names if name[0] != "." and name not in IGNORED_FOLDERS)
+            links += [path for name in names if (path := Path(folder, name)).is_symlink()]
+            yield from (Path(folder, name) for name in files if name[0] != ".")
+
+
+def _refuse(error: OSError) -> None:
+    raise DatasetError(f"folder {error.filename} cannot be read", found=error.strerror)
+
+
+def photos_by_stem(found: Scan) -> dict[str, Path]:
+    """Photos by their file name without suffix.
 
     Raises:
         DatasetError: no photo, or two with the same name.
     """
-    found: dict[str, Path] = {}
-    for path in photos_under(root):
-        if path.stem in found:
+    by_stem: dict[str, Path] = {}
+    for path in found.photos:
+        if path.stem in by_stem:
             raise DatasetError(
-                f"dataset {root} holds two photos named {path.stem}", found=f"{found[path.stem]}, {path}"
+                f"dataset {found.root} holds two photos named {path.stem}",
+                found=f"{by_stem[path.stem]}, {path}",
             )
-        found[path.stem] = path
-    if not found:
-        raise DatasetError(f"dataset {root} holds no photo")
-    return found
+        by_stem[path.stem] = path
+    found.require_photos("photos of the landmarks")
+    return by_stem
 
 
-def require_files(what: str, paths: Iterable[Path]) -> None:
-    """Raises DatasetError naming how many files are missing and the first of them."""
+def require_files(what: str, paths: Iterable[Path], looked_in: str) -> None:
+    """Raises DatasetError naming how many files are missing, the first of them and where it was looked for."""
     paths = list(paths)
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DatasetError(
-            f"{what} lacks {len(missing)} of its {len(paths)} photos", found=f"no {missing[0]}"
+            f"{what} lacks {len(missing)} of its {len(paths)} photos",
+            found=f"no {missing[0]}",
+            allowed=f"photos in {looked_in}",
         )
 
 

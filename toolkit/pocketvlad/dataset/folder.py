@@ -2,9 +2,10 @@
 
 Without roles every photo with a partner queries all the others. With roles the photos marked ``query`` ask,
 ``good`` and ``ok`` (or no role) are positives, ``junk`` is taken out of that place's rankings (the Oxford
-protocol); a photo that plays a part for two places has two rows. A query never meets itself, and other
-queries of its place are junk to it. Columns ``latitude`` and ``longitude``, degrees, are optional.
-Images lie beside the manifest or in a folder ``images`` there.
+protocol); a photo that plays a part for two places has two rows. A photo that is only ever a query is not in
+the database, so no query finds it; one that is also good, ok or junk somewhere is, and then a query meets
+neither itself nor the other queries of its place. Columns ``latitude`` and ``longitude``, degrees, are
+optional. Images lie beside the manifest or in a folder ``images`` there.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pocketvlad.dataset.files import photos_under, require_files
+from pocketvlad.dataset.files import require_files, scan
+from pocketvlad.dataset.tree import places_of
 from pocketvlad.dataset.types import Dataset, Photo, Query
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, printable
 
 MANIFEST = "manifest.csv"
+IMAGES = "images"  # the folder beside a manifest
 ROLES = ("query", "good", "ok", "junk")
 LIMITS = {"latitude": 90.0, "longitude": 180.0}  # degrees
+_ALLOWED = "a sub-folder of photos per place, or a manifest.csv"
 _NAMED = 3  # places named in a message about many
 
 
@@ -40,28 +44,36 @@ class Row:
 def load(root: Path) -> Dataset:
     """Read the folder, or the manifest file itself; DatasetError when it is empty or breaks a rule."""
     manifest = root if root.is_file() else root / MANIFEST
-    from_manifest = manifest.is_file()
-    rows = _manifest_rows(manifest) if from_manifest else _folder_rows(root)
+    unread: tuple[str, ...] = ()
+    if manifest.is_file():
+        rows, base = _manifest_rows(manifest), manifest.parent
+    else:
+        rows, unread = _folder_rows(root)
+        base = root
     if not rows:
-        allowed = "a sub-folder of photos per place, or a manifest.csv"
-        raise DatasetError(f"dataset {root} holds no photo", allowed=allowed)
-    photos, number = _photos(rows, manifest.parent if from_manifest else root)
+        raise DatasetError(f"dataset {root} holds no photo", allowed=_ALLOWED)
+    photos, number = _photos(rows, base)
+    database = tuple(range(len(photos)))
     if any(row.role for row in rows):
+        searched = {number[row.image] for row in rows if row.role != "query"}
+        database = tuple(i for i in database if i in searched)
         queries, skipped = _role_queries(rows, number)
-        protocol = "queries by role, junk ignored"
+        protocol = "queries by role against the map, junk ignored"
     else:
         queries, skipped = _all_queries(rows, number)
         protocol = "every photo queries the others"
-    everything = tuple(range(len(photos)))
-    return Dataset(str(root), photos, tuple(queries), everything, "map", tuple(skipped), protocol=protocol)
+    lines = (*unread, *skipped)
+    return Dataset(str(root), photos, tuple(queries), database, "map", lines, protocol=protocol)
 
 
-def _folder_rows(root: Path) -> list[Row]:
-    """A row per photo: its place is the sub-folder; a photo directly in ``root`` is a place of its own."""
-    names = [path.relative_to(root) for path in photos_under(root)]
-    return [
-        Row(name.as_posix(), name.parent.as_posix() if name.parent != Path() else name.stem) for name in names
-    ]
+def _folder_rows(root: Path) -> tuple[list[Row], tuple[str, ...]]:
+    """A row per photo, and a line about photos of kinds that are not read."""
+    found = scan(root)
+    found.require_photos(_ALLOWED)
+    names = [path.relative_to(root) for path in found.photos]
+    places = places_of(root, names)
+    rows = [Row(name.as_posix(), *place) for name, place in zip(names, places, strict=True)]
+    return rows, found.skipped
 
 
 def _manifest_rows(manifest: Path) -> list[Row]:
@@ -112,38 +124,56 @@ def _degrees(where: str, key: str, text: str | None) -> float | None:
 
 
 def _photos(rows: Sequence[Row], root: Path) -> tuple[tuple[Photo, ...], dict[str, int]]:
-    """One photo per image, and its number; its place is the first it belongs to rather than is junk for."""
-    chosen: dict[str, Row] = {}
+    """One photo per image, and its number; its places are those it is not junk for, if there are any."""
+    by_image: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.image not in chosen or (chosen[row.image].role == "junk" and row.role != "junk"):
-            chosen[row.image] = row
-    photos = tuple(
-        Photo(_locate(root, row.image), row.image, row.place, row.latitude, row.longitude)
-        for row in chosen.values()
-    )
-    require_files(f"dataset {root}", [photo.path for photo in photos])
-    return photos, {photo.name: i for i, photo in enumerate(photos)}
+        by_image[row.image].append(row)
+    photos = []
+    for image, its_rows in by_image.items():
+        shown = [row for row in its_rows if row.role != "junk"]
+        first, *others = shown or its_rows[:1]
+        kept = any(row.role != "query" for row in shown)
+        placed = next((row for row in its_rows if row.latitude is not None), first)
+        photos.append(
+            Photo(
+                _locate(root, image),
+                image,
+                first.place,
+                placed.latitude,
+                placed.longitude,
+                also=tuple(row.place for row in others),
+                junk=not kept and any(row.role == "junk" for row in its_rows),
+            )
+        )
+    folders = f"{root} or {root / IMAGES}" if (root / IMAGES).is_dir() else str(root)
+    require_files(f"dataset {root}", [photo.path for photo in photos], folders)
+    return tuple(photos), {photo.name: i for i, photo in enumerate(photos)}
 
 
 def _locate(root: Path, image: str) -> Path:
     beside = root / image
-    return beside if beside.is_file() or not (root / "images").is_dir() else root / "images" / image
+    return beside if beside.is_file() or not (root / IMAGES).is_dir() else root / IMAGES / image
 
 
 def _role_queries(rows: Sequence[Row], number: dict[str, int]) -> tuple[list[Query], list[str]]:
-    places: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    """One query per photo that asks: of all its places the good and ok photos are right."""
+    roles: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    asked: dict[int, list[str]] = defaultdict(list)
     for row in rows:
-        places[row.place][row.role or "good"].add(number[row.image])
+        roles[row.place][row.role or "good"].add(number[row.image])
+        if row.role == "query":
+            asked[number[row.image]].append(row.place)
     queries: list[Query] = []
     empty: list[str] = []
-    for place, roles in places.items():
-        positives = frozenset(roles["good"] | roles["ok"])
-        if not positives and roles["query"]:
-            empty.append(place)
-            continue
-        junk = frozenset(roles["junk"] | roles["query"])
-        queries += [Query(photo, positives, junk) for photo in sorted(roles["query"])]
-    return queries, _counted(empty, "with a query but no good or ok photo: left out")
+    for photo, places in asked.items():
+        parts = [roles[place] for place in places]
+        positives = frozenset().union(*(part[role] for part in parts for role in ("good", "ok"))) - {photo}
+        junk = frozenset().union(*(part[role] for part in parts for role in ("junk", "query")))
+        if positives:
+            queries.append(Query(photo, positives, junk - positives))
+        else:
+            empty += places
+    return queries, _counted(list(dict.fromkeys(empty)), "with a query but no good or ok photo: left out")
 
 
 def _all_queries(rows: Sequence[Row], number: dict[str, int]) -> tuple[list[Query], list[str]]:
@@ -167,5 +197,5 @@ def _counted(places: Sequence[str], what: str) -> list[str]:
     if not places:
         return []
     more = ", …" if len(places) > _NAMED else ""
-    named = ", ".join(places[:_NAMED]) + more
+    named = printable(", ".join(places[:_NAMED])) + more
     return [f"{len(places)} place{'s' if len(places) > 1 else ''} {what} ({named})"]

@@ -2,15 +2,18 @@
 
 PATH holds the photos and the text files, in any sub-folders. ``NAME_query.txt`` is an image, prefixed
 ``oxc1_`` in Oxford's, and the box of the landmark in it: left, top, right, bottom, pixels. Positives are
-good and ok. The query stays in the database, as in the original protocol (Philbin et al., CVPR 2007).
+good and ok. Every photo is in the database, as in the original protocol (Philbin et al., CVPR 2007). A cropped
+query may find the photo it was cut from; a full image is never its own answer: it is taken out of its ranking.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
-from pocketvlad.dataset.files import photos_by_stem
+from pocketvlad.dataset.files import photos_by_stem, scan
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
@@ -29,12 +32,14 @@ def load(root: Path, *, crop: bool) -> Dataset:
         raise DatasetError(
             f"dataset {root} holds no ground truth", allowed="NAME_query.txt, _good, _ok and _junk"
         )
-    paths = photos_by_stem(root)
+    found = scan(root)
+    paths = photos_by_stem(found)
     number = {stem: i for i, stem in enumerate(paths)}
-    places: dict[int, str] = {}
+    places: dict[int, list[str]] = defaultdict(list)  # landmarks that a photo shows
+    junk_for: dict[int, str] = {}
     queries: list[Query] = []
     regions: list[Photo] = []
-    skipped: list[str] = []
+    skipped = list(found.skipped)
     for file in truth:
         name = file.name.removesuffix(_QUERY)
         landmark = re.sub(r"_\d+$", "", name)
@@ -42,19 +47,31 @@ def load(root: Path, *, crop: bool) -> Dataset:
         lists = {role: _read_list(file, name, role, number, root) for role in ("good", "ok", "junk")}
         positives = lists["good"] | lists["ok"]
         photo = _number_of(stem, number, file, root)
-        places.update(dict.fromkeys([*positives, photo], landmark))
-        if not positives:
+        for shown in {*positives, photo}:
+            places[shown] += [landmark] if landmark not in places[shown] else []
+        junk_for.update(dict.fromkeys(lists["junk"], landmark))
+        if not positives - ({photo} if not crop else set()):
             skipped.append(f"query {name} has no positive: left out")
-            continue
-        if crop:
+        elif crop:
             regions.append(Photo(paths[stem], f"{name}_query", landmark, box=box))
-            photo = len(paths) + len(regions) - 1
-        queries.append(Query(photo, frozenset(positives), frozenset(lists["junk"])))
-    photos = [Photo(path, stem, places.get(i)) for i, (stem, path) in enumerate(paths.items())]
-    protocol = "query cropped to its box" if crop else "query is the full image"
+            region = len(paths) + len(regions) - 1
+            queries.append(Query(region, frozenset(positives), frozenset(lists["junk"])))
+        else:
+            positives.discard(photo)
+            queries.append(Query(photo, frozenset(positives), frozenset(lists["junk"] | {photo})))
+    photos = [_photo(i, stem, path, places, junk_for) for i, (stem, path) in enumerate(paths.items())]
+    protocol = "query cropped to its box" if crop else "query is the full image, itself left out"
     database = tuple(range(len(photos)))
     everything = (*photos, *regions)
     return Dataset(str(root), everything, tuple(queries), database, "map", tuple(skipped), protocol=protocol)
+
+
+def _photo(i: int, stem: str, path: Path, places: Mapping[int, list[str]], junk: Mapping[int, str]) -> Photo:
+    """With the landmarks it shows, or the one it is junk for."""
+    if i in places:
+        first, *others = places[i]
+        return Photo(path, stem, first, also=tuple(others))
+    return Photo(path, stem, junk.get(i), junk=i in junk)
 
 
 def _read_query(file: Path) -> tuple[str, tuple[float, float, float, float]]:

@@ -102,7 +102,7 @@ def _photos(
         )
         for i, (name, (east, north)) in enumerate(zip(names, positions, strict=True))
     ]
-    require_files(f"dataset {file}", [photo.path for photo in photos])
+    require_files(f"dataset {file}", [photo.path for photo in photos], str(base))
     return photos
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketvlad.dataset.files import photos_by_stem
+from pocketvlad.dataset.files import photos_by_stem, scan
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
@@ -63,7 +63,8 @@ def load(path: Path) -> Dataset:
     """
     file = path if path.is_file() else _only_pickle(path)
     truth = read_ground_truth(file)
-    found = photos_by_stem(file.parent)
+    below = scan(file.parent)
+    found = photos_by_stem(below)
     database = [_photo(file, found, name) for name in truth["imlist"]]
     asked = [
         _photo(file, found, name, _box(file, entry))
@@ -80,7 +81,7 @@ def load(path: Path) -> Dataset:
         photos=(*database, *asked),
         queries=sets["medium"],
         database=tuple(range(len(database))),
-        skipped=left_out,
+        skipped=(*below.skipped, *left_out),
         variants={name: queries for name, queries in sets.items() if name != "medium"},
         protocol="revisited Medium, query cropped to its box",
     )

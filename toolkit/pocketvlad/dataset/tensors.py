@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pocketvlad.dataset.types import Dataset, Photo
-from pocketvlad.errors import PhotoError
+from pocketvlad.errors import DatasetError, PhotoError
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, load_photo, photo_tensor
 
 KEPT_BYTES = 2_000_000_000  # of tensors in memory
@@ -109,3 +109,23 @@ def load_region(photo: Photo) -> DecodedPhoto:
             f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height} pixels"
         )
     return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)
+
+
+def readable(dataset: Dataset) -> Dataset:
+    """The photos that can be decoded, so that every program answers for the same ones.
+
+    Raises:
+        DatasetError: none can.
+    """
+    kept, skipped = [], []
+    for number, photo in enumerate(dataset.photos):
+        try:
+            load_region(photo)
+            kept.append(number)
+        except PhotoError as error:
+            skipped.append(str(error))
+    if not kept:
+        raise DatasetError(f"no photo of {dataset.name} can be read", found=skipped[0] if skipped else "none")
+    if not skipped:
+        return dataset
+    return replace(dataset.subset(kept), skipped=(*dataset.skipped, *skipped))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,9 @@ class Photo:
     Attributes:
         path: of the file.
         name: how the collection calls it; unique in it.
-        place: label of its place, if the collection has places.
+        place: label of its place, if the collection has places; by it collections are split.
+        also: further places that it shows.
+        junk: it is junk for its place and shows no other: a search may find it, a map does not hold it.
         latitude, longitude: degrees, WGS 84.
         utm: easting and northing, metres.
         box: left, top, right, bottom of the region to describe, pixels; None for the whole image.
@@ -33,6 +36,13 @@ class Photo:
     utm: tuple[float, float] | None = None
     box: tuple[float, float, float, float] | None = None
     panorama: str | None = None
+    also: tuple[str, ...] = ()
+    junk: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The places it shows; none for junk and where the collection has no places."""
+        return () if self.junk or self.place is None else (self.place, *self.also)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class Dataset:
         name: how the user named it.
         photos: all of them.
         queries: with their ground truth.
-        database: indices that are searched.
+        database: indices that are searched, in this order: a query that is not among them is never found.
         metric: ``map`` (queries without positives are left out) or ``recall`` (they count as missed).
         skipped: one line for each query or place left out, for the user.
         variants: other ground truths of the same photos, by name ("easy", "hard").
@@ -101,6 +111,25 @@ class Dataset:
         if which == "all":
             return self
         return self.subset_places(lambda rank, _: rank % 2 == SPLITS.index(which))
+
+    def mapped_photos(self) -> list[int]:
+        """The photos that are places, which an index holds: those of the database, without junk.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        kept = [i for i in self.database if not self.photos[i].junk]
+        if not kept:
+            raise DatasetError(
+                f"dataset {self.name} has no photo of a map",
+                found=f"{len(self.photos)} photos, all of them queries or junk",
+                allowed="photos that are no queries",
+            )
+        return kept
+
+    def mapped(self) -> Dataset:
+        """Those photos alone; DatasetError when there is none."""
+        return self.subset(self.mapped_photos())
 
     def subset(self, indices: Iterable[int]) -> Dataset:
         """Only these photos; queries that lose their photo go, and for mAP those that lose all positives."""
@@ -171,10 +200,16 @@ def _labels(datasets: Sequence[Dataset]) -> list[str]:
 
 
 def _clashing_places(datasets: Sequence[Dataset]) -> set[str]:
-    places = [place for dataset in datasets for place in dataset.places()]
-    return {place for place in places if places.count(place) > 1}
+    counts: Counter[str] = Counter()
+    for dataset in datasets:
+        further = {place for photo in dataset.photos for place in photo.also}
+        counts.update(further.union(dataset.places()))
+    return {place for place, count in counts.items() if count > 1}
 
 
 def _prefixed(photo: Photo, label: str, clash: set[str]) -> Photo:
-    place = f"{label}/{photo.place}" if photo.place in clash else photo.place
-    return replace(photo, name=f"{label}/{photo.name}", place=place)
+    def apart(place: str) -> str:
+        return f"{label}/{place}" if place in clash else place
+
+    place = None if photo.place is None else apart(photo.place)
+    return replace(photo, name=f"{label}/{photo.name}", place=place, also=tuple(map(apart, photo.also)))

@@ -1,35 +1,99 @@
 """Folders ``database`` and ``queries`` whose file names hold positions, as VPR-methods-evaluation reads them.
 
 Names are ``@UTM_east@UTM_north@zone@letter@latitude@longitude@panorama@…@.jpg``; only the first two fields
-are needed. A database photo within 25 m is a positive. A folder without those two sub-folders is a
-collection in which every photo queries the others.
+are needed, in metres. A database photo within 25 m is a positive. PATH is the folder with the two, a folder
+``images`` or one above its ``train``, ``val`` and ``test``, or a queries folder itself where there are several
+(SF-XL's ``queries_v1``, ``queries_v2``). A folder of photos without any such sub-folder is a collection in which
+every photo queries the others.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pocketvlad.dataset.files import photos_under
+from pocketvlad.dataset.files import Scan, scan
 from pocketvlad.dataset.geometry import RADIUS, positives_within
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
-_NESTED = ("", "test", "images/test", "images")  # where the two folders lie in published data sets
+DATABASE = "database"
+_QUERIES = re.compile(r"queries(_.+)?|query")
+_SPLITS = ("test", "val", "train")  # of published data sets; test is what evaluations read
 _LATITUDE, _LONGITUDE, _PANORAMA = 5, 6, 7  # fields between the @
+_NAMES = "@UTM_east@UTM_north@…@.jpg, metres"
+_DEGREES = 180.0
 
 
 def load(root: Path, radius: float = RADIUS) -> Dataset:
-    """Read the folders; DatasetError when one is empty or a name holds no position."""
-    for nested in _NESTED:
-        base = root / nested
-        if (base / "database").is_dir() and (base / "queries").is_dir():
-            database, queries = _photos(base / "database", root), _photos(base / "queries", root)
-            return from_positions(str(root), database, queries, radius)
-    photos = _photos(root, root)
-    return from_positions(str(root), photos, None, radius)
+    """Read the folders.
+
+    Raises:
+        DatasetError: one is empty, they do not say what is to be compared with what, or a name holds no position
+            in metres.
+    """
+    here = root.absolute()
+    if _QUERIES.fullmatch(here.name) and (here.parent / DATABASE).is_dir():
+        return _two_sides(root, here.parent, here, radius)
+    base = _base(root)
+    if base is not None:
+        return _two_sides(root, base, _queries_folder(base), radius)
+    found = scan(root)
+    sides = _side_folders(found)
+    if sides:
+        raise DatasetError(
+            f"dataset {root} does not say what is compared with what",
+            found=f"a folder {sides[0]}, but no folders {DATABASE} and queries side by side",
+            allowed=f"{DATABASE} and queries, or photos without such folders",
+        )
+    dataset = from_positions(str(root), _photos(found, root), None, radius)
+    return replace(dataset, skipped=(*found.skipped, *dataset.skipped))
+
+
+def _base(root: Path) -> Path | None:
+    """The folder with ``database`` in it, of several splits the test; None where there is none."""
+    for above in (root, root / "images"):
+        if (above / DATABASE).is_dir():
+            return above
+        splits = [above / split for split in _SPLITS if (above / split / DATABASE).is_dir()]
+        if len(splits) > 1 and splits[0].name != "test":
+            names = ", ".join(str(split) for split in splits)
+            raise DatasetError(f"dataset {root} holds several splits", found=names, do="name one of them")
+        if splits:
+            return splits[0]
+    return None
+
+
+def _queries_folder(base: Path) -> Path:
+    folders = sorted(path for path in base.iterdir() if _QUERIES.fullmatch(path.name) and path.is_dir())
+    if not folders:
+        raise DatasetError(
+            f"dataset {base} has a folder {DATABASE} but no queries", allowed="a folder queries"
+        )
+    if len(folders) > 1:
+        found = ", ".join(path.name for path in folders)
+        do = f"name one of them, such as utm:{folders[0]}"
+        raise DatasetError(f"dataset {base} has several folders of queries", found=found, do=do)
+    return folders[0]
+
+
+def _side_folders(found: Scan) -> list[str]:
+    parts = {part for path in found.photos for part in path.relative_to(found.root).parent.parts}
+    return sorted(part for part in parts if part in (DATABASE, *_SPLITS) or _QUERIES.fullmatch(part))
+
+
+def _two_sides(root: Path, base: Path, asked: Path, radius: float) -> Dataset:
+    found = [scan(base / DATABASE), scan(asked)]
+    database, queries = (_photos(side, root if root in asked.parents else base) for side in found)
+    dataset = from_positions(str(root), database, queries, radius)
+    skipped = (*found[0].skipped, *found[1].skipped, *dataset.skipped)
+    plain = base == root and asked.name == "queries"
+    where = "" if plain else f", queries of {asked.absolute().parent.name}/{asked.name}"
+    return replace(dataset, skipped=skipped, protocol=dataset.protocol + where)
 
 
 def from_positions(name: str, database: list[Photo], queries: list[Photo] | None, radius: float) -> Dataset:
@@ -48,7 +112,7 @@ def from_positions(name: str, database: list[Photo], queries: list[Photo] | None
             tuple(range(len(database))),
             "recall",
             _alone(everyone),
-            protocol=protocol,
+            protocol=f"{protocol}, every photo queries the others",
         )
     asked = np.asarray([photo.utm for photo in queries], np.float64)
     found = positives_within(asked, positions, radius)
@@ -63,11 +127,17 @@ def _alone(queries: tuple[Query, ...]) -> tuple[str, ...]:
     return (f"{count} of {len(queries)} queries have no positive: counted as missed",) if count else ()
 
 
-def _photos(folder: Path, root: Path) -> list[Photo]:
-    photos = [_photo(path, root) for path in photos_under(folder)]
-    if not photos:
-        allowed = "folders database and queries of @UTM_east@UTM_north@…@.jpg"
-        raise DatasetError(f"dataset {folder} holds no photo", allowed=allowed)
+def _photos(found: Scan, root: Path) -> list[Photo]:
+    """Photos with positions in metres, named from ``root``."""
+    found.require_photos(_NAMES)
+    photos = [_photo(path, root) for path in found.photos]
+    if all(max(map(abs, photo.utm or ())) <= _DEGREES for photo in photos):
+        raise DatasetError(
+            f"the positions in the names of {found.root} look like degrees, not metres",
+            found=photos[0].path.name,
+            allowed=_NAMES,
+            do="convert latitude and longitude to UTM",
+        )
     return photos
 
 
@@ -75,8 +145,7 @@ def _photo(path: Path, root: Path) -> Photo:
     fields = path.name.split("@")
     east, north = (_number(fields, i) for i in (1, 2))
     if east is None or north is None:
-        allowed = "@UTM_east@UTM_north@…@.jpg, metres"
-        raise DatasetError(f"the name of photo {path} holds no position", found=path.name, allowed=allowed)
+        raise DatasetError(f"the name of photo {path} holds no position", found=path.name, allowed=_NAMES)
     panorama = fields[_PANORAMA] if len(fields) > _PANORAMA and fields[_PANORAMA] else None
     name = path.relative_to(root).as_posix()
     latitude, longitude = _degrees(fields)

@@ -73,11 +73,11 @@ def evaluate_classifier(
     def scores_of(photo: Path | DecodedPhoto) -> np.ndarray:
         return classify(central_square(photo if isinstance(photo, DecodedPhoto) else load_photo(photo)))
 
-    scores, readable, skipped = describe_photos(scores_of, dataset, progress=progress)
+    scores, readable = describe_photos(scores_of, dataset, progress=progress)
     right = np.asarray([numbers[str(photo.place)] for photo in readable.photos])
     names = tuple(photo.name for photo in readable.photos)
     return ClassificationResult(
-        top_k_hits(scores, right, 1), top_k_hits(scores, right, 5), names, tuple(skipped)
+        top_k_hits(scores, right, 1), top_k_hits(scores, right, 5), names, readable.skipped
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 
 from pocketvlad.artifact import write_bytes
 from pocketvlad.dataset.tensors import load_region
-from pocketvlad.dataset.types import Dataset
+from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
 
 DATASET = "global_descriptor"  # hloc's name
+SUFFIXES = (".h5", ".hdf5")
 Progress = Callable[[int, int], None]
 
 
@@ -24,7 +26,7 @@ def describe_photos(
     dataset: Dataset,
     *,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, Dataset, list[str]]:
+) -> tuple[np.ndarray, Dataset]:
     """Describe every photo; unreadable ones are skipped.
 
     Args:
@@ -33,25 +35,48 @@ def describe_photos(
         progress: called with photos done and n.
 
     Returns:
-        float32 [m, dim], the dataset of the m readable photos, and one line for each photo skipped.
+        float32 [m, dim], and the dataset of the m readable photos, whose ``skipped`` names the others as well.
 
     Raises:
         PhotoError: none could be read.
+        ArtifactError: a descriptor that is not finite.
     """
     rows, kept, skipped = [], [], []
     for i, photo in enumerate(dataset.photos):
         try:
-            rows.append(describe(photo.path if photo.box is None else load_region(photo)))
-            kept.append(i)
+            row = describe(photo.path if photo.box is None else load_region(photo))
         except PhotoError as error:
             skipped.append(str(error))
+        else:
+            require_finite(row, photo)
+            rows.append(row)
+            kept.append(i)
         if progress is not None:
             progress(i + 1, len(dataset.photos))
     if not rows:
         raise PhotoError(f"no photo of {dataset.name} could be read", found=skipped[0] if skipped else "none")
     readable = dataset if len(kept) == len(dataset.photos) else dataset.subset(kept)
-    readable = replace(readable, skipped=(*dataset.skipped, *skipped))
-    return np.stack(rows), readable, skipped
+    return np.stack(rows), replace(readable, skipped=(*dataset.skipped, *skipped))
+
+
+def require_finite(descriptor: np.ndarray, photo: Photo) -> None:
+    """Raises ArtifactError when the descriptor float32 [dim] of ``photo`` holds NaN or infinity."""
+    if not np.isfinite(descriptor).all():
+        found = "NaN" if np.isnan(descriptor).any() else "infinity"
+        raise ArtifactError(
+            f"the descriptor of {photo.name} is not finite", found=found, do="check the model that made it"
+        )
+
+
+def require_descriptor_file(out: Path | str) -> None:
+    """Raises ArtifactError unless ``out`` is named as an HDF5 file: said before long work."""
+    suffix = Path(out).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ArtifactError(
+            f"descriptors are written as HDF5, which {Path(out).name} does not say",
+            found=suffix or "no suffix",
+            allowed=" or ".join(SUFFIXES),
+        )
 
 
 def write_descriptors(
@@ -59,14 +84,18 @@ def write_descriptors(
 ) -> None:
     """One HDF5 group per photo with a dataset ``global_descriptor`` float32 [dim], as hloc writes them.
 
-    The file is made in memory, twice its size, and then written: HDF5 itself crashes on a full disk.
+    The file is made in memory, twice its size, and then written: HDF5 itself crashes on a full disk. Names
+    keep the bytes they have on disk, UTF-8 or not.
 
     Raises:
-        ArtifactError: ``out`` exists or cannot be written.
+        ArtifactError: ``out`` exists, cannot be written or is not named as an HDF5 file.
     """
+    require_descriptor_file(out)
     with h5py.File("descriptors", "w", driver="core", backing_store=False) as file:
         for name, descriptor in zip(names, descriptors, strict=True):
-            file.create_group(name).create_dataset(DATASET, data=np.asarray(descriptor, np.float32))
+            file.create_group(os.fsencode(name)).create_dataset(
+                DATASET, data=np.asarray(descriptor, np.float32)
+            )
         file.flush()
         image = file.id.get_file_image()
     write_bytes(out, image, force=force)
@@ -80,7 +109,8 @@ def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
     """
     found: dict[str, np.ndarray] = {}
 
-    def visit(name: str, item: object) -> None:
+    def visit(stored: str | bytes, item: object) -> None:
+        name = os.fsdecode(stored)  # bytes where they are no UTF-8
         if isinstance(item, h5py.Dataset) and name.endswith(f"/{DATASET}"):
             found[name.removesuffix(f"/{DATASET}")] = np.asarray(item[()], np.float32).reshape(-1)
 

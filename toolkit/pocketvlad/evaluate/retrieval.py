@@ -11,7 +11,8 @@ import numpy as np
 from pocketvlad.dataset.types import Dataset, Query
 from pocketvlad.errors import DatasetError
 from pocketvlad.evaluate import metrics
-from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
+from pocketvlad.evaluate.describe import require_finite
+from pocketvlad.evaluate.metrics import Difference, bootstrap_difference, metric_name
 
 RECALLS = (1, 5, 10, 20)
 PRECISIONS = (1, 5, 10)  # the k of mP@k
@@ -23,13 +24,14 @@ class RetrievalResult:
     """Accuracy of one set of descriptors.
 
     Attributes:
-        metric: ``map`` or ``recall``.
+        metric: ``map`` or ``recall``; :func:`metric_name` is its name.
         per_query: float64 [queries], AP, or 1 where the top result is right.
         recalls: share of queries with a positive among the top n, by n.
         queries: names of the query photos.
         best: index of the photo ranked first for each query.
         precisions: mP@k of the revisited protocol, by k; empty for ``recall``.
         panorama_recalls: recalls with one hit per panorama (Tokyo 24/7), where photos know theirs.
+        without_positive: queries that nothing in the database answers; ``recall`` counts them as missed.
         skipped: one line for each query, place or photo that was left out.
         variants: results on the dataset's other ground truths, by name.
         protocol: of the dataset, for reports.
@@ -42,20 +44,23 @@ class RetrievalResult:
     best: tuple[int, ...]
     precisions: dict[int, float] = field(default_factory=dict)
     panorama_recalls: dict[int, float] = field(default_factory=dict)
+    without_positive: int = 0
     skipped: tuple[str, ...] = ()
     variants: dict[str, RetrievalResult] = field(default_factory=dict)
     protocol: str = ""
 
     @property
     def score(self) -> float:
-        """mAP, or Recall@1."""
+        """What :func:`metric_name` says: mAP, or Recall@1."""
         return float(self.per_query.mean())
 
     def as_values(self) -> dict[str, Any]:
         """For tables and JSON."""
         values: dict[str, Any] = {"protocol": self.protocol} if self.protocol else {}
+        values["metric"] = metric_name(self.metric)
         values |= {"mAP": self.score} if self.metric == "map" else {}
         values["queries"] = len(self.per_query)
+        values |= {"queries without a positive": self.without_positive} if self.without_positive else {}
         values |= {f"recall@{n}": share for n, share in self.recalls.items()}
         values |= {f"mP@{k}": share for k, share in self.precisions.items()}
         values |= {f"recall@{n} per panorama": share for n, share in self.panorama_recalls.items()}
@@ -73,6 +78,7 @@ def evaluate_descriptors(dataset: Dataset, descriptors: np.ndarray) -> Retrieval
 
     Raises:
         DatasetError: no query has a positive, or the descriptors are not those of the photos.
+        ArtifactError: a descriptor that is not finite.
     """
     if len(descriptors) != len(dataset.photos):
         raise DatasetError(
@@ -80,6 +86,8 @@ def evaluate_descriptors(dataset: Dataset, descriptors: np.ndarray) -> Retrieval
             found=f"{len(descriptors)} rows",
             allowed=f"{len(dataset.photos)}",
         )
+    for row in np.flatnonzero(~np.isfinite(descriptors).all(axis=1)):
+        require_finite(descriptors[row], dataset.photos[row])
     if not any(query.positives for query in dataset.queries):
         raise DatasetError(
             f"dataset {dataset.name} has no query with a positive",
@@ -130,6 +138,7 @@ def _evaluate(
         best=tuple(best),
         precisions={k: total / count for k, total in precisions.items()} if by_map else {},
         panorama_recalls={n: hits / count for n, hits in cut_recalls.items()} if cut else {},
+        without_positive=sum(not query.positives for query in queries),
         skipped=dataset.skipped,
         variants=variants or {},
         protocol=dataset.protocol,

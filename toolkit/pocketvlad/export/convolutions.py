@@ -24,8 +24,8 @@ from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
 from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.errors import ExportError
-from pocketvlad.export.pack import EXACT, pack_backbone
 from pocketvlad.export.lower import lower, photo_example
+from pocketvlad.export.pack import EXACT, pack_backbone
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import quiet_runtime
 

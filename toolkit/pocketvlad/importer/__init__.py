@@ -84,7 +84,7 @@ def read_backbone_weights(path: Path | str) -> dict[str, Tensor]:
 def save_imported(
     out: Path | str, imported: ImportedModel, made_from: Mapping[str, Any], *, force: bool = False
 ) -> None:
-    """Write what was imported: a model file, or a backbone's weights for `pocketvlad fit --weights`.
+    """Write what was imported: a model file, or a backbone's weights for a fit.
 
     Raises:
         ArtifactError: ``out`` exists or cannot be written.

@@ -4,6 +4,7 @@ from pocketvlad.index.build import add_to_index, build_index, require_fingerprin
 from pocketvlad.index.format import open_index, write_index
 from pocketvlad.index.search import search_index
 from pocketvlad.index.types import Entry, PlaceIndex
+from pocketvlad.index.visitors import recognised, split_visitors
 
 __all__ = [
     "Entry",
@@ -11,8 +12,10 @@ __all__ = [
     "add_to_index",
     "build_index",
     "open_index",
+    "recognised",
     "require_fingerprint",
     "search_index",
+    "split_visitors",
     "suggest_threshold",
     "write_index",
 ]

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
+from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors, join_labels, split_label
 from pocketvlad.model.preprocess import DAMAGED, load_photo, open_image
 
 THUMBNAIL = 160  # pixels, longer side
@@ -36,7 +36,7 @@ def build_index(
     thumbnail_px: int = THUMBNAIL,
     progress: Progress | None = None,
 ) -> tuple[PlaceIndex, list[str]]:
-    """Index every readable photo.
+    """Index every readable photo of a map: of a dataset its database, without queries and junk.
 
     Args:
         describe: path -> unit descriptor float32 [dim].
@@ -48,17 +48,21 @@ def build_index(
         progress: called with photos done and in all.
 
     Returns:
-        The index, its threshold suggested from its own places, and one line per photo skipped.
+        The index, its threshold suggested from its own places, and a line for each thing left out.
 
     Raises:
         PhotoError: no photo could be read.
-        IndexFormatError: an unknown dtype, or descriptors that are not finite.
+        DatasetError: a dataset of queries alone.
+        ArtifactError: a descriptor that is not finite.
+        IndexFormatError: an unknown dtype.
     """
-    dataset = photos if isinstance(photos, Dataset) else Dataset("the photos", tuple(photos), (), ())
-    descriptors, readable, skipped = describe_photos(describe, dataset, progress=progress)
+    given = photos.mapped().photos if isinstance(photos, Dataset) else tuple(photos)
+    name, lines = (photos.name, photos.skipped) if isinstance(photos, Dataset) else ("the photos", ())
+    dataset = Dataset(name, given, (), tuple(range(len(given))), skipped=lines)
+    descriptors, readable = describe_photos(describe, dataset, progress=progress)
     entries = tuple(make_entry(photo, thumbnail_px) for photo in readable.photos)
     index = PlaceIndex(*encode_vectors(descriptors, dtype), entries, fingerprint, None, dict(info or {}))
-    return replace(index, threshold=suggest_threshold(index)), skipped
+    return replace(index, threshold=suggest_threshold(index)), list(readable.skipped)
 
 
 def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = False) -> PlaceIndex:
@@ -74,7 +78,9 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
     clash = [entry.name for entry in index.entries if entry.name in names]
     if clash and not replace_names:
         raise IndexFormatError(
-            f"{len(clash)} of these photos are in the index already", found=repr(clash[0]), do="use --replace"
+            f"{len(clash)} of these photos are in the index already",
+            found=repr(clash[0]),
+            do="replace them, or leave them out",
         )
     kept = [i for i, entry in enumerate(index.entries) if entry.name not in names]
     new_vectors, *new_parts = encode_vectors(added.descriptors(), index.vectors.dtype.name)
@@ -109,7 +115,7 @@ def suggest_threshold(index: PlaceIndex) -> float | None:
     """
     labels = index.labels()
     labelled = [row for row, label in enumerate(labels) if label]
-    places = np.unique([labels[row] for row in labelled], return_inverse=True)[1]
+    places = place_numbers([labels[row] for row in labelled])
     known, unknown = _best_matches(index.descriptors()[labelled], places)
     if not known.size or not unknown.size:
         return None
@@ -121,15 +127,25 @@ def suggest_threshold(index: PlaceIndex) -> float | None:
     return float(np.clip(candidates[np.argmax(hits + rejections)], -1, 1))
 
 
+def place_numbers(labels: Sequence[str]) -> np.ndarray:
+    """Numbers of the places that each label names, int64 [n, most places of a label]; -1 fills the rows."""
+    named = [split_label(label) for label in labels]
+    number = {place: i for i, place in enumerate(sorted({place for places in named for place in places}))}
+    numbers = np.full((len(labels), max(map(len, named), default=0)), -1, np.int64)
+    for row, places in zip(numbers, named, strict=True):
+        row[: len(places)] = [number[place] for place in places]
+    return numbers
+
+
 def _best_matches(descriptors: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best cosine of each judging photo inside its place and outside it, where there is such a photo."""
+    """Best cosine of each judging photo inside its places and outside them, where there is such a photo."""
     count = len(descriptors)
-    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else places
+    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else ()
     inside, outside = [], []
     for begin in range(0, len(judges), _BLOCK):
         block = judges[begin : begin + _BLOCK]
         cosines = descriptors[block] @ descriptors.T
-        same = places[block][:, None] == places[None]
+        same = _share_a_place(places[block], places)
         outside.append(np.where(same, -np.inf, cosines).max(axis=1))
         same[np.arange(len(block)), block] = False
         inside.append(np.where(same, cosines, -np.inf).max(axis=1))
@@ -138,13 +154,23 @@ def _best_matches(descriptors: np.ndarray, places: np.ndarray) -> tuple[np.ndarr
     return known, unknown
 
 
+def _share_a_place(some: np.ndarray, all_places: np.ndarray) -> np.ndarray:
+    """bool [s, n], from place numbers int64 [s, m] and [n, m]."""
+    same = np.zeros((len(some), len(all_places)), bool)
+    for mine in some.T:
+        for theirs in all_places.T:
+            same |= (mine[:, None] == theirs[None]) & (mine[:, None] >= 0)
+    return same
+
+
 def make_entry(photo: Photo, thumbnail_px: int = THUMBNAIL) -> Entry:
     """Name, label, position and thumbnail of a readable photo."""
     latitude, longitude = photo.latitude, photo.longitude
     if latitude is None or longitude is None:
         latitude, longitude = exif_position(photo.path) or (None, None)
     picture = thumbnail(photo.path, thumbnail_px) if thumbnail_px else b""
-    return Entry(clean_text(photo.name), clean_text(photo.place or ""), latitude, longitude, picture)
+    label = join_labels([clean_text(place) for place in photo.labels])
+    return Entry(clean_text(photo.name), label, latitude, longitude, picture)
 
 
 def clean_text(text: str) -> str:

@@ -17,7 +17,7 @@ from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES
 
 FINGERPRINT_BYTES = 32
-
+_SEPARATOR = " | "  # between the places of one photo
 
 _POINTERS = ("vectors", "scales", "residuals", "records", "blob", "info", "fingerprint")
 
@@ -35,13 +35,23 @@ class CIndex(ctypes.Structure):
     ]
 
 
+def join_labels(places: Sequence[str]) -> str:
+    """One label for a photo of several places: ``hall | stairs``."""
+    return _SEPARATOR.join(places)
+
+
+def split_label(label: str) -> tuple[str, ...]:
+    """The places that a label names; none for an empty one."""
+    return tuple(label.split(_SEPARATOR)) if label else ()
+
+
 @dataclass(frozen=True)
 class Entry:
     """One photo of an index.
 
     Attributes:
         name: of the image, unique in the index.
-        label: of its place.
+        label: of its place, or of its places (:func:`join_labels`); empty where it has none.
         latitude, longitude: degrees, or None.
         thumbnail: JPEG bytes, possibly none.
     """
@@ -160,10 +170,14 @@ class PlaceIndex:
         return widened * self.scales[:, None]
 
     def labels(self) -> list[str]:
-        """The place of each photo."""
+        """The label of each photo."""
         if isinstance(self.entries, MappedEntries):
             return self.entries.labels()
         return [entry.label for entry in self.entries]
+
+    def places(self) -> list[str]:
+        """Every place once, sorted."""
+        return sorted({place for label in self.labels() for place in split_label(label)})
 
     @cached_property
     def c_index(self) -> CIndex:

@@ -127,7 +127,9 @@ class Network(nn.Module):
 
     def roles(self) -> dict[str, str]:
         """What each convolution and linear layer is for, by its name, in the order they are registered."""
-        kinds = {name: CONVOLUTION for name, m in self.named_modules() if isinstance(m, (nn.Conv1d, nn.Conv2d))}
+        kinds = {
+            name: CONVOLUTION for name, m in self.named_modules() if isinstance(m, (nn.Conv1d, nn.Conv2d))
+        }
         kinds = {
             name: kinds.get(name, LINEAR)
             for name, module in self.named_modules()
@@ -153,9 +155,7 @@ class Network(nn.Module):
         ]
 
 
-def save_model(
-    out: Path | str, model: Network, made_from: Mapping[str, Any], *, force: bool = False
-) -> None:
+def save_model(out: Path | str, model: Network, made_from: Mapping[str, Any], *, force: bool = False) -> None:
     """Write ``model.safetensors``: the state dict, the configuration and what the model was made from."""
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     config = model.config.to_json()

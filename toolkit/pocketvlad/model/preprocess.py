@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import struct
+import sys
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 100_000_000  # a larger JPEG is decoded at a reduced scale, anything else is refused
 MIN_SIDE = 2  # a photo of one pixel, or one pixel wide, shows no place
 MAX_INPUT_SIDE = 16384  # of the C function
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"})
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
+)
 _ORIENTATION_TAG = 274
+_RANGES_16 = (4095.0, 65535.0)  # white of 12-bit cameras and of 16 bits
+_RANGES_32 = (*_RANGES_16, 2.0**32 - 1)
 # What Pillow raises on damaged bytes, besides OSError.
 DAMAGED = (
     SyntaxError,
@@ -110,7 +116,8 @@ class DecodedPhoto:
 def load_photo(path: Path | str) -> DecodedPhoto:
     """Decode a photo: CMYK, palette, grey, alpha (on white), 16-bit and other colour spaces become 8-bit sRGB.
 
-    Of an animation, the first frame. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
+    16-bit values of which none is over 4095 are taken for those of a 12-bit camera: 4095 is white. Of an
+    animation, the first frame. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
 
     Raises:
         PhotoError: missing, corrupt, truncated, too small, or too large to decode.
@@ -119,7 +126,9 @@ def load_photo(path: Path | str) -> DecodedPhoto:
     try:
         with open_image(path) as image:
             _check_size(path, image)
-            return DecodedPhoto(np.asarray(_to_rgb(image)), _orientation(image))
+            deep = _deep_rgb(path, image)
+            rgb = _to_rgb(image) if deep is None else deep
+            return DecodedPhoto(np.asarray(rgb), _orientation(image))
     except FileNotFoundError as error:
         raise PhotoError(f"photo {path} does not exist") from error
     except UnidentifiedImageError as error:
@@ -182,14 +191,51 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey_to_8_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey over its full range; wider types over the smallest usual range that holds their values."""
-    values = np.nan_to_num(np.asarray(image, np.float64))
     if image.mode.startswith("I;16"):
-        white = 65535.0
+        ranges: tuple[float, ...] = _RANGES_16
     else:
-        ranges = (1.0, 255.0, 65535.0, 2.0**32 - 1) if image.mode == "F" else (255.0, 65535.0, 2.0**32 - 1)
-        white = next((top for top in ranges if values.max() <= top), ranges[-1])
-    return Image.fromarray(np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8))
+        ranges = (1.0, 255.0, *_RANGES_32) if image.mode == "F" else (255.0, *_RANGES_32)
+    return Image.fromarray(_to_8_bits(np.nan_to_num(np.asarray(image, np.float64)), ranges))
+
+
+def _to_8_bits(values: np.ndarray, ranges: Sequence[float]) -> np.ndarray:
+    """Values over the smallest of the usual ``ranges`` that holds them all -> uint8 of the same shape."""
+    white = next((top for top in ranges if values.max() <= top), ranges[-1])
+    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+
+
+def _deep_rgb(path: Path, image: Image.Image) -> Image.Image | None:
+    """A photo of 16 bits a colour, alpha on white; None for any other.
+
+    Pillow has no such mode and keeps the upper bytes alone. Read a second time as if the bytes stood in the other
+    order, the file gives the lower ones.
+    """
+    tiles = getattr(image, "tile", [])
+    raw = {_raw_mode(tile) for tile in tiles if "transparency" not in image.info}
+    order = re.fullmatch(r"(RGBA?);16([BLN])", raw.pop()) if len(raw) == 1 else None
+    if order is None:
+        return None
+    native_order = "L" if sys.byteorder == "little" else "B"
+    other = "B" if (native_order if order[2] == "N" else order[2]) == "L" else "L"
+    again: Any = open_image(path)
+    with again:
+        again.tile = [_with_raw_mode(tile, f"{order[1]};16{other}") for tile in again.tile]
+        low = np.asarray(again, np.uint16)
+    values = np.asarray(image, np.uint16) * np.uint16(256) + low
+    colours = Image.fromarray(_to_8_bits(values[..., :3], _RANGES_16))
+    if order[1] == "RGB":
+        return colours
+    alpha = Image.fromarray(_to_8_bits(values[..., 3], (65535.0,)))
+    return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha)
+
+
+def _raw_mode(tile: Any) -> str:
+    """How Pillow unpacks a tile's bytes: its codec's argument, or the first of several."""
+    return str(tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args)
+
+
+def _with_raw_mode(tile: Any, raw: str) -> Any:
+    return tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
 
 
 def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np.ndarray:

@@ -62,5 +62,5 @@ def _too_few(found: int, dim: int) -> PhotoError:
         f"whitening to {dim} dimensions needs more photos",
         found=f"{found} independent views",
         allowed=f"at least {dim + 1}",
-        do="give more photos, more --views per photo, or a smaller --dim",
+        do="give more photos, more views of each, or fewer dimensions",
     )

@@ -1,4 +1,4 @@
-"""`pocketvlad run`: all stages of a plan, resumable, from photos to an APK and a report."""
+"""A whole plan, resumable, from photos to an APK and a report; the paper's table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.pipeline.plan import load_plan
-from pocketvlad.pipeline.stages import BASELINE, Run, Stages
+from pocketvlad.pipeline.run import Run
+from pocketvlad.pipeline.stages import BASELINE, Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
 from pocketvlad.report.summary import ReportSummary
@@ -31,25 +32,30 @@ def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
 
 
 def _run_stages(run: Run) -> Outcome:
-    model = run.model()
-    sources = {BASELINE: model} | {name: run.compressed(model, name) for name in run.recipes}
+    model, fitted = run.model()
+    compressed = {name: run.compressed(model, name) for name in run.recipes}
+    sources = {BASELINE: model} | {name: path for name, (path, _) in compressed.items()}
     programs = {name: run.program(source, name) for name, source in sources.items()}
-    descriptors = {name: run.descriptors(program, name) for name, program in programs.items()}
+    paths = {name: path for name, (path, _) in programs.items()}
+    descriptors = {name: run.descriptors(path, name) for name, path in paths.items()}
     app_program = run.out / "model.pte"
     with artifact.atomic_path(app_program, force=True) as temporary:
-        shutil.copyfile(programs[run.plan.app_recipe], temporary)
+        shutil.copyfile(paths[run.plan.app_recipe], temporary)
     index, visitors = run.index(app_program)
-    apk = run.package(app_program, index, visitors)
+    apk, packaged = run.package(app_program, index, visitors)
     return Outcome(
         sources=sources,
-        programs=programs,
+        programs=paths,
         descriptors=descriptors,
-        layers={name: run.layers(name) for name in run.recipes},
+        layers={name: made.layers for name, (_, made) in compressed.items()},
+        exported={name: made for name, (_, made) in programs.items()},
+        fitted=fitted,
+        packaged=packaged,
         emulated=run.emulate(apk),
-        latency=run.latency(programs),
+        latency=run.latency(paths),
         ops=run.ops(app_program),
         app_program=app_program,
         index=index,
-        visitors=visitors,
+        visitors=[photo.path for photo in visitors.photos],
         apk=apk,
     )

@@ -6,47 +6,13 @@ way round, and the recipes that its settings are here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pocketvlad.compress.recipe import VERSION, LayerRecipe, Recipe
 from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.report.reproduction import PaperNetwork, PaperRow
 
 THRESHOLDS, PRUNED = "thresholds", "pruned"
 MATCHES = (THRESHOLDS, PRUNED)
 L1 = 1e-5  # lambda of the run whose weight histograms are drawn; the paper does not give its own
-
-
-@dataclass(frozen=True)
-class PaperRow:
-    """One setting of the paper and what it measured.
-
-    Attributes:
-        bits: of a code.
-        threshold: weights below it in magnitude are pruned.
-        pruned: percentage of the weights.
-        oxford, paris: loss of mAP, points of 100; 0 where the paper reports none.
-        mb: size of the compressed model, 10^6 bytes.
-    """
-
-    bits: int
-    threshold: float
-    pruned: float
-    oxford: float
-    paris: float
-    mb: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.bits}bit-{self.threshold:g}"
-
-
-@dataclass(frozen=True)
-class PaperNetwork:
-    """The rows of one network, and the size of its uncompressed model in MB."""
-
-    network: str
-    base_mb: float
-    rows: tuple[PaperRow, ...]
 
 
 ALEXNET = PaperNetwork(

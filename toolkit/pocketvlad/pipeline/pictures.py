@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.dataset import Dataset
 from pocketvlad.evaluate.retrieval import RetrievalResult, evaluate_descriptors
+from pocketvlad.model.roles import CONVOLUTION
 from pocketvlad.report import figures
 from pocketvlad.report.summary import Histogram, Match, MatchRow
 
@@ -73,8 +74,8 @@ def weight_histogram(name: str, before: np.ndarray, after: np.ndarray) -> Histog
     return Histogram(name, tuple(edges.tolist()), *counts)
 
 
-def shown_layers(compressed: CompressedModel) -> list[str]:
-    """The first and the largest convolution of the backbone, and the model's last layer."""
-    convolutions = [name for name in compressed.layers if name.startswith("backbone.")]
+def shown_layers(compressed: Compressed) -> list[str]:
+    """The first and the largest convolution, and the model's last layer."""
+    convolutions = [name for name, role in compressed.roles().items() if role == CONVOLUTION]
     largest = max(convolutions, key=lambda name: compressed.layers[name].codes.size)
     return list(dict.fromkeys([convolutions[0], largest, list(compressed.layers)[-1]]))

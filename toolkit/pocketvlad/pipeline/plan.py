@@ -19,6 +19,7 @@ class ModelPlan:
     Attributes:
         checkpoint: any layout `pocketvlad import` reads; a backbone alone is fitted, a whole model is kept.
         backbone: torchvision's name, when there is no checkpoint.
+        head: ``netvlad`` or ``gem``.
         clusters: K of NetVLAD.
         dim: of the whitening layer; 0 for none.
         height, width: of the input, pixels.
@@ -28,6 +29,7 @@ class ModelPlan:
 
     checkpoint: str | None = None
     backbone: str | None = None
+    head: str = "netvlad"
     clusters: int = 64
     dim: int = 512
     height: int = 480

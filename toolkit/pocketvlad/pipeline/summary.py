@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pocketvlad import artifact, machine
+from pocketvlad.android.results import SelfTestResult
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.index import open_index, search_index
-from pocketvlad.model.netvlad import load_model
+from pocketvlad.index import open_index, recognised, search_index
+from pocketvlad.model.network import load_model
 from pocketvlad.pipeline.pictures import match_rows, weight_histogram
-from pocketvlad.pipeline.stages import BASELINE, Run
+from pocketvlad.pipeline.run import Run
+from pocketvlad.pipeline.stages import BASELINE
 from pocketvlad.report.summary import (
     AppInfo,
     DataInfo,
@@ -29,6 +30,9 @@ from pocketvlad.report.summary import (
 from pocketvlad.runtime.latency import Latency
 from pocketvlad.runtime.profile import OpTime
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps.export import Exported
+from pocketvlad.steps.fit import Fitted
+from pocketvlad.steps.package import Packaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +43,16 @@ class Outcome:
     programs: Mapping[str, Path]
     descriptors: Mapping[str, np.ndarray]
     layers: Mapping[str, tuple[LayerSize, ...]]
+    exported: Mapping[str, Exported]
+    fitted: Fitted
+    packaged: Packaged
     latency: Mapping[str, Latency]
     ops: Sequence[OpTime]
     app_program: Path
     index: Path
     visitors: Sequence[Path]
     apk: Path
-    emulated: Sequence[dict[str, Any]]
+    emulated: Sequence[SelfTestResult]
 
 
 def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Path) -> ReportSummary:
@@ -63,8 +70,8 @@ def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Pa
         data=_data(run),
         machine=machine.describe(),
         versions=artifact.versions(),
-        emulated=tuple(outcome.emulated),
-        skipped=(*run.dataset.skipped, *run.figures["model"]["skipped"]),
+        emulated=tuple(result.to_json() for result in outcome.emulated),
+        skipped=tuple(dict.fromkeys((*run.dataset.skipped, *outcome.fitted.skipped))),
         histograms=(_histogram(outcome, run.plan.app_recipe),),
         ops=tuple(outcome.ops),
         files=tuple(FileRow(path.name, path.stat().st_size, artifact.file_sha256(path)) for path in files),
@@ -78,7 +85,7 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
     layers, descriptors = outcome.layers.get(name, ()), outcome.descriptors
     weights = sum(layer.weights for layer in layers)
     pruned = sum(layer.weights * layer.pruned for layer in layers)
-    size, program = outcome.programs[name].stat().st_size, run.figures[f"program {name}"]
+    size, program = outcome.programs[name].stat().st_size, outcome.exported[name]
     return VariantRow(
         name=name,
         program_bytes=size,
@@ -89,19 +96,18 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
         latency=outcome.latency[name],
         codes_bytes=sum(layer.mask + layer.codes for layer in layers),
         pruned=pruned / weights if weights else 0.0,
-        convolutions=program.get("convolutions"),
-        convolutions_ms=program.get("convolutions_ms", {}),
+        convolutions=program.convolutions,
+        convolutions_ms=program.convolutions_ms,
     )
 
 
 def _app(run: Run, outcome: Outcome) -> AppInfo:
     """The APK, and how many visitor's photos its index puts in the right place."""
     runner, places = ProgramRunner(outcome.app_program, threads=2), open_index(outcome.index)
-    labels = {photo.path: photo.place for photo in run.testing.photos}
     found = np.stack([runner.describe(path) for path in outcome.visitors])
     rows, _ = search_index(places, found, 1)
-    named = [places.entries[row].label for row in rows[:, 0]]
-    package = run.figures["package"]
+    right = recognised(places, rows[:, 0], run.testing)
+    package = outcome.packaged.report
     return AppInfo(
         apk=str(outcome.apk),
         apk_bytes=outcome.apk.stat().st_size,
@@ -109,10 +115,10 @@ def _app(run: Run, outcome: Outcome) -> AppInfo:
         photos=len(places),
         recipe=run.plan.app_recipe,
         install=f"adb install -r {outcome.apk}",
-        abis=tuple(package["abis"]),
-        min_sdk=package["min_sdk"],
-        visitors=len(named),
-        recognised=sum(name == labels[path] for name, path in zip(named, outcome.visitors, strict=True)),
+        abis=tuple(package.abis),
+        min_sdk=package.min_sdk,
+        visitors=len(right),
+        recognised=sum(right),
     )
 
 

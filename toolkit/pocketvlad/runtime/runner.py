@@ -140,8 +140,8 @@ class ProgramRunner:
         """The first output of one input.
 
         Args:
-            inputs: a photo: its path, or pixels uint8 [H, W, 3] (RGB, upright); or what the program itself takes: float32
-                [3, H, W], preprocessed, or for a program of a module one array per argument, a batch of 1 each.
+            inputs: a photo: its path, or pixels uint8 [H, W, 3] (RGB, upright); or what the program itself takes:
+                float32 [3, H, W], preprocessed, or for a program of a module one array per argument, a batch of 1.
 
         Returns:
             float32: the unit descriptor [dim], scores [classes], or a module's output as it comes.

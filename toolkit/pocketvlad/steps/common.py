@@ -40,6 +40,10 @@ def dataset_of(photos: str | Path | Dataset) -> Dataset:
 
 def dataset_hash(dataset: Dataset) -> str:
     """One hash over a dataset's photos (names, places, contents) and its ground truth."""
-    files = [[photo.name, photo.place, artifact.file_sha256(photo.path)] for photo in dataset.photos]
+    files = [
+        [photo.name, photo.place, *photo.labels, artifact.file_sha256(photo.path)] for photo in dataset.photos
+    ]
     queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
-    return artifact.tensors_fingerprint({}, {"photos": files, "queries": queries})
+    return artifact.tensors_fingerprint(
+        {}, {"photos": files, "queries": queries, "database": list(dataset.database)}
+    )

@@ -145,9 +145,7 @@ def _searched(source: Network, dataset: Dataset, limits: Limits, progress: Progr
     return _Made(found.compressed, tried=found.tried)
 
 
-def _calibrated(
-    source: Network, recipe: Recipe, dataset: Dataset | None, progress: Progress | None
-) -> _Made:
+def _calibrated(source: Network, recipe: Recipe, dataset: Dataset | None, progress: Progress | None) -> _Made:
     if dataset is None or not recipe.needs_photos:
         return _Made(compress_network(source, recipe, progress=progress))
     tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(progress, "reading photos"))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
-from pocketvlad.evaluate.describe import describe_photos, write_descriptors
+from pocketvlad.errors import DatasetError
+from pocketvlad.evaluate.describe import describe_photos, require_descriptor_file, write_descriptors
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import open_describer, require_places
+from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import Result, dataset_of
 
 
@@ -44,8 +48,27 @@ def describe(
         ArtifactError: ``out`` exists, or the file is a classifier.
         PhotoError: no photo could be read.
     """
+    require_descriptor_file(out)
     artifact.require_new(out, force=force)
     describer = require_places(open_describer(file, threads=threads), file)
-    descriptors, readable, skipped = describe_photos(describer.describe, dataset_of(photos), progress=progress)
+    descriptors, readable = describe_photos(describer.describe, dataset_of(photos), progress=progress)
     write_descriptors(out, [photo.name for photo in readable.photos], descriptors, force=force)
-    return Described(str(out), len(descriptors), descriptors.shape[1], tuple(skipped))
+    return Described(str(out), len(descriptors), descriptors.shape[1], readable.skipped)
+
+
+def describe_all(
+    runner: ProgramRunner, dataset: Dataset, out: Path, progress: Progress | None = None
+) -> np.ndarray:
+    """Descriptors of every photo of a dataset, float32 [n, dim], kept as ``.npy``.
+
+    Raises:
+        DatasetError: a photo cannot be read: the rows would no longer be the dataset's.
+    """
+    found, readable = describe_photos(runner.describe, dataset, progress=progress)
+    if len(readable.photos) != len(dataset.photos):
+        raise DatasetError(
+            f"photos of {dataset.name} cannot be read", found=readable.skipped[-1], do="remove them"
+        )
+    with artifact.atomic_path(out, force=True) as temporary, open(temporary, "wb") as file:
+        np.save(file, found)
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad.dataset import Dataset
-from pocketvlad.errors import RecipeError
+from pocketvlad.errors import RecipeError, printable
 from pocketvlad.evaluate.classification import (
     ClassificationResult,
     compare_classifiers,
@@ -47,7 +47,9 @@ class Evaluation(Result):
         rows = [f"{name:>24}  {value}" for name, value in self.scores.items()]
         if self.difference is not None:
             low, high = self.difference.low, self.difference.high
-            rows.append(f"{'against the baseline':>24}  {self.difference.mean:+.2f} ({low:+.2f} to {high:+.2f})")
+            rows.append(
+                f"{'against the baseline':>24}  {self.difference.mean:+.2f} ({low:+.2f} to {high:+.2f})"
+            )
         return "\n".join([f"{self.file} on {self.dataset}", *rows])
 
 
@@ -90,29 +92,27 @@ def evaluation_of(
     """The same for what is open already."""
     if baseline is not None and baseline.classes != describer.classes:
         raise RecipeError(f"the baseline of {name} is of another kind", allowed="the same places or classes")
-    result, skipped = measure(describer, dataset, classes, progress)
+    result, shown = measure(describer, dataset, classes, progress), printable(dataset.name)
     if baseline is None:
-        return Evaluation(name, dataset.name, result.as_values(), skipped=skipped)
-    reference, _ = measure(baseline, dataset, classes, progress)
-    return Evaluation(
-        name, dataset.name, result.as_values(), reference.as_values(), difference(reference, result), skipped
-    )
+        return Evaluation(name, shown, result.as_values(), skipped=result.skipped)
+    reference = measure(baseline, dataset, classes, progress)
+    change = difference(reference, result)
+    return Evaluation(name, shown, result.as_values(), reference.as_values(), change, result.skipped)
 
 
 def measure(
     describer: Describer, dataset: Dataset, classes: Path | None = None, progress: Progress | None = None
-) -> tuple[AnyResult, tuple[str, ...]]:
-    """Accuracy on a dataset, and the photos skipped."""
+) -> AnyResult:
+    """Accuracy on a dataset."""
     if describer.classes is not None:
         numbers = None if classes is None else read_labels(classes)
-        found = evaluate_classifier(
+        return evaluate_classifier(
             describer.describe, dataset, describer.classes, labels=numbers, progress=progress
         )
-        return found, found.skipped
     if classes is not None:
         raise RecipeError("labels of classes are for classifiers", found="a model of places")
-    descriptors, readable, skipped = describe_photos(describer.describe, dataset, progress=progress)
-    return evaluate_descriptors(readable, descriptors), tuple(skipped)
+    descriptors, readable = describe_photos(describer.describe, dataset, progress=progress)
+    return evaluate_descriptors(readable, descriptors)
 
 
 def difference(before: AnyResult, after: AnyResult) -> Difference:

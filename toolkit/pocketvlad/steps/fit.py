@@ -93,7 +93,9 @@ def fit(
     artifact.require_new(out, force=force)
     config = options.config()
     _require_possible(options)
-    tensors = open_tensors(dataset_of(photos), config.preprocess, progress=with_text(progress, "reading photos"))
+    tensors = open_tensors(
+        dataset_of(photos), config.preprocess, progress=with_text(progress, "reading photos")
+    )
     network = fitted_network(options, tensors, progress=with_text(progress, "fitting"))
     made_from = {
         "photos": len(tensors),
@@ -104,9 +106,7 @@ def fit(
     return written(out, network, tensors)
 
 
-def fitted_network(
-    options: FitOptions, photos: PhotoTensors, *, progress: Progress | None = None
-) -> Network:
+def fitted_network(options: FitOptions, photos: PhotoTensors, *, progress: Progress | None = None) -> Network:
     """The network fitted to photos that are read already."""
     config = options.config()
     return fit_network(

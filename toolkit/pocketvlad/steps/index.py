@@ -9,9 +9,10 @@ from typing import Any
 
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, Photo
-from pocketvlad.errors import RecipeError
+from pocketvlad.errors import RecipeError, printable
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import (
+    PlaceIndex,
     add_to_index,
     build_index,
     open_index,
@@ -30,7 +31,7 @@ class Indexed(Result):
 
     Attributes:
         out, mb: the file written.
-        photos: in it.
+        photos, places: in it.
         added: of them, by this step.
         threshold: cosine from which a place counts as known; None where the photos do not say.
         skipped: one line for each photo that could not be read.
@@ -39,6 +40,7 @@ class Indexed(Result):
     out: str
     mb: float
     photos: int
+    places: int
     added: int
     threshold: float | None
     skipped: tuple[str, ...]
@@ -124,7 +126,7 @@ def build(
         describer.describe, dataset, describer.fingerprint, dtype=vectors, info=info, progress=progress
     )
     write_index(out, index, force=force)
-    return Indexed(str(out), megabytes(out), len(index), len(index), index.threshold, tuple(skipped))
+    return _indexed(out, index, len(index), skipped)
 
 
 def add(
@@ -144,7 +146,12 @@ def add(
     )
     joined = add_to_index(index, added, replace_names=replace)
     write_index(path, joined, force=True)
-    return Indexed(str(path), megabytes(path), len(joined), len(added), joined.threshold, tuple(skipped))
+    return _indexed(path, joined, len(added), skipped)
+
+
+def _indexed(path: Path, index: PlaceIndex, added: int, skipped: Sequence[str]) -> Indexed:
+    places = len(index.places())
+    return Indexed(str(path), megabytes(path), len(index), places, added, index.threshold, tuple(skipped))
 
 
 def info(path: Path) -> IndexInfo:
@@ -152,7 +159,7 @@ def info(path: Path) -> IndexInfo:
     index = open_index(path)
     return IndexInfo(
         len(index),
-        len({entry.label for entry in index.entries}),
+        len(index.places()),
         index.dim,
         index.vectors.dtype.name,
         index.threshold,
@@ -175,7 +182,7 @@ def search(
     index, describer = open_index(path), _require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
-    descriptors, readable, skipped = describe_photos(describer.describe, dataset)
+    descriptors, readable = describe_photos(describer.describe, dataset)
     rows, cosines = search_index(index, descriptors, top)
     answers = []
     for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
@@ -185,12 +192,12 @@ def search(
             for row, score in pairs
         )
         known = index.threshold is None or bool(scores[0] >= index.threshold)
-        answers.append(Answer(photo.name, known, matches))
+        answers.append(Answer(printable(photo.name), known, matches))
     if draw is not None:
         from pocketvlad.report.drawing import draw_matches
 
         draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
-    return Answers(str(path), index.threshold, tuple(answers), tuple(skipped))
+    return Answers(str(path), index.threshold, tuple(answers), readable.skipped)
 
 
 def _require_program(path: Path, threads: int) -> Describer:

@@ -1,61 +1,69 @@
-"""The APK: packaged, checked, run on phones real and emulated."""
+"""A program and an index -> an APK; its checks on phones, real and emulated.
+
+Nothing here needs torch until an APK is made: a phone's commands answer at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketvlad.commands import Values
+from pocketvlad.android import apk as apks
+from pocketvlad.android import signing
 
 if TYPE_CHECKING:
-    from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
+    from pocketvlad.android.results import SelfTestResult
 
 
-def package_file(
+@dataclass(frozen=True)
+class Packaged:
+    """An APK's file, and how to install it."""
+
+    out: str
+    mb: float
+    report: apks.ApkReport
+    install: str
+
+
+def package(
     program: Path,
     index: Path,
     out: Path,
-    photos: Sequence[Path],
-    title: str,
     *,
-    keystore: Path | None,
-    password: str | None,
-    force: bool,
-) -> Values:
-    """Build, sign and check the APK; photos become the app's self-test."""
-    from pocketvlad.android.package import package
-    from pocketvlad.android.signing import load_keys
+    photos: Sequence[Path] = (),
+    title: str = "Pocketvlad",
+    keystore: Path | None = None,
+    password: str | None = None,
+    force: bool = False,
+) -> Packaged:
+    """Build, sign and check the APK.
 
-    keys = load_keys(keystore, password) if keystore else None
-    report = package(out, program=program, index=index, photos=photos, title=title, keys=keys, force=force)
-    return {"out": str(out), **asdict(report), "install": f"adb install -r {out}"}
+    Args:
+        program: the ``.pte``.
+        index: the ``.pvix`` it made.
+        out: the APK.
+        photos: for the self-test; without any, the index's first thumbnails.
+        title: shown by the app.
+        keystore: PKCS#12; None: a debug key.
+        password: of the keystore.
+        force: overwrite ``out``.
+
+    Raises:
+        IndexFormatError: the index belongs to another program.
+        PackageError: the APK cannot be built or signed.
+        MissingToolError: a tool that builds the app's library is missing.
+    """
+    from pocketvlad.android.package import package as build
+
+    keys = signing.load_keys(keystore, password) if keystore else None
+    report = build(out, program=program, index=index, photos=photos, title=title, keys=keys, force=force)
+    return Packaged(str(out), out.stat().st_size / 1e6, report, f"adb install -r {out}")
 
 
-def check_file(path: Path) -> Values:
-    from pocketvlad.android.apk import check_apk
-
-    return {"apk": str(path), "accepted": True, **asdict(check_apk(path))}
-
-
-def phone_install_file(apk: Path, serial: str | None) -> Installed:
-    from pocketvlad.android import phone
-
-    return phone.install(apk, serial=serial)
-
-
-def phone_test_file(apk: Path, *, emulate: bool, cpu: str | None, serial: str | None) -> SelfTestResult:
-    """The self-test on a real phone, or the APK's own arm64 libraries on this machine."""
-    from pocketvlad.android import phone
+def emulated_test(apk: Path, *, cpu: str = "max") -> SelfTestResult:
+    """The APK's self-test by its own arm64 libraries on this machine."""
     from pocketvlad.android.emulate import run_selftest
 
-    if emulate:
-        return run_selftest(apk, cpu=cpu or "max")
-    return phone.test(apk, serial=serial)
-
-
-def phone_bench_file(apk: Path, serial: str | None) -> BenchResult:
-    from pocketvlad.android import phone
-
-    return phone.bench(apk, serial=serial)
+    return run_selftest(apk, cpu=cpu)

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from pocketvlad.compress.compressed import Compressed
-from pocketvlad.compress.whitened import keep_dimensions, require_pca
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.search.budget import (
     Candidate,
@@ -22,6 +21,7 @@ from pocketvlad.compress.search.budget import (
     thinned,
 )
 from pocketvlad.compress.search.sensitivity import allocate, measure_sensitivity
+from pocketvlad.compress.whitened import keep_dimensions, require_pca
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError

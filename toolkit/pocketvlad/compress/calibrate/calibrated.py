@@ -178,10 +178,6 @@ def split_fitted(fitted: dict[str, Fitted]) -> tuple[dict[str, Any], dict[str, A
     return {name: each.lut for name, each in fitted.items()}, biases
 
 
-
-
-
-
 def quantized_constants(network: nn.Module) -> dict[str, QuantizedRows]:
     """A network's constants at 8 bits."""
     names = network.constants() if isinstance(network, Network) else ()

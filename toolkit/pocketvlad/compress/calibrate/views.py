@@ -1,4 +1,4 @@
-"""What a wide layer reads on calibration photos and on crops of them, by the uncompressed and the compressed network."""
+"""Views of calibration photos: more vectors for a layer that reads one of each."""
 
 from __future__ import annotations
 

@@ -51,7 +51,6 @@ def fit_wide(
     inputs: Tensor,
     block: int,
     name: str = "layer",
-
 ) -> tuple[LutTensor, np.ndarray | None]:
     """Compress the layer so that its outputs on ``inputs`` are the uncompressed ones on ``reference``.
 

@@ -112,7 +112,9 @@ def _resnet(name: str, channels: int) -> BackboneSpec:
 
 BACKBONES: dict[str, BackboneSpec] = {
     "alexnet": _plain("alexnet", 256, 11),
-    "alexnet_caffe": BackboneSpec(_caffe, 256, _all, lambda backbone: backbone),  # ends in its last convolution
+    "alexnet_caffe": BackboneSpec(
+        _caffe, 256, _all, lambda backbone: backbone
+    ),  # ends in its last convolution
     "vgg16": _plain("vgg16", 512, 29),
     "squeezenet1_1": BackboneSpec(_torchvision("squeezenet1_1"), 512, _all, _linear_fire, _convolved),
     "mobilenet_v2": _blocks("mobilenet_v2", 1280),
@@ -235,7 +237,9 @@ def _load(network: nn.Module, weights: Mapping[str, Tensor], prefix: str, name: 
         problem = f"{len(missing)} missing keys" if missing else f"{len(wrong)} keys of another shape"
         first = (missing or wrong)[0]
         raise CheckpointError(f"the weights are not those of {name}", found=f"{problem}, the first {first!r}")
-    values = {key: torch.zeros((), dtype=torch.int64) if key in counters else _float(found[key]) for key in wanted}
+    values = {
+        key: torch.zeros((), dtype=torch.int64) if key in counters else _float(found[key]) for key in wanted
+    }
     network.load_state_dict(values, assign=True)
 
 

@@ -60,7 +60,7 @@ class Head(nn.Module):
         super().__init__()
 
     def roles(self) -> dict[str, str]:
-        """What each convolution and linear layer is for, by its name in the head; one of :data:`pocketvlad.model.roles.ROLES`."""
+        """What each convolution and linear layer is for, by its name in the head: one of ``model.roles.ROLES``."""
         raise NotImplementedError
 
     def constants(self) -> tuple[str, ...]:

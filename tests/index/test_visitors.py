@@ -1,0 +1,87 @@
+"""Who is left out of the index to play the visitor, and whether what it finds is right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.photos import write_photo
+from pocketvlad.dataset import Dataset, Photo, Query, open_dataset
+from pocketvlad.errors import DatasetError
+from pocketvlad.index import Entry, PlaceIndex, recognised, split_visitors
+
+
+def names(dataset):
+    return [photo.name for photo in dataset.photos]
+
+
+def index_of(dataset):
+    entries = tuple(Entry(photo.name) for photo in dataset.photos)
+    return PlaceIndex(np.eye(len(entries), 3, dtype=np.float32) + 1, None, None, entries, bytes(32))
+
+
+def test_without_roles_the_first_of_each_place_visits(tmp_path):
+    for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png", "c/1.png"):
+        write_photo(tmp_path / name)
+    dataset = open_dataset(str(tmp_path))
+    kept, visitors = split_visitors(dataset)
+    assert names(visitors) == ["a/1.png", "b/1.png"]
+    assert names(kept) == ["a/2.png", "a/3.png", "b/2.png", "c/1.png"]
+    assert recognised(index_of(kept), [1, 0], dataset) == [True, False]
+
+
+def test_with_roles_queries_visit_and_the_map_stays_whole(tmp_path):
+    rows = [
+        "q1.png,a,query",
+        "q2.png,a,query",
+        "g.png,a,good",
+        "j.png,a,junk",
+        "q3.png,b,query",
+        "h.png,b,ok",
+    ]
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,place,role", *rows, "h.png,c,good"]))
+    for row in rows:
+        write_photo(tmp_path / row.split(",")[0])
+    dataset = open_dataset(str(tmp_path))
+    kept, visitors = split_visitors(dataset)
+    assert names(kept) == ["g.png", "h.png"] and names(visitors) == ["q1.png", "q3.png"]
+    assert recognised(index_of(kept), np.array([0, 1], np.int32), dataset) == [True, True]
+    assert recognised(index_of(kept), [1, 0], dataset) == [False, False]
+
+
+def test_positions_say_who_is_right_where_there_are_no_labels(tmp_path):
+    """The query without a positive visits nothing; two queries of one spot are one visit."""
+    at = {"database": (500000, 500300), "queries": (500001, 500002, 500301, 900000)}
+    for side, easts in at.items():
+        for east in easts:
+            write_photo(tmp_path / side / f"@{east}@4000000@.jpg")
+    dataset = open_dataset(f"utm:{tmp_path}")
+    kept, visitors = split_visitors(dataset)
+    assert [photo.utm[0] for photo in kept.photos] == [500000, 500300]
+    assert [photo.utm[0] for photo in visitors.photos] == [500001, 500301]
+    assert recognised(index_of(kept), [0, 1], dataset) == [True, True]
+    assert recognised(index_of(kept), [1, 1], dataset) == [False, True]
+
+
+def test_one_folder_of_positions_keeps_a_photo_for_every_visitor(tmp_path):
+    for east in (500000, 500010, 500020, 500030, 500300, 500310):
+        write_photo(tmp_path / f"@{east}@4000000@.jpg")
+    dataset = open_dataset(f"utm:{tmp_path}")
+    kept, visitors = split_visitors(dataset)
+    assert [photo.utm[0] for photo in visitors.photos] == [500000, 500300]
+    assert [photo.utm[0] for photo in kept.photos] == [500010, 500020, 500030, 500310]
+
+
+def test_the_photo_a_crop_is_cut_from_is_not_what_it_finds():
+    """Oxford: the map would answer with the visitor's own file."""
+    whole, other = (Photo(Path(f"{name}.jpg"), name, "landmark") for name in ("whole", "other"))
+    crop = Photo(whole.path, "crop", "landmark", box=(0, 0, 2, 2))
+    dataset = Dataset("oxford", (whole, other, crop), (Query(2, frozenset({0, 1})),), (0, 1))
+    kept, visitors = split_visitors(dataset)
+    assert names(kept) == ["other"] and names(visitors) == ["crop"]
+
+
+def test_queries_alone_make_no_index():
+    dataset = Dataset("asked", (Photo(Path("q.jpg"), "q", "a"),), (), ())
+    with pytest.raises(DatasetError, match="dataset asked has no photo of a map"):
+        split_visitors(dataset)

@@ -1,0 +1,209 @@
+"""The commands from a checkpoint to a program: import, fit, compress, evaluate, describe, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pocketvlad.cli.console import Output, progress
+from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+
+if TYPE_CHECKING:
+    from pocketvlad.steps.evaluate import Evaluation
+
+_COMMANDS: list[tuple[str | None, Callable[..., None]]] = []
+_LAYER_COLUMNS = ("layer", "weights", "bits", "layout", "pruned", "total", "bits_per_weight", "share")
+
+
+def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def keep(function: Callable[..., None]) -> Callable[..., None]:
+        _COMMANDS.append((name, function))
+        return function
+
+    return keep
+
+
+def add_model_commands(app: typer.Typer) -> None:
+    """Add every command of this file."""
+    for name, function in _COMMANDS:
+        app.command(name)(function)
+
+
+def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
+    """Of a layer's size what fits 80 columns; --json has all."""
+    return {name: layer[name] for name in _LAYER_COLUMNS}
+
+
+def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
+    """The change against a baseline, where there is one."""
+    change = found.difference
+    if change is None:
+        return []
+    return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
+
+
+@_command("import")
+def import_(
+    checkpoint: Path,
+    out: Out,
+    layout: Annotated[str, typer.Option(help="auto, or the name of a layout.")] = "auto",
+    wanted: Annotated[
+        str, typer.Option("--as", help="model, or classifier: a whole torchvision network.")
+    ] = ("model"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Read a public checkpoint of any supported layout, or a torchvision classifier."""
+    from pocketvlad.steps.importing import import_file
+
+    found = import_file(checkpoint, out, layout=layout, wanted=wanted, force=force)
+    Output(as_json).result({**found.to_json(), **found.config})
+
+
+@_command()
+def fit(
+    out: Out,
+    photos: Photos,
+    backbone: Annotated[str, typer.Option(help="torchvision's name, for example squeezenet1_1.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Its weights; without them, built from the photos.")
+    ] = None,
+    head: Annotated[str, typer.Option(help="netvlad or gem.")] = "netvlad",
+    clusters: Annotated[int, typer.Option(min=2, help="K of NetVLAD.")] = 64,
+    dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0 for no whitening.")] = 512,
+    size: Annotated[str, typer.Option(help="Input HxW in pixels.")] = "480x640",
+    views: Annotated[int, typer.Option(min=0, help="Views per photo for the whitening; 0: as needed.")] = 0,
+    seed: int = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a model from a backbone and photos: clusters and whitening fitted, nothing trained."""
+    from pocketvlad.steps import fit as step
+    from pocketvlad.steps.common import parse_size
+
+    options = step.FitOptions(backbone, weights, head, clusters, dim, *parse_size(size), views, seed)
+    with progress("fitting") as report:
+        result = step.fit(photos, out, options, force=force, progress=report)
+    Output(as_json).result({**result.to_json(), **result.config})
+
+
+@_command()
+def compress(
+    model: Path,
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = "auto",
+    photos: Annotated[
+        str | None, typer.Option("--photos", help="KIND:PATH that calibrates, trains and validates.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Search the smallest program losing at most this many points of the score."),
+    ] = None,
+    max_mb: Annotated[
+        float | None, typer.Option(help="Search the most accurate program of at most this many MB.")
+    ] = None,
+    allow_dim: Annotated[
+        bool, typer.Option("--allow-dim", help="The search may also drop trailing PCA dimensions.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="That fine-tuning runs on: cpu, cuda or mps.")] = "cpu",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Prune, quantize to codebooks and, where the recipe says so, fine-tune.
+
+    A search (--max-drop or --max-mb) calibrates on the even places of --photos, in the order of their names,
+    and measures every candidate's exported program on the odd ones. A recipe that trains can be interrupted:
+    the same command goes on from the folder OUT.training.
+    """
+    from pocketvlad.steps import compress as step
+    from pocketvlad.steps.search import Limits
+
+    output, searches = Output(as_json), max_drop is not None or max_mb is not None
+    if allow_dim and not searches:
+        raise typer.BadParameter("--allow-dim needs --max-drop or --max-mb")
+    limits = Limits(max_drop, max_mb, allow_dim) if searches else None
+    with progress("compressing") as report:
+        result = step.compress(
+            model, out, recipe, photos, limits, force=force, progress=report, device=device
+        )
+    if result is None:  # under torchrun only the first process reports
+        return
+    values = result.to_json()
+    output.table("layers", [layer_row(layer) for layer in values["layers"]])
+    output.table("tried", values["tried"])
+    output.result({**values, **values["figures"]})
+
+
+@_command()
+def evaluate(
+    file: Path,
+    dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
+    baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Of a classifier: a file of lines label,number or of names in order.")
+    ] = None,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """mAP or Recall@N of a model, a compressed model or a .pte; top-1 and top-5 of a classifier."""
+    from pocketvlad.steps import evaluate as step
+
+    with progress("describing") as report:
+        found = step.evaluate(file, dataset, baseline, classes=classes, threads=threads, progress=report)
+    output = Output(as_json)
+    output.result({**found.to_json(), **found.scores})
+    output.table("against the baseline", difference_rows(found))
+
+
+@_command()
+def describe(
+    file: Path, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
+) -> None:
+    """Write descriptors in hloc's HDF5 layout."""
+    from pocketvlad.steps import describe as step
+
+    with progress("describing") as report:
+        result = step.describe(file, photos, out, threads=threads, force=force, progress=report)
+    Output(as_json).result(result.to_json())
+
+
+@_command()
+def export(
+    model: Path,
+    out: Out,
+    size: Annotated[str | None, typer.Option(help="Input HxW in pixels; the model's own if absent.")] = None,
+    semantics: Annotated[
+        str | None,
+        typer.Option(
+            help="mixed (int8 whitening, the rest float32), exact or fast (all int8); by default as the "
+            "recipe says."
+        ),
+    ] = None,
+    convolutions: Annotated[
+        str | None,
+        typer.Option(
+            help="lut (lookup kernels), int8 (XNNPACK's), or measured (the faster here); by default as the "
+            "recipe says."
+        ),
+    ] = None,
+    photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write the ExecuTorch program, checked against the torch model."""
+    from pocketvlad.steps import export as step
+    from pocketvlad.steps.common import parse_size
+
+    result = step.export(
+        model,
+        out,
+        size=None if size is None else parse_size(size),
+        semantics=semantics,
+        convolutions=convolutions,
+        photos=photos,
+        force=force,
+    )
+    Output(as_json).result(result.to_json())

@@ -1,0 +1,279 @@
+"""`pocketvlad run`: the steps of a plan, each a stage, from photos to an APK."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketvlad import artifact, machine
+from pocketvlad.android.package import fingerprint as app_fingerprint
+from pocketvlad.android.results import SelfTestResult
+from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.dataset import Dataset, merge, open_dataset
+from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, RecipeError
+from pocketvlad.evaluate.metrics import metric_name
+from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.importer import import_checkpoint
+from pocketvlad.index import split_visitors
+from pocketvlad.model.network import save_model
+from pocketvlad.pipeline.plan import Plan
+from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
+from pocketvlad.progress import Progress
+from pocketvlad.runtime.latency import Latency, measure_latency
+from pocketvlad.runtime.profile import OpTime, profile_program
+from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps import compress, export, fit, index, package
+from pocketvlad.steps.common import dataset_hash, megabytes
+from pocketvlad.steps.describe import describe_all
+
+_SELFTEST_PHOTOS = 3
+_LATENCY_RUNS = 15
+_CPUS = ("max", "cortex-a53")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of a program on the testing photos: a score of the metric, 0 to 100."""
+
+    metric: str
+    score: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of programs by name."""
+
+    programs: dict[str, Latency]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Milliseconds of a program's ops, the longest first."""
+
+    ops: tuple[OpTime, ...]
+
+
+class Run:
+    """One run of a plan into a folder."""
+
+    def __init__(self, plan: Plan, out: Path, stages: Stages):
+        if out.exists() and not out.is_dir():
+            raise ArtifactError(f"{out} is not a folder", do="name a folder for the run's files")
+        self.plan, self.out = plan, out
+        self.dataset = merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
+        self.fitting, self.testing = split_places(self.dataset, plan.photos.fit)
+        self.recipes = {name: self._recipe(name) for name in plan.compress.recipes}
+        self.stages = StageRunner(out, stages)
+        self._fitting_hash = dataset_hash(self.fitting)
+
+    def _recipe(self, name: str) -> Recipe:
+        return load_recipe(self.plan.resolve(name) if name.endswith(".toml") else name)
+
+    def model(self) -> tuple[Path, fit.Fitted]:
+        """The uncompressed model: imported whole, or fitted on the fitting places."""
+        out, plan = self.out / "model.safetensors", self.plan.model
+        source = self.plan.resolve(plan.checkpoint) if plan.checkpoint else None
+        inputs = {
+            "model": {key: str(value) for key, value in asdict(plan).items()},
+            "checkpoint": artifact.file_sha256(source) if source and source.is_file() else str(source),
+            "photos": self._fitting_hash,
+        }
+
+        def body(progress: Progress) -> fit.Fitted:
+            return self._make_model(source, out, progress)
+
+        def say(made: fit.Fitted) -> str:
+            return f"{made.config['backbone']}, {made.weights / 1e6:.1f}M weights, {made.mb:.1f} MB"
+
+        return out, self.stages.run("model", fit.Fitted, inputs, [out], body, say)
+
+    def _make_model(self, source: Path | None, out: Path, progress: Progress) -> fit.Fitted:
+        plan, name = self.plan.model, self.plan.model.backbone
+        if source is not None:
+            imported = import_checkpoint(source)
+            if imported.model is not None:
+                save_model(out, imported.model, {"checkpoint": source.name}, force=True)
+                weights = sum(parameter.numel() for parameter in imported.model.parameters())
+                return fit.Fitted(str(out), megabytes(out), 0, weights, (), imported.model.config.to_json())
+            name = imported.backbone.name if imported.backbone else name
+        options = fit.FitOptions(
+            name or "",
+            source,
+            plan.head,
+            plan.clusters,
+            plan.dim,
+            plan.height,
+            plan.width,
+            plan.views,
+            plan.seed,
+        )
+        return fit.fit(self.fitting, out, options, force=True, progress=progress)
+
+    def compressed(self, model: Path, name: str) -> tuple[Path, compress.CompressionResult]:
+        """One recipe applied to the model; photos that calibrate and train are fitting photos."""
+        out, recipe = self.out / f"{slug(name)}.safetensors", self.recipes[name]
+        inputs = {"model": artifact.file_sha256(model), "recipe": recipe.key()}
+        if recipe.needs_photos or recipe.needs_labels:
+            inputs["photos"] = self._fitting_hash
+
+        def body(progress: Progress) -> compress.CompressionResult:
+            found = compress.compress(model, out, recipe, self.fitting, force=True, progress=progress)
+            if found is None:
+                raise RecipeError(
+                    "a plan runs in one process", do="train apart, and name the model in the plan"
+                )
+            return found
+
+        def say(made: compress.CompressionResult) -> str:
+            return f"{made.mb:.2f} MB of codes and codebooks"
+
+        return out, self.stages.run(f"compress {name}", compress.CompressionResult, inputs, [out], body, say)
+
+    def program(self, source: Path, name: str) -> tuple[Path, export.Exported]:
+        """The ``.pte`` of a model, checked against torch on photos."""
+        out, semantics = self.out / f"{slug(name)}.pte", self.plan.app.semantics
+        inputs = {"source": artifact.file_sha256(source), "semantics": semantics, **kernels()}
+
+        def body(progress: Progress) -> export.Exported:
+            return export.export(source, out, semantics=semantics, photos=self.fitting, force=True)
+
+        def say(made: export.Exported) -> str:
+            return f"{made.mb:.2f} MB, worst cosine to torch {made.worst_cosine:.5f}"
+
+        return out, self.stages.run(f"program {name}", export.Exported, inputs, [out], body, say)
+
+    def descriptors(self, program: Path, name: str) -> np.ndarray:
+        """Descriptors of the testing photos by the program itself, float32 [n, dim]."""
+        out = self.out / f"{slug(name)}.descriptors.npy"
+        inputs = {
+            "program": artifact.file_sha256(program),
+            "photos": dataset_hash(self.testing),
+            **kernels(),
+        }
+
+        def body(progress: Progress) -> Accuracy:
+            found = describe_all(ProgramRunner(program, threads=2), self.testing, out, progress)
+            result = evaluate_descriptors(self.testing, found)
+            return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
+
+        def say(made: Accuracy) -> str:
+            return f"{made.metric} {made.score:.1f} on {made.queries} queries"
+
+        self.stages.run(f"evaluate {name}", Accuracy, inputs, [out], body, say)
+        return np.load(out)
+
+    def index(self, program: Path) -> tuple[Path, Dataset]:
+        """The app's index of the testing places, and the visitors' photos left out of it."""
+        out, vectors = self.out / "places.pvix", self.plan.app.vectors
+        database, visitors = split_visitors(self.testing)
+        inputs = {
+            "program": artifact.file_sha256(program),
+            "photos": dataset_hash(database),
+            "vectors": vectors,
+            **kernels(),
+        }
+
+        def body(progress: Progress) -> index.Indexed:
+            return index.build(program, database, out, vectors=vectors, force=True, progress=progress)
+
+        def say(made: index.Indexed) -> str:
+            threshold = "no threshold" if made.threshold is None else f"threshold {made.threshold:.3f}"
+            return f"{made.photos} photos of {made.places} places, {made.mb:.2f} MB, {threshold}"
+
+        self.stages.run("index", index.Indexed, inputs, [out], body, say)
+        return out, visitors
+
+    def package(self, program: Path, places: Path, visitors: Dataset) -> tuple[Path, package.Packaged]:
+        """The signed APK, with some of the visitors' photos as its self-test."""
+        out, title = self.out / "demo.apk", self.plan.app.title
+        chosen = visitors.photos[:: max(1, len(visitors.photos) // _SELFTEST_PHOTOS)][:_SELFTEST_PHOTOS]
+        inputs = {
+            "program": artifact.file_sha256(program),
+            "index": artifact.file_sha256(places),
+            "title": title,
+            "selftest": [artifact.file_sha256(photo.path) for photo in chosen],
+            "app": app_fingerprint(),
+        }
+
+        def body(progress: Progress) -> package.Packaged:
+            photos = [photo.path for photo in chosen]
+            return package.package(program, places, out, photos=photos, title=title, force=True)
+
+        def say(made: package.Packaged) -> str:
+            return f"{made.mb:.1f} MB, signed and checked"
+
+        return out, self.stages.run("package", package.Packaged, inputs, [out], body, say)
+
+    def emulate(self, apk: Path) -> list[SelfTestResult]:
+        """The APK's own arm64 libraries on this machine, where qemu is; else a line that says so."""
+        results: list[SelfTestResult] = []
+        for cpu in _CPUS if self.plan.app.emulate else ():
+
+            def body(progress: Progress, cpu: str = cpu) -> SelfTestResult:
+                return package.emulated_test(apk, cpu=cpu)
+
+            inputs = {"apk": artifact.file_sha256(apk), "cpu": cpu}
+            try:
+                results.append(
+                    self.stages.run(f"emulated {cpu}", SelfTestResult, inputs, [], body, _say_emulated)
+                )
+            except MissingToolError as error:
+                self.stages.note("emulated phone", f"left out: {error}")
+                return results
+        return results
+
+    def latency(self, programs: dict[str, Path]) -> dict[str, Latency]:
+        """Milliseconds of every program on this machine, timed in turn."""
+        hashes = {name: artifact.file_sha256(path) for name, path in programs.items()}
+        inputs: dict[str, Any] = {"programs": hashes, "machine": machine.describe(), **kernels()}
+
+        def body(progress: Progress) -> Times:
+            return Times(measure_latency(programs, runs=_LATENCY_RUNS))
+
+        def say(made: Times) -> str:
+            return f"fastest {min(time.median_ms for time in made.programs.values()):.1f} ms a photo"
+
+        return self.stages.run("latency", Times, inputs, [], body, say).programs
+
+    def ops(self, program: Path) -> tuple[OpTime, ...]:
+        """Milliseconds of every op of a program on this machine."""
+        inputs = {"program": artifact.file_sha256(program), "machine": machine.describe(), **kernels()}
+
+        def body(progress: Progress) -> Profile:
+            return Profile(tuple(profile_program(program, runs=_LATENCY_RUNS)))
+
+        def say(made: Profile) -> str:
+            return f"{made.ops[0].op} takes {100 * made.ops[0].share:.0f}% of the app's program"
+
+        return self.stages.run("profile", Profile, inputs, [], body, say).ops
+
+
+def _say_emulated(made: SelfTestResult) -> str:
+    worst = min(picture.cosine for picture in made.pictures)
+    return f"{'passed' if made.passed else 'FAILED'}, worst cosine to the host {worst:.6f}"
+
+
+def split_places(dataset: Dataset, fit_split: str) -> tuple[Dataset, Dataset]:
+    """Fitting and testing photos: no place is in both unless ``fit_split`` is ``all``.
+
+    Raises:
+        DatasetError: no query of the testing photos has a positive.
+    """
+    parts = (dataset, dataset)
+    if fit_split != "all":
+        parts = dataset.split(fit_split), dataset.split("odd" if fit_split == "even" else "even")
+    if not any(query.positives for query in parts[1].queries):
+        raise DatasetError(
+            f"the testing places of {dataset.name} have no query with a right answer",
+            allowed="places with two photos or more",
+        )
+    return parts
+
+
+def slug(name: str) -> str:
+    """A recipe's name as a file name."""
+    return Path(name).stem if name.endswith(".toml") else name
