@@ -13,7 +13,8 @@ import torch
 from pocketvlad import artifact
 from pocketvlad.compress.calibrate.activations import ActivationGrid
 from pocketvlad.errors import ArtifactError, KernelError
-from pocketvlad.lut.tensor import LutTensor, PackedLut
+from pocketvlad.lut.layouts import PackedLut, described
+from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 
 KIND = "compressed"
@@ -76,7 +77,7 @@ def layer_tensors(layers: Mapping[str, LutTensor], biases: Mapping[str, np.ndarr
 def describe_layers(layers: Mapping[str, LutTensor]) -> dict[str, Any]:
     """What a file must say of its layers for :func:`read_layers`."""
     return {
-        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None, "block": lut.block}
+        name: {"shape": list(lut.shape), "bits": lut.bits, **lut.layout.describe()}
         for name, lut in layers.items()
     }
 
@@ -158,6 +159,5 @@ def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any
         about["bits"],
         tensors[f"{name}.codebook"],
         scale,
-        about["sparse"],
-        about.get("block", 0),
+        described(about),
     )

@@ -9,7 +9,6 @@ import numpy as np
 
 from pocketvlad.compress.classifier import CompressedClassifier
 from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.lut import packing
 from pocketvlad.lut.tensor import LutTensor
 
 
@@ -75,10 +74,7 @@ def float_bytes(compressed: CompressedModel) -> int:
 
 def _parts(lut: LutTensor) -> dict[str, int]:
     packed, offsets = lut.packed.packed, lut.packed.row_offsets
-    mask = 0
-    if lut.mask is not None and not lut.block:
-        rows = lut.rows if offsets is not None else 1
-        mask = rows * packing.mask_bytes(lut.rows * lut.columns // rows)
+    mask = lut.layout.mask_bytes(lut.shape)
     return {
         "mask": mask + (0 if offsets is None else offsets.nbytes),
         "codes": packed.nbytes - mask,
@@ -95,7 +91,7 @@ def _size(name: str, lut: LutTensor, parts: dict[str, int], whole: int) -> Layer
         layer=name,
         weights=weights,
         bits=lut.bits,
-        layout="dense" if lut.mask is None else f"1:{lut.block}" if lut.block else "sparse",
+        layout=lut.layout.label,
         pruned=_zeros(lut, counts) / weights,
         **parts,
         total=total,

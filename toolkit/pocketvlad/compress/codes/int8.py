@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.compress.compressed import CompressedModel
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.netvlad import PlaceModel
 
 
 def quantize_input(x: Tensor) -> Tensor:
@@ -37,22 +37,10 @@ def snap_codebook(codebook: np.ndarray) -> np.ndarray:
 
 def fast_weight(lut: LutTensor) -> np.ndarray:
     """The weight the ``fast`` kernels compute with, float32 of the layer's shape."""
-    snapped = snap_codebook(lut.codebook)
-    return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask, lut.block).dequantize()
+    return replace(lut, codebook=snap_codebook(lut.codebook)).dequantize()
 
 
 def quantize_inputs_of(layer: nn.Module) -> None:
     """From now on ``layer`` sees its input as the ``fast`` kernels do."""
     quantize = quantize_image if isinstance(layer, nn.Conv2d) else quantize_input
     layer.register_forward_pre_hook(lambda module, inputs: (quantize(inputs[0]),))
-
-
-def fast_torch(compressed: CompressedModel) -> PlaceModel:
-    """The compressed model as the ``fast`` kernels compute it, up to float32 rounding."""
-    model = compressed.to_torch()
-    with torch.no_grad():
-        for name, lut in compressed.layers.items():
-            layer = model.get_submodule(name)
-            layer.weight.copy_(torch.from_numpy(fast_weight(lut)))
-            quantize_inputs_of(layer)
-    return model
