@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pocketvlad.model.netvlad import ModelConfig
 
 from helpers.icc import DISPLAY_P3, profile
 from helpers.packages import Package, make_package
@@ -31,7 +32,6 @@ from pocketvlad.android.template import full_manifest, link_resources, maven_fil
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import fit_model
-from pocketvlad.model.netvlad import ModelConfig
 from pocketvlad.model.preprocess import Preprocess, load_photo
 from pocketvlad.resources import resource_dir
 

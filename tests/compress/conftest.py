@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pocketvlad.model.netvlad import PlaceModel
 
 from helpers.models import make_model, make_photos
-from pocketvlad.model.netvlad import PlaceModel
 
 
 @pytest.fixture(scope="session")

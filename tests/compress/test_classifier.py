@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from torch import nn
-
-from pocketvlad import artifact
 from pocketvlad.compress.classifier import (
     COMPRESSED_KIND,
     CompressedClassifier,
@@ -14,17 +11,7 @@ from pocketvlad.compress.classifier import (
     load_compressed_classifier,
     save_compressed_classifier,
 )
-from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
-from pocketvlad.compress.compressed import load_compressed
-from pocketvlad.compress.post_training import compressible_layers
-from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
-from pocketvlad.compress.sizes import layer_sizes
-from pocketvlad.compress.train.recipe import TrainRecipe
-from pocketvlad.errors import ArtifactError, CheckpointError, RecipeError
 from pocketvlad.export.classifier import fold_classifier
-from pocketvlad.importer.torchvision import build_classifier, load
-from pocketvlad.lut.layers import LutConv2d, LutLinear
-from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.classifier import (
     ClassifierConfig,
     classifier_from_weights,
@@ -32,6 +19,19 @@ from pocketvlad.model.classifier import (
     load_classifier,
     save_classifier,
 )
+from torch import nn
+
+from pocketvlad import artifact
+from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
+from pocketvlad.compress.compressed import load_compressed
+from pocketvlad.compress.post_training import compressible_layers
+from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
+from pocketvlad.compress.sizes import layer_sizes
+from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.errors import ArtifactError, CheckpointError, RecipeError
+from pocketvlad.importer.torchvision import build_classifier, load
+from pocketvlad.lut.layers import LutConv2d, LutLinear
+from pocketvlad.lut.tensor import LutTensor
 
 RECIPE = Recipe(
     1, "test", layer=LayerRecipe(bits=5, sparsity=0.6), rule=(LayerRule("*.1", bits=8, sparsity=0.0),)

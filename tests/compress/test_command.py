@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pocketvlad.commands.training import StateFolder
+from pocketvlad.model.netvlad import load_model, save_model
 
 from helpers.models import make_model
 from helpers.refusals import refused
 from pocketvlad.cli.console import Output
-from pocketvlad.commands.training import StateFolder
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.search import sensitivity
 from pocketvlad.compress.search.budget import WHITENING
@@ -26,7 +27,6 @@ from pocketvlad.compress.train.photos import split_for_training
 from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import ArtifactError
-from pocketvlad.model.netvlad import load_model, save_model
 from pocketvlad.model.whitening import fit_whitening
 from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.stages import Run

@@ -5,20 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn.functional import normalize
-
-from helpers.models import make_model, make_photos
 from pocketvlad.compress.descriptors import (
     keep_dimensions,
     require_pca,
     soften_whitening,
     wanted_descriptors,
 )
+from pocketvlad.model.netvlad import PlaceModel
+from torch import nn
+from torch.nn.functional import normalize
+
+from helpers.models import make_model, make_photos
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.whitening import fit_whitening
 
 PHOTOS = make_photos(4)

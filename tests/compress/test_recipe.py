@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pocketvlad.compress.roles import ASSIGNMENT, CONVOLUTION, PROJECTION, ROLES, role_of
 
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe, shipped_recipes
-from pocketvlad.compress.roles import ASSIGNMENT, CONVOLUTION, PROJECTION, ROLES, role_of
 from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.schema import to_table
@@ -76,10 +76,15 @@ def test_rules_override_the_defaults_and_later_ones_win(tmp_path):
         ('[layer]\ncodebook = "kmean"\n', "kmeans, uniform"),
         ('[layer]\nlayout = "csr"\n', "auto, dense, sparse"),
         ('[[rule]]\nrole = "whitening"\n', "projection"),
-        ("[[rule]]\nbits = 2\nblock = 4\n[[rule]]\nsparsity = 0.5\n", "block with threshold"),
+        ("[[rule]]\nbits = 2\nblock = 4\n[[rule]]\nsparsity = 0.5\n", "one of them"),
         ("base = 3\n", "a recipe's name"),
         ('base = "compact-15x"\n', "base is no recipe.*compact-16x"),
         ('base = "r.toml"\n', "its own base"),
+        ("[layer]\nblock = 3\n", "2, 4, 8, 16"),
+        ('[layer]\nlayout = "one-of"\n', "2, 4, 8, 16"),
+        ("[layer]\nblock = 8\nbits = 5\n", "1 to 4"),
+        ("[layer]\nblock = 8\nbits = 1\nsparsity = 0.5\n", "one of them"),
+        ('[layer]\nblock = 8\nbits = 1\nlayout = "dense"\n', "one of them"),
         ('[[rule]]\nmatch = "*"\nbits = 12\n', "1 to 8"),
         ('convolutions = "int4"\n', "lut, int8, measured"),
         ('convolutions = "int8"\n[train]\n', "one of them"),

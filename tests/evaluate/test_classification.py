@@ -5,6 +5,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from pocketvlad.model.classifier import CLASSIFIER_INPUT
 from torchvision.transforms import v2
 
 from pocketvlad.dataset import open_dataset
@@ -16,7 +17,6 @@ from pocketvlad.evaluate.classification import (
     evaluate_classifier,
 )
 from pocketvlad.importer.torchvision import build_classifier, load
-from pocketvlad.model.classifier import CLASSIFIER_INPUT
 from pocketvlad.model.preprocess import DecodedPhoto, photo_tensor
 
 

@@ -7,10 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from pocketvlad.commands.programs import check_program, chosen_convolutions
+from pocketvlad.export.fold import EXACT, FAST, MIXED, fold, torch_model
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from torch import nn
 from torch.nn import functional
 
-from pocketvlad.commands.programs import check_program, chosen_convolutions
 from pocketvlad.compress.calibrate.activations import GridFitter
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
 from pocketvlad.compress.calibrate.walk import walk_backbone
@@ -20,10 +22,8 @@ from pocketvlad.compress.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRu
 from pocketvlad.errors import ExportError
 from pocketvlad.export import convolutions
 from pocketvlad.export.check import check_delegated
-from pocketvlad.export.fold import EXACT, FAST, MIXED, fold, torch_model
 from pocketvlad.export.lower import lower, operators
 from pocketvlad.export.program import export_model
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.profile import DELEGATE, profile_program
 from pocketvlad.runtime.runner import ProgramRunner

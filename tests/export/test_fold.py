@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from pocketvlad.export.fold import fold_network
 from torch import nn
 
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.recipe import LayerRecipe
-from pocketvlad.export.fold import fold_network
 from pocketvlad.lut.layers import LutConv2d
 from pocketvlad.model.backbones import build_backbone
 

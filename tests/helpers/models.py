@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 
 from pocketvlad.model.backbones import build_backbone
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
 

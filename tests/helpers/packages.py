@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
@@ -20,7 +21,6 @@ from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_model
 from pocketvlad.index import build_index, write_index
 from pocketvlad.model.backbones import build_backbone
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
 

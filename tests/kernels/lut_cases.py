@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from pocketvlad.lut import native, packing, reference
+from pocketvlad.lut import native, reference
+from pocketvlad.lut.layouts import Bitmap, Dense, OneOf
+from pocketvlad.lut.layouts.one_of import BLOCKS, position_bits
 from pocketvlad.lut.reference import MaxPool
-from pocketvlad.lut.tensor import FLAT, LutTensor
+from pocketvlad.lut.tensor import LutTensor
 
 UNIT = 2.0**-24  # float32 rounding of one operation
 SAME_BITS = 0.0  # int32 sums are exact, and the float32 operations after them are the same everywhere
@@ -89,7 +91,7 @@ def random_lut(
     if mask is not None:
         mask[0] = False  # a row without survivors
         mask[-1] = True
-    return LutTensor(shape, bits, codes, codebook, scale, mask)
+    return LutTensor(shape, bits, codes, codebook, scale, mask, Bitmap() if sparse else Dense())
 
 
 def random_blocks(
@@ -102,7 +104,7 @@ def random_blocks(
     lengths = np.minimum(block, shape[1] - starts)
     kept = starts + (rng.random((shape[0], len(starts))) * lengths).astype(np.int64)
     np.put_along_axis(mask, kept, True, axis=1)
-    return LutTensor(shape, bits, dense.codes, dense.codebook, dense.row_scale, mask, block)
+    return LutTensor(shape, bits, dense.codes, dense.codebook, dense.row_scale, mask, OneOf(block))
 
 
 def linear_case(
@@ -129,7 +131,7 @@ def conv_case(
     if fast:
         budget = np.full_like(expected, SAME_BITS)
     else:
-        size = LutTensor(lut.shape, lut.bits, lut.codes, np.abs(lut.codebook), lut.row_scale, lut.mask)
+        size = replace(lut, codebook=np.abs(lut.codebook))
         budget = float32_sum_budget(lut.columns, reference.lut_conv2d(np.abs(x), size, np.abs(b), **conv))
     shape = "x".join(str(v) for v in (*image, *lut.shape))
     name = f"conv-b{lut.bits}-{shape}-{_suffix(lut, fast)}"
@@ -171,8 +173,7 @@ def _vlad_budget(x, lut, bias, centroids, scale, fast) -> np.ndarray:
 
 
 def _suffix(lut: LutTensor, fast: bool) -> str:
-    layout = f"1of{lut.block}" if lut.block else "dense" if lut.mask is None else "sparse"
-    return f"g{lut.groups}-{layout}-{'fast' if fast else 'exact'}"
+    return f"g{lut.groups}-{lut.layout.label.replace(':', 'of')}-{'fast' if fast else 'exact'}"
 
 
 _LINEAR_SHAPES = [(1, 5, 1, 1), (1, 7, 300, 2), (3, 9, 128, 1), (6, 37, 1000, 3), (1, 33, 2048, 1)]
@@ -220,8 +221,8 @@ _BLOCK_SHAPES = [(1, 5, 1, 1), (2, 7, 300, 1), (1, 37, 1001, 1), (3, 48, 520, 3)
 
 
 def _block_cases(rng: np.random.Generator) -> Iterator[Case]:
-    for (batch, rows, columns, groups), block in itertools.product(_BLOCK_SHAPES, packing.BLOCKS):
-        for bits in range(1, 8 - packing.position_bits(block)):
+    for (batch, rows, columns, groups), block in itertools.product(_BLOCK_SHAPES, BLOCKS):
+        for bits in range(1, 8 - position_bits(block)):
             lut = random_blocks(rng, (rows, columns), bits, block, groups)
             for fast in (False, True):
                 yield linear_case(rng, lut, batch, fast, activation=bits % 3, bias=bits % 2 == 0)
@@ -234,10 +235,10 @@ def _grid_case(rng: np.random.Generator) -> Case:
 
 
 def write_cases(path: Path, cases: list[Case]) -> None:
-    """The cases as the C driver reads them: 26 int32, then 10 arrays, each after its byte count (int64)."""
+    """The cases as the C driver reads them: 25 int32, then 10 arrays, each after its byte count (int64)."""
     with open(path, "wb") as file:
         for case in cases:
-            file.write(struct.pack("<26i", *_header(case)))
+            file.write(struct.pack("<25i", *_header(case)))
             lut = case.lut
             for array in (
                 lut.packed.packed,
@@ -257,9 +258,8 @@ def write_cases(path: Path, cases: list[Case]) -> None:
 
 def _header(case: Case) -> list[int]:
     lut, conv = case.lut, case.conv
-    flat = lut.layout == FLAT
     values = [case.kind, case.fast, len(case.x), lut.bits, lut.groups, lut.rows, lut.columns]
-    values += [lut.mask is not None and not lut.block, flat, case.activation]
+    values += [lut.layout.number(lut.shape), lut.layout.parameter, case.activation]
     if case.kind == CONV:
         values += [*case.x.shape[1:], *lut.shape[2:]]
         for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)):
@@ -268,5 +268,5 @@ def _header(case: Case) -> list[int]:
     elif case.kind == VLAD:
         values += [lut.rows, lut.columns, case.x[0, 0].size]
     pool = conv.get("pool")
-    values += [0] * (22 - len(values)) + [lut.block] + ([0, 0, 0] if pool is None else pool.to_list())
+    values += [0] * (22 - len(values)) + ([0, 0, 0] if pool is None else pool.to_list())
     return [int(v) for v in values]

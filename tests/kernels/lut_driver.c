@@ -7,7 +7,7 @@
 
 #include "lut/lut.h"
 
-enum { HEADER = 26, ARRAYS = 10 };
+enum { HEADER = 25, ARRAYS = 10 };
 enum { PACKED, OFFSETS, CODEBOOK, ROW_SCALE, BIAS, X, CENTROIDS, CENTROID_SCALE, EXPECTED, BUDGET };
 
 typedef struct {
@@ -40,7 +40,7 @@ static int run_linear(const pv_lut* lut, const int32_t* h, const float* x, float
 
 static int run_conv(const pv_lut* lut, const int32_t* h, const float* x, float* y) {
   const pv_conv conv = {h[10], h[11], h[12], {h[13], h[14]}, {h[15], h[16]}, {h[17], h[18]}, {h[19], h[20]}, h[21],
-                        h[23],   h[24],  h[25]};
+                        h[22],   h[23],  h[24]};
   int error = pv_conv_check(lut, &conv);
   if (error) return error;
   int32_t size[2];
@@ -79,8 +79,7 @@ static int run_vlad(const pv_lut* lut, const test_case* c, const float* x, float
 static int run_case(const test_case* c, int index) {
   const int32_t* h = c->header;
   const pv_lut lut = {c->array[PACKED], (size_t)c->bytes[PACKED], c->array[OFFSETS], c->array[CODEBOOK],
-                      c->array[ROW_SCALE], c->array[BIAS], h[3], h[4], h[5], h[6], h[7], h[8], h[9],
-                      h[22]};
+                      c->array[ROW_SCALE], c->array[BIAS], h[3], h[4], h[5], h[6], h[7], h[8], h[9]};
   const float *expected = c->array[EXPECTED], *budget = c->array[BUDGET];
   float* y = malloc((size_t)c->bytes[EXPECTED]);
   int error = h[0] == 0 ? run_linear(&lut, h, c->array[X], y)
@@ -88,7 +87,7 @@ static int run_case(const test_case* c, int index) {
   long bad = 0;
   for (int64_t i = 0; !error && i < c->bytes[EXPECTED] / 4; i++) bad += !(fabsf(y[i] - expected[i]) <= budget[i]);
   if (error || bad)
-    printf("case %d (op %d, %d bits, fast %d, sparse %d): %s, %ld of %ld outputs out of budget\n", index, h[0], h[3],
+    printf("case %d (op %d, %d bits, fast %d, layout %d): %s, %ld of %ld outputs out of budget\n", index, h[0], h[3],
            h[1], h[7], pv_error_text(error), bad, (long)(c->bytes[EXPECTED] / 4));
   free(y);
   return error || bad;

@@ -38,7 +38,7 @@ static __attribute__((unused)) int run_conv2d(input* in, float* y) {
   pv_lut* lut = &in->lut;
   pv_conv c = {1 + h[6] % 9, 1 + h[7] % 12, 1 + h[8] % 12, {1 + h[9] % 4, 1 + h[10] % 4}, {1 + h[11] % 3, 1 + h[12] % 3},
                {h[13] % 3, h[14] % 3}, {1 + h[15] % 2, 1 + h[15] / 2 % 2}, 1 + h[15] / 4 % 3, h[15] / 16 % 4, 1 + h[15] / 64 % 2, h[15] / 128};
-  lut->flat = 1;
+  lut->layout = lut->layout == PV_BITMAP ? PV_BITMAP_FLAT : PV_DENSE_FLAT;
   lut->rows = 1 + lut->rows % 12;
   lut->groups = 1 + lut->groups % lut->rows;
   lut->cols = c.channels / c.groups * c.kernel[0] * c.kernel[1];
@@ -57,7 +57,7 @@ static __attribute__((unused)) int run_vlad_pool(input* in, float* y) {
   pv_lut* lut = &in->lut;
   int8_t centroids[4096];
   float scale[64];
-  lut->flat = 1;
+  lut->layout = lut->layout == PV_BITMAP ? PV_BITMAP_FLAT : PV_DENSE_FLAT;
   lut->activation = 0;
   lut->rows = 1 + lut->rows % 40;
   lut->groups = 1 + lut->groups % lut->rows;
@@ -92,8 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int i = 0; pv_isa_name(i); i++) {
     if (pv_force_isa(pv_isa_name(i))) continue;
     in.lut = (pv_lut){packed, bytes, offsets, codebook, NULL, NULL, data[0] % 10, data[3] % 4, rows,
-                      data[2] + 256 * (data[5] % 4), data[4] & 1, 0, data[4] / 4 % 4,
-                      data[5] & 128 ? 1 << (data[5] / 4 % 8) : 0};
+                      data[2] + 256 * (data[5] % 4), data[4] & 1 ? PV_BITMAP : data[5] & 128 ? PV_ONE_OF : PV_DENSE,
+                      1 << (data[5] / 4 % 8), data[4] / 4 % 4};
     in.header = data;
     in.fast = data[4] >> 7;
     memset(y[!first], 0, sizeof y[0]);

@@ -12,6 +12,7 @@ from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, rando
 from pocketvlad.core import native as library
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import native, packing, reference
+from pocketvlad.lut.layouts import LAYOUTS
 from pocketvlad.resources import resource_dir
 
 CASES = list(all_cases())
@@ -89,7 +90,10 @@ def test_grid_codes_equal_their_codebook(isa):
         ("groups", 12, "shape"),
         ("packed_bytes", 10, "fewer"),
         ("activation", 3, "activation"),
-        ("flat", 1, "shape"),
+        ("layout", 1, "layout"),
+        ("layout", 5, "layout"),
+        ("layout", -1, "layout"),
+        ("layout", 2, "offsets"),
     ],
 )
 def test_refuses_a_wrong_layer(field, value, text):
@@ -131,7 +135,7 @@ def test_refuses_more_survivors_than_codes(isa, fast):
 def test_refuses_a_wrong_block_layer():
     rng = np.random.default_rng(0)
     scratch, x = np.empty(1 << 22, np.uint8), np.zeros(300, np.float32)
-    damages = (("block", 3), ("block", 32), ("bits", 5), ("flat", 1), ("sparse", 1), ("packed_bytes", 100))
+    damages = (("block", 3), ("block", 32), ("bits", 5), ("layout", 3), ("layout", 2), ("packed_bytes", 100))
     for field, value in damages:
         view = native.c_lut(random_blocks(rng, (9, 300), 2, 8))
         setattr(view, field, value)
@@ -139,6 +143,25 @@ def test_refuses_a_wrong_block_layer():
             native.check(
                 native.kernels().pv_lut_linear_prepare(view, x.ctypes.data, 1, 1, scratch.ctypes.data)
             )
+
+
+def test_the_layouts_have_the_numbers_of_the_header():
+    """A program holds these numbers: Python writes them and C reads them."""
+    text = (resource_dir("kernels") / "lut/lut.h").read_text()
+    body = re.search(r"enum pv_layout \{(.*?)\}", text, re.S).group(1)
+    numbers = {name: int(number) for name, number in re.findall(r"PV_(\w+) = (\d+)", body)}
+    assert numbers == {"DENSE": 0, "DENSE_FLAT": 1, "BITMAP": 2, "BITMAP_FLAT": 3, "ONE_OF": 4}
+    assert sorted(numbers.values()) == sorted(n for kind in LAYOUTS.values() for n in kind.numbers)
+
+
+@pytest.mark.parametrize("layout", [0, 2, 4])
+def test_a_convolution_takes_flat_layers_only(layout):
+    lut = random_lut(np.random.default_rng(0), (4, 3, 3, 3), 4)
+    view, conv = native.c_lut(lut), native.CConv(3, 8, 8, (3, 3), (1, 1), (0, 0), (1, 1), 1, 0, 0, 0)
+    native.check(native.kernels().pv_conv_check(view, conv))
+    view.layout = layout
+    with pytest.raises(KernelError):
+        native.check(native.kernels().pv_conv_check(view, conv))
 
 
 def test_row_ranges_add_up(isa):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from pocketvlad.model.netvlad import NetVlad
 from torch.nn import functional
 
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
+from pocketvlad.lut.layouts import Bitmap, Dense
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.netvlad import NetVlad
 
 
 def make_lut(shape, bits, seed=0, sparse=False, groups=1, scaled=True):
@@ -18,7 +19,7 @@ def make_lut(shape, bits, seed=0, sparse=False, groups=1, scaled=True):
     codes = random.integers(0, 2**bits, (rows, columns)).astype(np.uint8)
     codebook = random.standard_normal((groups, 2**bits)).astype(np.float32)
     scale = (0.5 + random.random(rows)).astype(np.float32) if scaled else None
-    return LutTensor(tuple(shape), bits, codes, codebook, scale, mask)
+    return LutTensor(tuple(shape), bits, codes, codebook, scale, mask, Bitmap() if sparse else Dense())
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from pocketvlad.model.netvlad import ModelConfig, NetVlad, PlaceModel, load_model, save_model
 
 from pocketvlad.errors import ArtifactError, CheckpointError, PhotoError
 from pocketvlad.model.backbones import BACKBONES, build_backbone
-from pocketvlad.model.netvlad import ModelConfig, NetVlad, PlaceModel, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.whitening import fit_whitening
 

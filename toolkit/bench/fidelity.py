@@ -24,17 +24,17 @@ import numpy as np
 import peers
 import quantized
 import torch
+from pocketvlad.commands.models import make_backbone
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from rows import Row
 from torch import Tensor, nn
 
-from pocketvlad.commands.models import make_backbone
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
 from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_model
 from pocketvlad.model.fit import fit_clusters, load_photo_tensors
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.whitening import fit_whitening
 from pocketvlad.resources import resource_dir

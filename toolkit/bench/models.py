@@ -15,19 +15,19 @@ import numpy as np
 import peers
 import quantized
 import torch
+from pocketvlad.export.fold import FAST, fold
+from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from rows import Row, compare, take_turns
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.calibrate.activations import ActivationGrid, GridFitter, trace
-from pocketvlad.compress.codes.prune import block_survivors
 from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
 from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.compress.recipe import INT8 as BY_XNNPACK
 from pocketvlad.compress.recipe import LUT
 from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.export.fold import FAST, fold
+from pocketvlad.lut.layouts import Dense, OneOf
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 from pocketvlad.model.preprocess import Preprocess
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
@@ -109,12 +109,12 @@ def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
     layers, biases = {}, {}
     for name, layer in compressible_layers(model).items():
         shape = tuple(layer.weight.shape)
-        block = packing.block if name == "whitening" else 0
+        layout = OneOf(packing.block) if packing.block and name == "whitening" else Dense()
         bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
         codes = rng.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
         codebook = rng.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
-        mask = block_survivors(layer.weight.detach().numpy(), block) if block else None
-        layers[name] = LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32), mask, block)
+        mask = layout.survivors(layer.weight.detach().numpy()) if layout.group else None
+        layers[name] = LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32), mask, layout)
         if layer.bias is not None:
             biases[name] = layer.bias.detach().numpy()
     centroids, scale = quantize_centroids(model.pool.centroids.detach().numpy())

@@ -14,9 +14,9 @@ from torch import nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerAxis, PerGroup
 
-from pocketvlad.compress.codes.prune import block_survivors
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutLinear
+from pocketvlad.lut.layouts import Bitmap, Dense, Layout, OneOf
 from pocketvlad.lut.tensor import LutTensor
 
 XNNPACK = {
@@ -52,10 +52,11 @@ def lookup_linear(
         rng = np.random.default_rng(bits)
         codes = rng.integers(0, 2**bits, (rows, columns), dtype=np.uint8)
         codebook = rng.normal(size=(1, 2**bits)).astype(np.float32)
+        layout: Layout = OneOf(block) if block else Bitmap() if kept < 1 else Dense()
         mask = rng.random((rows, columns)) < kept if kept < 1 else None
-        if block:
-            mask = block_survivors(rng.normal(size=(rows, columns)).astype(np.float32), block)
-        lut = LutTensor((rows, columns), bits, codes, codebook, np.ones(rows, np.float32), mask, block)
+        if layout.group:
+            mask = layout.survivors(rng.normal(size=(rows, columns)).astype(np.float32))
+        lut = LutTensor((rows, columns), bits, codes, codebook, np.ones(rows, np.float32), mask, layout)
         if fast and bits == 8:
             lut = reference.on_grid(lut)
         return nn.Sequential(LutLinear(lut, np.zeros(rows, np.float32), fast=fast)).eval()

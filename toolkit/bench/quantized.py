@@ -12,6 +12,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
+from pocketvlad.model.netvlad import PlaceModel
 from torch import Tensor, nn
 from torch.nn import functional
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
@@ -19,7 +20,6 @@ from torchao.quantization.granularity import PerAxis
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 # Concatenations with them: XNNPACK takes them where all inputs share a scale, which their annotation sees to.

@@ -7,7 +7,7 @@ found, what is allowed and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -224,9 +224,8 @@ def export(
         ExportError: the model cannot be exported, or the phone's runtime lacks one of its ops.
     """
     preprocess = None
-    if size is not None:
-        config = model.config  # type: ignore[union-attr]
-        preprocess = type(config.preprocess)(*size, config.preprocess.mean, config.preprocess.std)  # type: ignore[union-attr]
+    if size is not None and isinstance(model, (Network, Compressed)):
+        preprocess = replace(model.config.preprocess, height=size[0], width=size[1])
     inputs = (example,) if isinstance(example, Tensor) else example
     export_program(
         model,

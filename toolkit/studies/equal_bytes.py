@@ -23,14 +23,14 @@ import torch
 from contenders import Contender, by_recipe, run
 from halves import Half, Tested
 from palettized import Palette
+from pocketvlad.commands.files import dataset_hash
+from pocketvlad.compress.descriptors import soften_whitening
+from pocketvlad.compress.roles import PROJECTION
+from pocketvlad.model.netvlad import PlaceModel, load_model
 from rich.console import Console
 
 from pocketvlad import artifact
-from pocketvlad.commands.files import dataset_hash
-from pocketvlad.compress.descriptors import soften_whitening
 from pocketvlad.compress.recipe import LayerRule, load_recipe
-from pocketvlad.compress.roles import PROJECTION
-from pocketvlad.model.netvlad import PlaceModel, load_model
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
 DKM = {"steps": 12, "batch": 8, "rate": 1e-3}

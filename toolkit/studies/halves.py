@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from pocketvlad import artifact
 from pocketvlad.commands.files import dataset_hash
 from pocketvlad.commands.models import make_backbone
 from pocketvlad.commands.training import StateFolder, fine_tune
+from pocketvlad.model.netvlad import ModelConfig, load_model, save_model
+
+from pocketvlad import artifact
 from pocketvlad.compress.compressed import load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.recipe import Recipe
@@ -30,7 +31,6 @@ from pocketvlad.evaluate.metrics import bootstrap_difference
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.program import export_model
 from pocketvlad.model.fit import fit_model
-from pocketvlad.model.netvlad import ModelConfig, load_model, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.runtime.runner import ProgramRunner

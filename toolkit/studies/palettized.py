@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pocketvlad.model.netvlad import PlaceModel
 from torch import Tensor, nn
 
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.tensors import PhotoTensors
-from pocketvlad.model.netvlad import PlaceModel
 from pocketvlad.model.preprocess import photo_tensor
 
 MARGIN, NEGATIVES = 0.1, 5

@@ -19,6 +19,7 @@ import palettized
 import torch
 from contenders import Contender, by_recipe, run
 from halves import Half, Tested
+from pocketvlad.model.netvlad import load_model
 from sklearn.cluster import KMeans
 from torch import Tensor
 
@@ -26,7 +27,6 @@ from pocketvlad.compress.codes.assignment import row_scale
 from pocketvlad.compress.post_training import compress_model
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 from pocketvlad.compress.sizes import model_bytes
-from pocketvlad.model.netvlad import load_model
 
 PAIRS, SAMPLES = 16, 200_000  # centroids of two weights each, and pairs they are clustered from
 STEPS = 40

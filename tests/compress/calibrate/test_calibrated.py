@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from pocketvlad.export.fold import FAST, MIXED, fold
 
 from pocketvlad.compress.calibrate import calibrated
 from pocketvlad.compress.recipe import INT8, LUT, LayerRecipe, Recipe
-from pocketvlad.export.fold import FAST, MIXED, fold
 
 SOME = frozenset({"backbone.3.squeeze", "backbone.12.expand3x3", "pool.assignment"})
 

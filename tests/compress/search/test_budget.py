@@ -1,17 +1,22 @@
 """The search for a size or an accuracy, and what it knows of the layers."""
 
+import itertools
+
 import pytest
 import torch
+from torch import nn
 
 from helpers.models import make_model, make_photos
+from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.recipe import check_recipe
+from pocketvlad.compress.recipe import LayerRecipe, check_recipe
 from pocketvlad.compress.search import sensitivity
 from pocketvlad.compress.search.budget import (
     WHITENING,
     Judged,
     Measured,
     ladder,
+    layer_bytes,
     most_accurate_within,
     predicted_bytes,
     smallest_losing_at_most,
@@ -40,6 +45,33 @@ def test_sizes_are_known_before_compressing():
         check_recipe(candidate.recipe, "search")
         made = model_bytes(compress_model(MODEL, candidate.recipe, calibration=PHOTOS))
         assert predicted_bytes(MODEL, candidate.recipe) == pytest.approx(made, rel=0.03)
+
+
+LINEAR, CONVOLUTION = nn.Linear(512, 64), nn.Conv2d(32, 64, 3, bias=False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        *itertools.product(
+            [LINEAR, CONVOLUTION],
+            [
+                LayerRecipe(3, row_scale="rms"),
+                LayerRecipe(4, rows_per_codebook=16),  # a codebook each, not one in all
+                LayerRecipe(4, sparsity=0.8),  # auto: the smaller of dense and sparse
+                LayerRecipe(4, sparsity=0.8, layout="dense"),
+                LayerRecipe(2, sparsity=0.6, layout="sparse"),
+            ],
+        ),
+        (LINEAR, LayerRecipe(2, block=8, rows_per_codebook=16)),
+    ],
+)
+def test_a_layers_bytes_are_those_of_its_packed_arrays(layer, options):
+    lut = quantize_layer(layer.weight.detach().numpy(), options)
+    arrays = [lut.codebook, lut.row_scale, None if layer.bias is None else layer.bias.detach().numpy()]
+    made = lut.packed.nbytes + sum(array.nbytes for array in arrays if array is not None)
+    uneven = options.sparsity and options.layout != "dense"  # rows are taken as equally dense
+    assert layer_bytes(layer, options) == (pytest.approx(made, rel=0.1) if uneven else made)
 
 
 def test_a_size_is_that_of_the_measured_file():

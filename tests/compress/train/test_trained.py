@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pocketvlad.model.netvlad import PlaceModel
 
 from helpers.models import make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
@@ -26,7 +27,6 @@ from pocketvlad.compress.train.trainer import Trainer, relative_error
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query
 from pocketvlad.errors import ArtifactError, DatasetError
-from pocketvlad.model.netvlad import PlaceModel
 
 WORKER = Path(__file__).parents[2] / "helpers/train_worker.py"
 TRAIN = TrainRecipe(steps=6, tuples=2, negatives=2, margin=0.5, assign_every=2, refresh_every=3, save_every=1)

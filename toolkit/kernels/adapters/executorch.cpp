@@ -93,15 +93,15 @@ bool is_float_vector(const OptionalTensor& tensor, int64_t size) {
 // What all ops check of a layer before its numbers become a pv_lut.
 bool is_layer(
     const Tensor& packed, const Tensor& codebook, const OptionalTensor& row_scale, const OptionalTensor& bias,
-    int64_t rows, int64_t cols, int64_t bits) {
+    int64_t rows, int64_t cols, int64_t bits, int64_t layout) {
   return packed.scalar_type() == ScalarType::Byte && is_float(codebook) && bits >= 1 && bits <= 8 &&
       codebook.dim() == 2 && codebook.size(1) == (int64_t{1} << bits) && rows >= 1 && rows <= INT32_MAX && cols >= 1 &&
-      cols <= PV_MAX_COLS && is_float_vector(row_scale, rows) && is_float_vector(bias, rows);
+      cols <= PV_MAX_COLS && layout >= 0 && layout <= INT32_MAX && is_float_vector(row_scale, rows) && is_float_vector(bias, rows);
 }
 
 pv_lut layer(
     const Tensor& packed, const Tensor& codebook, const OptionalTensor& row_scale, const OptionalTensor& bias,
-    int64_t rows, int64_t cols, int64_t bits) {
+    int64_t rows, int64_t cols, int64_t bits, int64_t layout) {
   pv_lut lut{};
   lut.packed = packed.const_data_ptr<uint8_t>();
   lut.packed_bytes = packed.nbytes();
@@ -112,6 +112,7 @@ pv_lut layer(
   lut.groups = static_cast<int32_t>(codebook.size(0));
   lut.rows = static_cast<int32_t>(rows);
   lut.cols = static_cast<int32_t>(cols);
+  lut.layout = static_cast<int32_t>(layout);
   return lut;
 }
 
@@ -132,20 +133,19 @@ bool succeeded(KernelRuntimeContext& ctx, const char* op, int error) {
 Tensor& lut_linear_out(
     KernelRuntimeContext& ctx, const Tensor& x, const Tensor& packed, const OptionalTensor& row_offsets,
     const Tensor& codebook, const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits,
-    int64_t in_features, int64_t out_features, int64_t block, bool fast, int64_t activation, Tensor& out) {
-  const bool sparse = row_offsets.has_value();
+    int64_t layout, int64_t block, int64_t in_features, int64_t out_features, bool fast, int64_t activation,
+    Tensor& out) {
   ET_KERNEL_CHECK(
-      ctx, is_layer(packed, codebook, row_scale, bias, out_features, in_features, bits), InvalidArgument, out);
+      ctx, is_layer(packed, codebook, row_scale, bias, out_features, in_features, bits, layout), InvalidArgument, out);
   ET_KERNEL_CHECK(
       ctx,
-      !sparse ||
+      !row_offsets.has_value() ||
           (row_offsets.value().scalar_type() == ScalarType::Int && row_offsets.value().numel() == out_features + 1),
       InvalidArgument, out);
   ET_KERNEL_CHECK(
       ctx, is_float(x) && x.dim() >= 1 && x.dim() <= 8 && x.size(x.dim() - 1) == in_features, InvalidArgument, out);
-  pv_lut lut = layer(packed, codebook, row_scale, bias, out_features, in_features, bits);
-  lut.sparse = sparse;
-  lut.block = static_cast<int32_t>(block);
+  pv_lut lut = layer(packed, codebook, row_scale, bias, out_features, in_features, bits, layout);
+  lut.block = block >= 0 && block <= PV_TILE ? static_cast<int32_t>(block) : -1;
   lut.row_offsets = static_cast<const int32_t*>(data_or_null(row_offsets));
   lut.activation = static_cast<int32_t>(activation);
   SizesType sizes[8];
@@ -198,7 +198,7 @@ bool max_pool(const IntList& values, pv_conv& conv) {
 
 Tensor& lut_conv2d_out(
     KernelRuntimeContext& ctx, const Tensor& x, const Tensor& packed, const Tensor& codebook,
-    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, bool sparse, int64_t out_channels,
+    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t layout, int64_t out_channels,
     IntList kernel_size, IntList stride, IntList padding, IntList dilation, int64_t groups, bool fast,
     int64_t activation, IntList pool, Tensor& out) {
   ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && groups >= 1 && groups <= x.size(1), InvalidArgument, out);
@@ -213,10 +213,9 @@ Tensor& lut_conv2d_out(
           pair(dilation, conv.dilation) && max_pool(pool, conv),
       InvalidArgument, out);
   const int64_t cols = x.size(1) / groups * conv.kernel[0] * conv.kernel[1];
-  ET_KERNEL_CHECK(ctx, is_layer(packed, codebook, row_scale, bias, out_channels, cols, bits), InvalidArgument, out);
-  pv_lut lut = layer(packed, codebook, row_scale, bias, out_channels, cols, bits);
-  lut.sparse = sparse;
-  lut.flat = 1;
+  ET_KERNEL_CHECK(
+      ctx, is_layer(packed, codebook, row_scale, bias, out_channels, cols, bits, layout), InvalidArgument, out);
+  pv_lut lut = layer(packed, codebook, row_scale, bias, out_channels, cols, bits, layout);
   lut.activation = static_cast<int32_t>(activation);
   if (!succeeded(ctx, "lut_conv2d", pv_conv_check(&lut, &conv))) {
     return out;
@@ -248,17 +247,16 @@ Tensor& lut_conv2d_out(
 
 Tensor& vlad_pool_out(
     KernelRuntimeContext& ctx, const Tensor& x, const Tensor& packed, const Tensor& codebook,
-    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, bool sparse, int64_t clusters,
+    const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t layout, int64_t clusters,
     const Tensor& centroids, const Tensor& centroid_scale, bool fast, Tensor& out) {
   ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && x.numel() > 0, InvalidArgument, out);
   const int64_t dims = x.size(1);
-  ET_KERNEL_CHECK(ctx, is_layer(packed, codebook, row_scale, bias, clusters, dims, bits), InvalidArgument, out);
+  ET_KERNEL_CHECK(
+      ctx, is_layer(packed, codebook, row_scale, bias, clusters, dims, bits, layout), InvalidArgument, out);
   ET_KERNEL_CHECK(
       ctx, centroids.scalar_type() == ScalarType::Char && centroids.numel() == clusters * dims, InvalidArgument, out);
   ET_KERNEL_CHECK(ctx, is_float(centroid_scale) && centroid_scale.numel() == clusters, InvalidArgument, out);
-  pv_lut lut = layer(packed, codebook, row_scale, bias, clusters, dims, bits);
-  lut.sparse = sparse;
-  lut.flat = 1;
+  pv_lut lut = layer(packed, codebook, row_scale, bias, clusters, dims, bits, layout);
   pv_vlad vlad{};
   vlad.centroids = centroids.const_data_ptr<int8_t>();
   vlad.centroid_scale = centroid_scale.const_data_ptr<float>();

@@ -64,7 +64,8 @@ int pv_conv_check(const pv_lut* lut, const pv_conv* c) {
         c->stride[a] > 4096 || c->padding[a] > 4096 || c->dilation[a] > 4096)
       return PV_ERROR_SHAPE;
   if (c->channels < 1 || c->height < 1 || c->width < 1 || c->height > limit || c->width > limit) return PV_ERROR_SHAPE;
-  if (c->groups < 1 || c->channels % c->groups || lut->rows % c->groups || !lut->flat) return PV_ERROR_SHAPE;
+  if (!pv_is_flat(lut)) return PV_ERROR_LAYOUT;
+  if (c->groups < 1 || c->channels % c->groups || lut->rows % c->groups) return PV_ERROR_SHAPE;
   if ((int64_t)lut->cols != (int64_t)(c->channels / c->groups) * c->kernel[0] * c->kernel[1]) return PV_ERROR_SHAPE;
   if (check_pool(c)) return PV_ERROR_SHAPE;
   int32_t out[2];

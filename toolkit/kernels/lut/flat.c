@@ -33,7 +33,7 @@ static int decode_survivors(pv_flat* flat, size_t block, const uint8_t table[256
 int pv_flat_decode(pv_flat* flat, size_t first, size_t count, const uint8_t table[256], uint8_t* out) {
   const pv_lut* lut = flat->lut;
   const size_t from = first / PV_BLOCK, to = pv_blocks(first + count), code_bytes = 16 * (size_t)lut->bits;
-  if (!lut->sparse) {
+  if (lut->layout == PV_DENSE_FLAT) {
     pv_active()->decode(lut->packed + from * code_bytes, to - from, lut->bits, table, out);
     return (int)(first % PV_BLOCK);
   }
@@ -55,7 +55,7 @@ int pv_flat_decode_f32(pv_flat* flat, size_t first, size_t count, const float* c
   const size_t from = first / PV_BLOCK, to = pv_blocks(first + count), code_bytes = 16 * (size_t)lut->bits;
   uint8_t codes[3 * PV_BLOCK];
   for (size_t block = from; block < to; block++, out += PV_BLOCK) {
-    if (!lut->sparse) {
+    if (lut->layout == PV_DENSE_FLAT) {
       pv_active()->decode(lut->packed + block * code_bytes, 1, lut->bits, pv_identity, codes);
       for (int i = 0; i < PV_BLOCK; i++) out[i] = codebook[codes[i]];
       continue;

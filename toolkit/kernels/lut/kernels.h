@@ -189,6 +189,7 @@ typedef struct pv_levels {
 } pv_levels;
 void pv_quantize_codebook(const pv_lut* lut, int32_t group, pv_levels* out);
 int32_t pv_rows_per_group(const pv_lut* lut);
+int pv_is_flat(const pv_lut* lut); /* whether the layer is one packed row, as convolutions take it */
 int32_t pv_position_bits(int32_t block); /* 0: not a size of block */
 size_t pv_tile_bytes(const pv_lut* lut);
 float pv_activation_inverse(float largest);
@@ -196,7 +197,7 @@ float pv_activation_inverse(float largest);
 /* flat.c: a range of rows of a flat layer, decoded. */
 typedef struct pv_flat {
   const pv_lut* lut;
-  size_t block;     /* sparse: the bitmap block that `survivors` counts up to */
+  size_t block;     /* PV_BITMAP_FLAT: the bitmap block that `survivors` counts up to */
   size_t survivors; /* before it */
 } pv_flat;
 void pv_flat_open(pv_flat* flat, const pv_lut* lut);

@@ -14,7 +14,8 @@ const char* pv_error_text(int error) {
     case PV_ERROR_RANGE: return "the row range leaves the layer";
     case PV_ERROR_ACTIVATION: return "activation must be 0 (none), 1 (ReLU) or 2 (ReLU6)";
     case PV_ERROR_MEMORY: return "no memory for scratch";
-    case PV_ERROR_BLOCK: return "blocks must be 2, 4, 8 or 16 long, of a dense matrix, with at most 7 bits a block";
+    case PV_ERROR_BLOCK: return "blocks must be 2, 4, 8 or 16 long, with at most 7 bits a block";
+    case PV_ERROR_LAYOUT: return "the layout is unknown or not one this op takes";
     default: return "unknown error";
   }
 }
@@ -32,28 +33,41 @@ size_t pv_tile_bytes(const pv_lut* lut) {
   return pv_blocks(pv_round_up(blocks, 4) * PV_TILE) * 16 * (size_t)(lut->bits + pv_position_bits(lut->block));
 }
 
-static int check_block(const pv_lut* lut) {
-  const int32_t position = pv_position_bits(lut->block);
-  if (!position || lut->flat || lut->sparse || lut->bits + position > 7) return PV_ERROR_BLOCK;
-  if (lut->groups > 1 && pv_rows_per_group(lut) % PV_TILE) return PV_ERROR_SHAPE;
-  const size_t tiles = ((size_t)lut->rows + PV_TILE - 1) / PV_TILE;
-  return lut->packed_bytes >= tiles * pv_tile_bytes(lut) ? PV_OK : PV_ERROR_PACKED;
+static int check_dense(const pv_lut* lut, size_t rows, size_t blocks) {
+  return lut->packed_bytes >= rows * blocks * 16 * (size_t)lut->bits ? PV_OK : PV_ERROR_PACKED;
 }
 
-static int check_bytes(const pv_lut* lut) {
-  if (lut->block) return check_block(lut);
-  const size_t codes = lut->flat ? (size_t)lut->rows * (size_t)lut->cols : (size_t)lut->cols;
-  const size_t blocks = pv_blocks(codes), rows = lut->flat ? 1 : (size_t)lut->rows;
-  if (lut->sparse && lut->flat) return lut->packed_bytes >= 16 * blocks ? PV_OK : PV_ERROR_PACKED;
-  if (!lut->sparse) return lut->packed_bytes >= rows * blocks * 16 * (size_t)lut->bits ? PV_OK : PV_ERROR_PACKED;
+static int check_bitmap(const pv_lut* lut, size_t blocks) {
   if (!lut->row_offsets) return PV_ERROR_OFFSETS;
-  for (size_t r = 0; r < rows; r++) {
+  for (size_t r = 0; r < (size_t)lut->rows; r++) {
     const int64_t begin = lut->row_offsets[r], end = lut->row_offsets[r + 1];
     if (begin < 0 || begin % 16 || end < begin || (size_t)end > lut->packed_bytes) return PV_ERROR_OFFSETS;
     if ((size_t)(end - begin) < 16 * blocks) return PV_ERROR_PACKED;
   }
   return PV_OK;
 }
+
+static int check_one_of(const pv_lut* lut) {
+  const int32_t position = pv_position_bits(lut->block);
+  if (!position || lut->bits + position > 7) return PV_ERROR_BLOCK;
+  if (lut->groups > 1 && pv_rows_per_group(lut) % PV_TILE) return PV_ERROR_SHAPE;
+  const size_t tiles = ((size_t)lut->rows + PV_TILE - 1) / PV_TILE;
+  return lut->packed_bytes >= tiles * pv_tile_bytes(lut) ? PV_OK : PV_ERROR_PACKED;
+}
+
+static int check_bytes(const pv_lut* lut) {
+  const size_t row_blocks = pv_blocks((size_t)lut->cols), all_blocks = pv_blocks((size_t)lut->rows * (size_t)lut->cols);
+  switch (lut->layout) {
+    case PV_DENSE: return check_dense(lut, (size_t)lut->rows, row_blocks);
+    case PV_DENSE_FLAT: return check_dense(lut, 1, all_blocks);
+    case PV_BITMAP: return check_bitmap(lut, row_blocks);
+    case PV_BITMAP_FLAT: return lut->packed_bytes >= 16 * all_blocks ? PV_OK : PV_ERROR_PACKED;
+    case PV_ONE_OF: return check_one_of(lut);
+    default: return PV_ERROR_LAYOUT;
+  }
+}
+
+int pv_is_flat(const pv_lut* lut) { return lut->layout == PV_DENSE_FLAT || lut->layout == PV_BITMAP_FLAT; }
 
 int pv_lut_check(const pv_lut* lut) {
   if (lut->bits < 1 || lut->bits > 8) return PV_ERROR_BITS;

@@ -32,13 +32,15 @@ size_t pv_lut_linear_scratch_bytes(const pv_lut* lut, int64_t batch, int fast) {
 
 /* A sparse row's activations are compressed to its survivors: room for them all and for a kernel's last store. */
 size_t pv_lut_linear_worker_bytes(const pv_lut* lut) {
-  return lut->sparse ? PV_LINE + (pv_blocks((size_t)lut->cols) * PV_BLOCK + 2 * PV_BLOCK) * sizeof(float) : 0;
+  if (lut->layout != PV_BITMAP) return 0;
+  return PV_LINE + (pv_blocks((size_t)lut->cols) * PV_BLOCK + 2 * PV_BLOCK) * sizeof(float);
 }
 
 int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int fast, void* scratch) {
   const int error = pv_lut_check(lut);
   if (error) return error;
-  if (lut->flat || batch < 0) return PV_ERROR_SHAPE;
+  if (pv_is_flat(lut)) return PV_ERROR_LAYOUT;
+  if (batch < 0) return PV_ERROR_SHAPE;
   const pv_kernels* k = pv_active();
   const pv_activations a = view(lut, batch, scratch);
   const size_t cols = (size_t)lut->cols, pad = a.stride - cols;
@@ -53,7 +55,7 @@ int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int 
     k->quantize(x, cols, pv_activation_inverse(largest), a.x8 + (size_t)n * a.stride);
     memset(a.x8 + (size_t)n * a.stride + cols, 0, pad);
     a.sum[n] = 0;
-    for (size_t i = 0; lut->sparse && i < cols; i++) a.sum[n] += a.x8[(size_t)n * a.stride + i];
+    for (size_t i = 0; lut->layout == PV_BITMAP && i < cols; i++) a.sum[n] += a.x8[(size_t)n * a.stride + i];
   }
   return PV_OK;
 }
@@ -109,7 +111,7 @@ static pv_dot base_dot(const pv_range* g) {
                   .x_stride = g->activations->stride};
 }
 
-static void dense_rows(const pv_range* g, int32_t begin, int32_t end) {
+static int dense_rows(const pv_range* g, int32_t begin, int32_t end) {
   const pv_lut* lut = g->lut;
   const pv_activations* a = g->activations;
   pv_dot dot = base_dot(g);
@@ -127,10 +129,11 @@ static void dense_rows(const pv_range* g, int32_t begin, int32_t end) {
       finish(g, &sums, row, dot.rows, n, dot.batch);
     }
   }
+  return PV_OK;
 }
 
-/* Rows [begin, end) of a block layer, tile by tile. */
-static void block_rows(const pv_range* g, int32_t begin, int32_t end) {
+/* Tile by tile. */
+static int one_of_rows(const pv_range* g, int32_t begin, int32_t end) {
   const pv_lut* lut = g->lut;
   const pv_activations* a = g->activations;
   const size_t bytes = pv_tile_bytes(lut);
@@ -154,23 +157,24 @@ static void block_rows(const pv_range* g, int32_t begin, int32_t end) {
       finish(g, &wanted, row, stop - row, n, 1);
     }
   }
+  return PV_OK;
 }
 
-/* One row of a sparse layer. */
-typedef struct pv_sparse_row {
+/* One row of a bitmap layer. */
+typedef struct pv_bitmap_row {
   const uint8_t *bitmap, *codes;
   size_t code_blocks;
-} pv_sparse_row;
+} pv_bitmap_row;
 
-static pv_sparse_row sparse_view(const pv_lut* lut, size_t mask_bytes, int32_t row) {
+static pv_bitmap_row bitmap_view(const pv_lut* lut, size_t mask_bytes, int32_t row) {
   const size_t begin = (size_t)lut->row_offsets[row], bytes = (size_t)lut->row_offsets[row + 1] - begin;
   const uint8_t* bitmap = lut->packed + begin;
-  return (pv_sparse_row){bitmap, bitmap + mask_bytes, (bytes - mask_bytes) / (16 * (size_t)lut->bits)};
+  return (pv_bitmap_row){bitmap, bitmap + mask_bytes, (bytes - mask_bytes) / (16 * (size_t)lut->bits)};
 }
 
 /* Instead of spreading the survivors' weights, the activations they meet are gathered by the bitmap; the codes of the
  * survivors are then an ordinary dense row, shorter. Returns the survivors. */
-static size_t gathered_dot(const pv_range* g, const pv_sparse_row* row, size_t at, void* worker, pv_sums* sums) {
+static size_t gathered_dot(const pv_range* g, const pv_bitmap_row* row, size_t at, void* worker, pv_sums* sums) {
   const pv_activations* a = g->activations;
   int8_t* x8 = worker;
   float* x = worker;
@@ -192,9 +196,9 @@ static size_t gathered_dot(const pv_range* g, const pv_sparse_row* row, size_t a
   return count;
 }
 
-static int sparse_row(const pv_range* g, int32_t row, void* worker) {
+static int bitmap_row(const pv_range* g, int32_t row, void* worker) {
   const pv_activations* a = g->activations;
-  const pv_sparse_row view = sparse_view(g->lut, a->stride / 8, row);
+  const pv_bitmap_row view = bitmap_view(g->lut, a->stride / 8, row);
   const int ternary = g->fast && g->lut->bits == 1 && g->kernels->ternary_i8;
   pv_sums sums;
   worker = pv_align(worker);
@@ -214,6 +218,22 @@ static int sparse_row(const pv_range* g, int32_t row, void* worker) {
   return PV_OK;
 }
 
+static int bitmap_rows(const pv_range* g, int32_t begin, int32_t end, void* worker) {
+  int error = PV_OK;
+  for (int32_t row = begin; row < end && !error; row++) error = bitmap_row(g, row, worker);
+  return error;
+}
+
+/* Rows [begin, end), which share a codebook. */
+static int layout_rows(const pv_range* g, int32_t begin, int32_t end, void* worker) {
+  switch (g->lut->layout) {
+    case PV_DENSE: return dense_rows(g, begin, end);
+    case PV_BITMAP: return bitmap_rows(g, begin, end, worker);
+    case PV_ONE_OF: return one_of_rows(g, begin, end);
+    default: return PV_ERROR_LAYOUT;
+  }
+}
+
 int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* scratch, void* worker, float* y,
                        int32_t begin, int32_t end) {
   if (begin < 0 || end > lut->rows || begin > end) return PV_ERROR_RANGE;
@@ -227,11 +247,7 @@ int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* s
     g.group = row / step;
     stop = pv_min(end, (g.group + 1) * step);
     pv_quantize_codebook(lut, g.group, &levels);
-    if (lut->block)
-      block_rows(&g, row, stop);
-    else if (!lut->sparse)
-      dense_rows(&g, row, stop);
-    for (int32_t r = row; lut->sparse && r < stop && !error; r++) error = sparse_row(&g, r, worker);
+    error = layout_rows(&g, row, stop, worker);
   }
   return error;
 }

@@ -1,6 +1,6 @@
 /* Layers whose weights are packed codes: weight[o, i] = codebook[o / rows_per_group][code[o, i]] * row_scale[o].
  *
- * The byte layout is the one of pocketvlad/lut/packing.py, the arithmetic that of pocketvlad/lut/reference.py:
+ * The bytes are those of pocketvlad/lut/packing.py and lut/layouts, the arithmetic that of pocketvlad/lut/reference.py:
  * `exact` = float32 centroids and sums; `fast` = int8 activations (one scale per batch row or image), int8
  * centroids (one scale per codebook group), int32 sums, the same bits on every instruction set.
  *
@@ -23,6 +23,16 @@ enum { PV_MAX_COLS = 131072 };      /* int32 sums of 127 * 127 products hold 133
 enum { PV_TILE = 16 };              /* rows packed together in a block layer */
 enum { PV_NONE = 0, PV_RELU = 1, PV_RELU6 = 2 };
 
+/* How a layer is packed, a file each in pocketvlad/lut/layouts. Flat layers (convolutions) are one packed row of
+ * rows * cols weights. Programs hold these numbers. */
+typedef enum pv_layout {
+  PV_DENSE = 0,
+  PV_DENSE_FLAT = 1,
+  PV_BITMAP = 2, /* each row a bitmap and the codes of the weights that stay */
+  PV_BITMAP_FLAT = 3,
+  PV_ONE_OF = 4 /* one of every `block` weights of a row stays, tiles of PV_TILE rows */
+} pv_layout;
+
 enum {
   PV_OK = 0,
   PV_ERROR_BITS = -1,       /* bits outside 1..8 */
@@ -33,19 +43,22 @@ enum {
   PV_ERROR_RANGE = -6,      /* a row range outside the layer */
   PV_ERROR_ACTIVATION = -7, /* an unknown activation */
   PV_ERROR_MEMORY = -8,     /* no scratch (from adapters: nothing is allocated here) */
-  PV_ERROR_BLOCK = -9       /* a block layer that is flat, sparse, or of another size than 2, 4, 8, 16 */
+  PV_ERROR_BLOCK = -9,      /* a block of another length than 2, 4, 8, 16, or with more than 7 bits */
+  PV_ERROR_LAYOUT = -10     /* an unknown layout, or one the function does not take */
 };
 
-/* One packed layer. `flat` layers (convolutions) are one packed row of rows * cols codes. */
+/* One packed layer. */
 typedef struct pv_lut {
   const uint8_t* packed;
   size_t packed_bytes;
-  const int32_t* row_offsets; /* [rows + 1] byte offsets of sparse rows, else NULL */
+  const int32_t* row_offsets; /* PV_BITMAP: [rows + 1] byte offsets of the rows; else unused */
   const float* codebook;      /* [groups, 1 << bits]; group g serves ceil(rows / groups) consecutive rows */
   const float* row_scale;     /* [rows] or NULL */
   const float* bias;          /* [rows] or NULL */
-  int32_t bits, groups, rows, cols, sparse, flat, activation;
-  int32_t block; /* one of every `block` weights of a row survives (2, 4, 8 or 16), or 0 */
+  int32_t bits, groups, rows, cols;
+  int32_t layout; /* a pv_layout */
+  int32_t block;  /* PV_ONE_OF: 2, 4, 8 or 16; else unused */
+  int32_t activation;
 } pv_lut;
 
 /* One image, float32 [channels, height, width], and the geometry of a convolution over it. Max pooling may follow: square

@@ -67,7 +67,7 @@ class _Session:
             isa=isa(),
             threads=threads,
             load_ms=load_ms,
-            image_size=(info.preprocess.height, info.preprocess.width),
+            image_size=(self.runner.preprocess.height, self.runner.preprocess.width),
             dim=info.dim,
             fingerprint=info.fingerprint.hex(),
             photos=len(self.places),
@@ -84,7 +84,7 @@ class _Session:
         times = []
         for _ in range(runs + 1):
             stamps = [time.perf_counter()]
-            tensor = preprocess_pixels(pixels, 1, self.runner.info.preprocess)
+            tensor = preprocess_pixels(pixels, 1, self.runner.preprocess)
             stamps.append(time.perf_counter())
             descriptor = self.runner.describe_tensor(tensor)
             stamps.append(time.perf_counter())

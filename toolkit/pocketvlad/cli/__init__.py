@@ -112,7 +112,7 @@ def run(
     with output.stages() as stages:
         summary = run_plan(plan, out, stages)
     output.show(terminal_summary(summary))
-    output.result(to_table(summary), silent=True)
+    output.result(summary.to_json(), silent=True)
 
 
 @app.command()

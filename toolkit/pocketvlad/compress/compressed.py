@@ -16,8 +16,9 @@ from pocketvlad import artifact
 from pocketvlad.compress.grid import ActivationGrid
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import ArtifactError, KernelError, PocketvladError
+from pocketvlad.lut.layouts import PackedLut, described
 from pocketvlad.lut.rows import QuantizedRows
-from pocketvlad.lut.tensor import LutTensor, PackedLut
+from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.network import KIND as MODEL_KIND
 from pocketvlad.model.network import Network, NetworkConfig, load_model
 from pocketvlad.schema import from_table, to_table
@@ -122,7 +123,7 @@ def layer_tensors(layers: Mapping[str, LutTensor], biases: Mapping[str, np.ndarr
 def describe_layers(layers: Mapping[str, LutTensor]) -> dict[str, Any]:
     """What a file must say of its layers for :func:`read_layers`."""
     return {
-        name: {"shape": list(lut.shape), "bits": lut.bits, "sparse": lut.mask is not None, "block": lut.block}
+        name: {"shape": list(lut.shape), "bits": lut.bits, **lut.layout.describe()}
         for name, lut in layers.items()
     }
 
@@ -249,8 +250,7 @@ def _layer(tensors: Mapping[str, np.ndarray], name: str, about: Mapping[str, Any
         about["bits"],
         tensors[f"{name}.codebook"],
         scale,
-        about["sparse"],
-        about.get("block", 0),
+        described(about),
     )
 
 

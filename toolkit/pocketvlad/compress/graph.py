@@ -127,14 +127,15 @@ def _exported(network: nn.Module, example: tuple[Tensor, ...]) -> fx.GraphModule
 def _plain_graph(graph: fx.Graph, *, single: bool) -> fx.Graph:
     """The same graph with ordinary inputs and outputs instead of export's trees."""
     found = fx.Graph()
-    results = found.graph_copy(graph, {})
+    results: Any = found.graph_copy(graph, {})
     found.output(results[0] if single else results)
     return found
 
 
 def _make_module(graph: fx.GraphModule, node: fx.Node, network: nn.Module) -> None:
     """A functional layer with a parameter as its weight -> a call of the module that has it."""
-    x, weight = node.args[:2]
+    arguments: Any = node.args
+    x, weight = arguments[:2]
     if not isinstance(weight, fx.Node) or weight.op != "get_attr":
         return
     key = str(weight.target)
@@ -155,7 +156,7 @@ def _make_module(graph: fx.GraphModule, node: fx.Node, network: nn.Module) -> No
 
 def _linear(graph: fx.GraphModule, node: fx.Node) -> nn.Linear:
     """A linear layer of bare parameters, such as attention's projection of its input."""
-    weight, bias = (_attribute(graph, each) for each in [*node.args[1:], None][:2])
+    weight, bias = (_attribute(graph, each) for each in [*node.args, None][1:3])
     layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)
     layer.weight, layer.bias = weight, bias
     return layer

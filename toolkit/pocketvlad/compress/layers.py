@@ -38,12 +38,14 @@ def layers_left(network: nn.Module) -> dict[str, str]:
     return found
 
 
-def _refusal(layer: nn.Module) -> str | None:
+def _refusal(layer: Layer) -> str | None:
     """Why a convolution or linear layer cannot be packed; None where it can."""
-    convolution = isinstance(layer, (nn.Conv1d, nn.Conv2d))
-    if convolution and (isinstance(layer.padding, str) or layer.padding_mode != "zeros"):
-        return f"padding {layer.padding!r} in mode {layer.padding_mode!r} has no kernel"
-    columns = layer.weight[0].numel()  # type: ignore[union-attr, operator]
+    convolution = None if isinstance(layer, nn.Linear) else layer
+    if convolution is not None and (
+        isinstance(convolution.padding, str) or convolution.padding_mode != "zeros"
+    ):
+        return f"padding {convolution.padding!r} in mode {convolution.padding_mode!r} has no kernel"
+    columns = layer.weight[0].numel()
     return f"{columns} inputs, at most {MAX_COLUMNS} fit" if columns > MAX_COLUMNS else None
 
 
@@ -59,8 +61,8 @@ class Geometry:
     @classmethod
     def of(cls, layer: nn.Conv1d | nn.Conv2d) -> Geometry:
         if isinstance(layer, nn.Conv1d):
-            (k,), (s,), (p,), (d,) = layer.kernel_size, layer.stride, layer.padding, layer.dilation
-            return cls((1, k), (1, s), (0, int(p)), (1, d))
+            (k,), (s,), (d,) = layer.kernel_size, layer.stride, layer.dilation
+            return cls((1, k), (1, s), (0, int(layer.padding[0])), (1, d))
         pads = tuple(int(side) for side in layer.padding)
         return cls(layer.kernel_size, layer.stride, pads, layer.dilation)  # type: ignore[arg-type]
 

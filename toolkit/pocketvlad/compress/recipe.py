@@ -11,6 +11,7 @@ from typing import Any
 
 from pocketvlad.compress.train.recipe import TrainRecipe, check_train
 from pocketvlad.errors import RecipeError
+from pocketvlad.lut.layouts import AUTO, LAYOUTS, wanted
 from pocketvlad.model.roles import ROLES
 from pocketvlad.resources import resource_dir
 from pocketvlad.schema import from_table, one_of, read_toml, require, to_table
@@ -32,7 +33,8 @@ class LayerRecipe:
         threshold: weights with ``|w| < threshold`` are pruned, as in the paper; 0 prunes nothing. With row
             scales it is in units of the row's scale.
         sparsity: instead of a threshold, the fraction of the layer's smallest weights to prune.
-        layout: ``dense``, ``sparse`` (mask and survivors) or ``auto`` (the smaller).
+        layout: one of :mod:`pocketvlad.lut.layouts` by name (``dense``; ``sparse``: mask and survivors; ``one-of``:
+            what ``block`` asks for), or ``auto`` (the smaller of ``dense`` and ``sparse``).
         row_scale: rows divided by their root mean square (``rms``), its 0.7th power (``soft``) or their
             largest weight (``max``) before pruning and the codebook, or ``none``. With calibration the
             scales are fitted again to the real outputs.
@@ -261,13 +263,9 @@ def _check_layer(layer: LayerRecipe, where: str) -> None:
     both = bool(layer.threshold and layer.sparsity)
     require(not both, where, "threshold with sparsity", "both", "one of them")
     require(layer.rows_per_codebook >= 0, where, "rows_per_codebook", layer.rows_per_codebook, "0 or more")
-    one_of(where, "block", layer.block, (0, 2, 4, 8, 16))
-    if layer.block:
-        pruned = bool(layer.threshold or layer.sparsity or layer.layout != "auto")
-        require(not pruned, where, "block with threshold, sparsity or layout", "both", "one of them")
-        most = 8 - layer.block.bit_length()
-        require(layer.bits <= most, where, f"bits with block = {layer.block}", layer.bits, f"1 to {most}")
     one_of(where, "codebook", layer.codebook, ("kmeans", "uniform"))
-    one_of(where, "layout", layer.layout, ("auto", "dense", "sparse"))
+    one_of(where, "layout", layer.layout, (AUTO, *LAYOUTS))
+    for problem in filter(None, (layout.problem(layer) for layout in wanted(layer))):
+        require(False, where, *problem)
     one_of(where, "row_scale", layer.row_scale, ("none", "rms", "soft", "max"))
     one_of(where, "calibrate", layer.calibrate, ("none", "moments", "gptq"))

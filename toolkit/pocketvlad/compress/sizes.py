@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pocketvlad.compress.compressed import Compressed
-from pocketvlad.lut import packing
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 
@@ -80,10 +79,7 @@ def float_bytes(compressed: Compressed) -> int:
 
 def _parts(lut: LutTensor) -> dict[str, int]:
     packed, offsets = lut.packed.packed, lut.packed.row_offsets
-    mask = 0
-    if lut.mask is not None and not lut.block:
-        rows = lut.rows if offsets is not None else 1
-        mask = rows * packing.mask_bytes(lut.rows * lut.columns // rows)
+    mask = lut.layout.mask_bytes(lut.shape)
     return {
         "mask": mask + (0 if offsets is None else offsets.nbytes),
         "codes": packed.nbytes - mask,
@@ -100,7 +96,7 @@ def _size(name: str, lut: LutTensor, parts: dict[str, int], whole: int) -> Layer
         layer=name,
         weights=weights,
         bits=lut.bits,
-        layout="dense" if lut.mask is None else f"1:{lut.block}" if lut.block else "sparse",
+        layout=lut.layout.label,
         pruned=_zeros(lut, counts) / weights,
         **parts,
         total=total,

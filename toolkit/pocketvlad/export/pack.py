@@ -75,7 +75,7 @@ def pack(compressed: Compressed, semantics: str = MIXED, convolutions: str = LUT
 
 def pack_backbone(compressed: Compressed, semantics: str, convolutions: str) -> fx.GraphModule:
     """The backbone of a compressed network for a program; arguments as :func:`pack`."""
-    skeleton = compressed.skeleton
+    skeleton: Any = compressed.skeleton
     prefix, backbone = skeleton.parts()[0]
     codes = codes_of(compressed, prefix, semantics)
     if convolutions == INT8:
@@ -179,7 +179,8 @@ def _activation(node: fx.Node, modules: dict[str, nn.Module]) -> int:
 
 
 def _bypass(graph: fx.GraphModule, node: fx.Node) -> None:
-    node.replace_all_uses_with(node.args[0])
+    source: Any = node.args[0]
+    node.replace_all_uses_with(source)
     graph.graph.erase_node(node)
 
 
@@ -190,7 +191,8 @@ def _fuse_pool(graph: fx.GraphModule, node: fx.Node, module: nn.MaxPool2d) -> No
     if pool is None or any(not _is_convolution(graph, source) for source in convolutions):
         return
     for source in convolutions:
-        graph.get_submodule(str(source.target)).pool = pool.to_list()
+        convolution: Any = graph.get_submodule(str(source.target))
+        convolution.pool = pool.to_list()
     _bypass(graph, node)
 
 

@@ -28,7 +28,8 @@ class _LutModule(nn.Module):
 
     def __init__(self, lut: LutTensor, bias: np.ndarray | None, fast: bool):
         super().__init__()
-        self.bits, self.fast, self.sparse = lut.bits, fast, lut.mask is not None
+        self.bits, self.fast = lut.bits, fast
+        self.layout, self.block = lut.layout.number(lut.shape), lut.layout.parameter
         offsets = lut.packed.row_offsets
         self.register_buffer("packed", torch.from_numpy(lut.packed.packed))
         self.register_buffer("row_offsets", None if offsets is None else torch.from_numpy(offsets))
@@ -42,7 +43,7 @@ class LutLinear(_LutModule):
 
     def __init__(self, lut: LutTensor, bias: np.ndarray | None, *, fast: bool, activation: int = 0):
         super().__init__(lut, bias, fast)
-        self.in_features, self.out_features, self.block = lut.columns, lut.rows, lut.block
+        self.in_features, self.out_features = lut.columns, lut.rows
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,9 +55,10 @@ class LutLinear(_LutModule):
             self.row_scale,
             self.bias,
             self.bits,
+            self.layout,
+            self.block,
             self.in_features,
             self.out_features,
-            self.block,
             self.fast,
             self.activation,
         )
@@ -89,7 +91,7 @@ class LutConv2d(_LutModule):
             self.row_scale,
             self.bias,
             self.bits,
-            self.sparse,
+            self.layout,
             self.out_channels,
             self.kernel_size,
             self.stride,
@@ -136,7 +138,7 @@ class LutVladPool(_LutModule):
             self.row_scale,
             self.bias,
             self.bits,
-            self.sparse,
+            self.layout,
             self.clusters,
             self.centroids,
             self.centroid_scale,

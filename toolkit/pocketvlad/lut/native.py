@@ -14,7 +14,7 @@ import numpy as np
 from pocketvlad.core.native import core
 from pocketvlad.errors import KernelError
 from pocketvlad.lut.reference import MaxPool
-from pocketvlad.lut.tensor import FLAT, LutTensor
+from pocketvlad.lut.tensor import LutTensor
 
 _P, _I32, _I64, _SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t
 
@@ -29,10 +29,7 @@ class CLut(ctypes.Structure):
         ("codebook", _P),
         ("row_scale", _P),
         ("bias", _P),
-        *[
-            (name, _I32)
-            for name in ("bits", "groups", "rows", "cols", "sparse", "flat", "activation", "block")
-        ],
+        *[(name, _I32) for name in ("bits", "groups", "rows", "cols", "layout", "block", "activation")],
     ]
 
 
@@ -102,9 +99,7 @@ def _pointer(array: np.ndarray | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def c_lut(
-    lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0, *, flat: bool | None = None
-) -> CLut:
+def c_lut(lut: LutTensor, bias: np.ndarray | None = None, activation: int = 0) -> CLut:
     """The C view of a layer; it keeps alive what it points to, and copies what is not contiguous."""
     packed = np.ascontiguousarray(lut.packed.packed)
     codebook = np.ascontiguousarray(lut.codebook)
@@ -120,10 +115,9 @@ def c_lut(
         lut.groups,
         lut.rows,
         lut.columns,
-        lut.mask is not None and not lut.block,
-        lut.layout == FLAT if flat is None else flat,
+        lut.layout.number(lut.shape),
+        lut.layout.parameter,
         activation,
-        lut.block,
     )
     view.kept = (packed, codebook, offsets, lut.row_scale, bias)  # type: ignore[attr-defined]
     return view

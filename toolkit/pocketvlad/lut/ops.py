@@ -12,23 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketvlad.lut import reference
+from pocketvlad.errors import KernelError
+from pocketvlad.lut import layouts, reference
+from pocketvlad.lut.layouts import PackedLut
 from pocketvlad.lut.reference import MaxPool
-from pocketvlad.lut.tensor import LutTensor, PackedLut
+from pocketvlad.lut.tensor import LutTensor
 
 NAMESPACE = "pocketvlad"
-VERSION = 3  # of the schemas: a program made for others would hand these kernels the wrong arguments
+VERSION = 4  # of the schemas: a program made for others would hand these kernels the wrong arguments
 _LUT_LINEAR = (
     "Tensor x, Tensor packed, Tensor? row_offsets, Tensor codebook, Tensor? row_scale, Tensor? bias, "
-    "int bits, int in_features, int out_features, int block, bool fast, int activation"
+    "int bits, int layout, int block, int in_features, int out_features, bool fast, int activation"
 )
 _LUT_CONV2D = (
-    "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, bool sparse, "
+    "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, int layout, "
     "int out_channels, int[] kernel_size, int[] stride, int[] padding, int[] dilation, int groups, "
     "bool fast, int activation, int[] pool"
 )
 _VLAD_POOL = (
-    "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, bool sparse, "
+    "Tensor x, Tensor packed, Tensor codebook, Tensor? row_scale, Tensor? bias, int bits, int layout, "
     "int clusters, Tensor centroids, Tensor centroid_scale, bool fast"
 )
 _library = torch.library.Library(NAMESPACE, "DEF")
@@ -49,13 +51,15 @@ def _lut_tensor(
     codebook: Tensor,
     row_scale: Tensor | None,
     bits: int,
-    sparse: bool,
+    layout: int,
     block: int = 0,
 ) -> LutTensor:
+    """The layer of an op's arguments; KernelError for a layout that packs no such shape."""
+    kind = layouts.numbered(layout, block)
+    if kind.number(shape) != layout:
+        raise KernelError("a layer's layout is for another op", found=layout, allowed=kind.number(shape))
     layer = PackedLut(packed.detach().cpu().numpy(), _array(row_offsets))
-    return LutTensor.from_packed(
-        layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), sparse, block
-    )
+    return LutTensor.from_packed(layer, shape, bits, codebook.detach().cpu().numpy(), _array(row_scale), kind)
 
 
 def _lut_linear(
@@ -66,14 +70,15 @@ def _lut_linear(
     row_scale: Tensor | None,
     bias: Tensor | None,
     bits: int,
+    layout: int,
+    block: int,
     in_features: int,
     out_features: int,
-    block: int,
     fast: bool,
     activation: int,
 ) -> Tensor:
-    sparse, shape = row_offsets is not None, (out_features, in_features)
-    lut = _lut_tensor(shape, packed, row_offsets, codebook, row_scale, bits, sparse, block)
+    shape = (out_features, in_features)
+    lut = _lut_tensor(shape, packed, row_offsets, codebook, row_scale, bits, layout, block)
     flat = x.detach().cpu().numpy().reshape(-1, in_features)
     y = reference.lut_linear(flat, lut, _array(bias), fast=fast, activation=activation)
     return torch.from_numpy(y.reshape(*x.shape[:-1], out_features)).to(x.device)
@@ -86,7 +91,7 @@ def _lut_conv2d(
     row_scale: Tensor | None,
     bias: Tensor | None,
     bits: int,
-    sparse: bool,
+    layout: int,
     out_channels: int,
     kernel_size: list[int],
     stride: list[int],
@@ -98,7 +103,7 @@ def _lut_conv2d(
     pool: list[int],
 ) -> Tensor:
     shape = (out_channels, x.shape[1] // groups, *kernel_size)
-    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, sparse)
+    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
     y = reference.lut_conv2d(
         x.detach().cpu().numpy(),
         lut,
@@ -121,14 +126,14 @@ def _vlad_pool(
     row_scale: Tensor | None,
     bias: Tensor | None,
     bits: int,
-    sparse: bool,
+    layout: int,
     clusters: int,
     centroids: Tensor,
     centroid_scale: Tensor,
     fast: bool,
 ) -> Tensor:
     shape = (clusters, x.shape[1], 1, 1)
-    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, sparse)
+    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
     features = x.detach().cpu().numpy()
     scale = centroid_scale.detach().cpu().numpy()
     y = reference.vlad_pool(features, lut, _array(bias), centroids.detach().cpu().numpy(), scale, fast=fast)
@@ -143,9 +148,10 @@ def _fake_linear(
     row_scale,
     bias,
     bits,
+    layout,
+    block,
     in_features,
     out_features,
-    block,
     fast,
     activation,
 ):  # the types are those of the schema
@@ -159,7 +165,7 @@ def _fake_conv2d(
     row_scale,
     bias,
     bits,
-    sparse,
+    layout,
     out_channels,
     kernel_size,
     stride,
@@ -181,7 +187,7 @@ def _fake_conv2d(
 
 
 def _fake_vlad_pool(
-    x, packed, codebook, row_scale, bias, bits, sparse, clusters, centroids, centroid_scale, fast
+    x, packed, codebook, row_scale, bias, bits, layout, clusters, centroids, centroid_scale, fast
 ):
     return x.new_empty((x.shape[0], clusters * x.shape[1]))
 

@@ -232,4 +232,4 @@ def on_grid(lut: LutTensor) -> LutTensor:
         codes[row] = (levels[group[row]] + 128).astype(np.uint8)[lut.codes[row]]
     grid = np.maximum(np.arange(256) - 128, -127).astype(np.float32)
     codebook = scales[:, None] * grid[None]
-    return LutTensor(lut.shape, 8, codes, codebook.astype(np.float32), lut.row_scale, lut.mask, lut.block)
+    return LutTensor(lut.shape, 8, codes, codebook.astype(np.float32), lut.row_scale, lut.mask, lut.layout)

@@ -12,7 +12,6 @@ from pocketvlad.pipeline.stages import BASELINE, Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
 from pocketvlad.report.summary import ReportSummary
-from pocketvlad.schema import to_table
 
 __all__ = ["run_plan"]
 
@@ -26,7 +25,7 @@ def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
     run, report = Run(load_plan(path), out, stages), out / "report.html"
     commands = [f"pocketvlad run {path} --out {out}"]
     summary = summarize(run, _run_stages(run), commands=commands, report=report)
-    artifact.write_json(out / "summary.json", to_table(summary), force=True)
+    artifact.write_json(out / "summary.json", summary.to_json(), force=True)
     write_report(summary, report, force=True)
     return summary
 

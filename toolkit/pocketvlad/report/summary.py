@@ -12,6 +12,7 @@ from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.runtime.latency import Latency
 from pocketvlad.runtime.profile import OpTime
+from pocketvlad.schema import to_table
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,10 @@ class ReportSummary:
     files: tuple[FileRow, ...] = ()
     commands: tuple[str, ...] = ()
     report: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``summary.json`` holds."""
+        return to_table(self)
 
     @property
     def before(self) -> VariantRow:

@@ -80,7 +80,8 @@ def export(
     if size is not None:
         preprocess = replace(preprocess, height=size[0], width=size[1])
     made_from = {"file": model.name, "sha256": artifact.file_sha256(model)}
-    worst, skipped = None, ()
+    worst: float | None = None
+    skipped: tuple[str, ...] = ()
     with artifact.atomic_path(out, force=force) as temporary:
         export_program(
             source,

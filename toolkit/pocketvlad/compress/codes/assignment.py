@@ -8,10 +8,11 @@ import numpy as np
 
 from pocketvlad.compress.codes.codebook import assign, kmeans_codebook, summarize, uniform_codebook
 from pocketvlad.compress.codes.int8 import snap_codebook
-from pocketvlad.compress.codes.prune import block_survivors, survivors
+from pocketvlad.compress.codes.prune import survivors
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.errors import RecipeError
-from pocketvlad.lut import packing
+from pocketvlad.lut.layouts import Layout, wanted
+from pocketvlad.lut.layouts.base import packed_rows
 from pocketvlad.lut.tensor import LutTensor
 
 SOFTNESS = 0.3  # of "soft" row scales: rows with larger weights keep more and finer levels
@@ -26,16 +27,14 @@ class Grid:
         codebook: float32 [G, 2**bits], each row sorted.
         scale: float32 [O] or None.
         keep: bool [O, I], the survivors, or None where nothing is pruned.
-        sparse: whether pruned weights are left out (else they take the zero centroid).
-        block: see :class:`LutTensor`.
+        layout: how the layer will be packed; what it cannot leave out takes the zero centroid.
     """
 
     rows: int
     codebook: np.ndarray
     scale: np.ndarray | None
     keep: np.ndarray | None
-    sparse: bool
-    block: int = 0
+    layout: Layout
 
     @property
     def bits(self) -> int:
@@ -48,9 +47,9 @@ class Grid:
     def lut(self, shape: tuple[int, ...], codes: np.ndarray, keep: np.ndarray | None = None) -> LutTensor:
         """Codes uint8 [O, I] on this grid as the format holds them; ``keep`` replaces the survivors."""
         mask = None
-        if self.sparse:
+        if self.layout.masked:
             mask = self.keep if keep is None else keep
-        return LutTensor(tuple(shape), self.bits, codes, self.codebook, self.scale, mask, self.block)
+        return LutTensor(tuple(shape), self.bits, codes, self.codebook, self.scale, mask, self.layout)
 
 
 def quantize_layer(
@@ -77,18 +76,17 @@ def make_grid(
     matrix = weight.reshape(weight.shape[0], -1)
     if not np.isfinite(matrix.min()) or not np.isfinite(matrix.max()):
         raise RecipeError(f"layer {name} cannot be compressed", found="weights that are not finite")
-    if recipe.block and weight.ndim != 2:
-        raise RecipeError(f"layer {name} is no matrix", found=f"block = {recipe.block}", allowed="block = 0")
     scale = row_scale(matrix, recipe.row_scale)
     scaled = matrix if scale is None or not (recipe.threshold or recipe.sparsity) else matrix / scale[:, None]
     keep = survivors(scaled, recipe.threshold, recipe.sparsity)
     del scaled
-    sparse = keep is not None and _choose_sparse(keep, recipe, flat=weight.ndim != 2)
-    if recipe.block:
-        keep, sparse = block_survivors(matrix, recipe.block), True
-    elif recipe.layout == "sparse" and keep is None:
-        keep, sparse = np.ones(matrix.shape, bool), True
-    zero = not sparse and (recipe.pin_zero or keep is not None)
+    kept = None if keep is None else np.count_nonzero(keep.reshape(packed_rows(weight.shape)), axis=1)
+    layout = choose_layout(weight.shape, recipe, kept, name)
+    if layout.group:
+        keep = layout.survivors(matrix)
+    elif layout.masked and keep is None:
+        keep = np.ones(matrix.shape, bool)
+    zero = not layout.masked and (recipe.pin_zero or keep is not None)
     rows = recipe.rows_per_codebook or matrix.shape[0]
     groups = -(-matrix.shape[0] // rows)
     rows = -(-matrix.shape[0] // groups)  # the packed format spreads the rows over the groups like this
@@ -96,19 +94,29 @@ def make_grid(
     for start in range(0, matrix.shape[0], rows):
         part = slice(start, start + rows)
         codebooks.append(_codebook(matrix, part, scale, keep, importance, recipe, zero))
-    return Grid(matrix.shape[0], np.stack(codebooks), scale, keep, sparse, recipe.block)
+    return Grid(matrix.shape[0], np.stack(codebooks), scale, keep, layout)
 
 
-def _choose_sparse(keep: np.ndarray, recipe: LayerRecipe, *, flat: bool) -> bool:
-    """Whether mask and survivors take fewer bytes than a code per weight; convolutions pack as one row."""
-    if recipe.layout != "auto":
-        return recipe.layout == "sparse"
-    rows = keep.reshape(1, -1) if flat else keep
-    counts = np.count_nonzero(rows, axis=1)
-    offset = 0 if flat else 4
-    sparse = sum(packing.row_bytes(int(count), recipe.bits) for count in counts)
-    sparse += rows.shape[0] * (packing.mask_bytes(rows.shape[1]) + offset)
-    return sparse < rows.shape[0] * packing.row_bytes(rows.shape[1], recipe.bits)
+def choose_layout(
+    shape: tuple[int, ...], recipe: LayerRecipe, kept: np.ndarray | None = None, name: str = "layer"
+) -> Layout:
+    """The layout that takes the fewest bytes of those the recipe allows; of equals the first listed.
+
+    Args:
+        shape: of the weight.
+        recipe: options of the layer.
+        kept: int [packed rows], how many weights survive its threshold or sparsity; None: all.
+        name: of the layer, for errors.
+
+    Raises:
+        RecipeError: none of them packs such a shape.
+    """
+    asked = wanted(recipe)
+    fitting = [layout for layout in asked if layout.packs(shape)]
+    if not fitting:
+        found = ", ".join(layout.label for layout in asked) or recipe.layout
+        raise RecipeError(f"layer {name} is no matrix", found=f"layout {found}", allowed="dense, sparse")
+    return min(fitting, key=lambda layout: layout.packed_bytes(shape, recipe.bits, kept))
 
 
 def row_scale(matrix: np.ndarray, kind: str) -> np.ndarray | None:
@@ -171,5 +179,5 @@ def assign_nearest(weight: np.ndarray, grid: Grid) -> LutTensor:
 
 def _prune_codes(codes: np.ndarray, grid: Grid, group: int, part: slice) -> None:
     if grid.keep is not None:
-        zero = 0 if grid.sparse else int(np.argmin(np.abs(grid.codebook[group])))
+        zero = 0 if grid.layout.masked else int(np.argmin(np.abs(grid.codebook[group])))
         codes[~grid.keep[part]] = zero

@@ -9,15 +9,16 @@ And levels are those of any codebook, a pruned weight being one of them.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketvlad.compress.codes.assignment import Grid
 from pocketvlad.compress.codes.prune import sparsity_threshold
 from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.lut.layouts import Dense, Layout
 from pocketvlad.lut.tensor import LutTensor
 
 _COLUMNS = 64  # columns whose errors are spread at once
@@ -52,19 +53,19 @@ class Levels:
         group: int64 [O], the codebook of each row.
         scale: float32 [O] or None.
         threshold: weights below it in magnitude, in units of their scale, are pruned; 0: none are.
-        block: one of every so many consecutive weights of a row is kept; 0: no such rule.
+        layout: whose groups, if it has any, say which weights are kept.
     """
 
     values: Tensor
     group: Tensor
     scale: Tensor | None = None
     threshold: float = 0.0
-    block: int = 0
+    layout: Layout = field(default_factory=Dense)
 
     @property
     def prunes(self) -> bool:
         """Whether some weights are pruned."""
-        return self.threshold > 0 or self.block > 0
+        return self.threshold > 0 or self.layout.group > 0
 
     @classmethod
     def of(cls, grid: Grid, threshold: float, rows: slice = slice(None)) -> Levels:
@@ -73,7 +74,7 @@ class Levels:
         outputs = grid.rows
         group = torch.arange(outputs) // -(-outputs // groups)
         scale = None if grid.scale is None else torch.from_numpy(grid.scale)[rows]
-        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold, grid.block)
+        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold, grid.layout)
 
     def nearest(self, weight: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
         """One column of weights float32 [O] -> codes int64 [O] (-1: pruned) and values float32 [O]."""
@@ -175,10 +176,10 @@ def compensate_grid(
         parts.append(compensate(matrix[part], levels, curvature, residual=residual, density=density))
     codes = np.concatenate([part.codes for part in parts])
     keep = np.concatenate([part.keep for part in parts if part.keep is not None]) if levels.prunes else None
-    if keep is not None and not grid.sparse:
+    if keep is not None and not grid.layout.masked:
         zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
-        group = np.arange(len(codes)) // -(-len(codes) // len(zeros))
-        codes = np.where(keep, codes, zeros[group][:, None])
+        codebook_of = np.arange(len(codes)) // -(-len(codes) // len(zeros))
+        codes = np.where(keep, codes, zeros[codebook_of][:, None])
     return refit_scales(weight, grid.lut(tuple(weight.shape), codes, keep), curvatures)
 
 
@@ -205,18 +206,18 @@ class _Rest:
     """
 
     def __init__(self, curvature: Curvature, residual: Tensor | None, outputs: int):
-        self._blocks, self._factor = curvature.blocks, None
+        self._blocks = curvature.blocks
+        self._factor: Tensor | None = None
         if curvature.factor is None:
             return
         count, (blocks, size, _) = curvature.factor.shape[0], curvature.blocks.shape
         self._factor = curvature.factor.reshape(count, blocks, size)
         self._inner = torch.eye(count, dtype=torch.float64)
         for block in range(blocks):
-            self._inner += self._spread(block)
+            self._inner += self._spread(self._factor[:, block], block)
         self._residual = torch.zeros(count, outputs) if residual is None else residual.clone()
 
-    def _spread(self, block: int) -> Tensor:
-        part = self._factor[:, block]
+    def _spread(self, part: Tensor, block: int) -> Tensor:
         return (part @ torch.linalg.solve(self._blocks[block], part.T)).double()
 
     def enter(self, block: int) -> tuple[Tensor, Tensor | None]:
@@ -225,7 +226,7 @@ class _Rest:
         if self._factor is None:
             return self._blocks[block], None
         part = self._factor[:, block]
-        self._inner -= self._spread(block)
+        self._inner -= self._spread(part, block)
         cholesky = torch.linalg.cholesky(((self._inner + self._inner.T) / 2).float())
         weighted = torch.cholesky_solve(part, cholesky)
         hessian = self._blocks[block] + part.T @ weighted
@@ -254,21 +255,27 @@ def _compensate_block(
     inverse = torch.linalg.inv(hessian.double())
     upper = torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True).float()
     codes, values = torch.empty(weight.shape, dtype=torch.int16), torch.empty_like(weight)
-    count = weight.shape[0]
+    count, group = weight.shape[0], levels.layout.group
     spread = upper.diagonal()[:, None]  # how much of an error here the weights to come cannot make up for
     for start in range(0, count, _COLUMNS):
         stop = min(start + _COLUMNS, count)
         errors = torch.empty(stop - start, weight.shape[1])
         for column in range(start, stop):
-            if levels.block and column % levels.block == 0:
-                block = slice(column, column + levels.block)
-                kept = column + (weight[block].abs() / spread[block]).argmax(dim=0)  # SparseGPT's rule
+            if group and column % group == 0:
+                part = slice(column, column + group)
+                pruned = _left_out(weight[part].abs() / spread[part], levels.layout)  # SparseGPT's rule
             codes[column], values[column] = levels.nearest(weight[column], threshold)
-            if levels.block:
-                codes[column].masked_fill_(kept != column, -1)
-                values[column].masked_fill_(kept != column, 0)
+            if group:
+                codes[column].masked_fill_(pruned[column % group], -1)
+                values[column].masked_fill_(pruned[column % group], 0)
             error = (weight[column] - values[column]) / upper[column, column]
             weight[column + 1 : stop] -= upper[column, column + 1 : stop, None] * error
             errors[column - start] = error
         weight[stop:] -= upper[start:stop, stop:].T @ errors
     return codes, values
+
+
+def _left_out(sizes: Tensor, layout: Layout) -> Tensor:
+    """Which weights of a group its layout leaves out: sizes float32 [up to group, O] -> bool of that shape."""
+    whole = nn.functional.pad(sizes, (0, 0, 0, layout.group - len(sizes)), value=-1)
+    return ~torch.from_numpy(layout.chosen(whole.T.numpy()).T)[: len(sizes)]

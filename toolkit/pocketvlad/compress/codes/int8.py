@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -35,8 +37,7 @@ def snap_codebook(codebook: np.ndarray) -> np.ndarray:
 
 def fast_weight(lut: LutTensor) -> np.ndarray:
     """The weight the ``fast`` kernels compute with, float32 of the layer's shape."""
-    snapped = snap_codebook(lut.codebook)
-    return LutTensor(lut.shape, lut.bits, lut.codes, snapped, lut.row_scale, lut.mask, lut.block).dequantize()
+    return replace(lut, codebook=snap_codebook(lut.codebook)).dequantize()
 
 
 def quantize_rows(x: Tensor) -> Tensor:

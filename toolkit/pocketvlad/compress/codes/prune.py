@@ -35,17 +35,6 @@ def survivors(weight: np.ndarray, threshold: float, sparsity: float) -> np.ndarr
     return survivors_above(weight, threshold) if threshold else None
 
 
-def block_survivors(matrix: np.ndarray, block: int) -> np.ndarray:
-    """Bool [O, I]: of every ``block`` consecutive weights of a row of float32 [O, I] the largest survives."""
-    rows, columns = matrix.shape
-    keep = np.zeros((rows, -(-columns // block) * block), bool)
-    magnitude = np.full(keep.shape, -1, np.float32)  # what is past the end never wins
-    np.abs(matrix, out=magnitude[:, :columns])
-    largest = magnitude.reshape(rows, -1, block).argmax(axis=2)
-    np.put_along_axis(keep.reshape(rows, -1, block), largest[..., None], True, axis=2)
-    return keep[:, :columns]
-
-
 def cubic_schedule(final: float, step: int, steps: int) -> float:
     """Threshold or sparsity of an iterative schedule: steep at first, flat at the end.
 

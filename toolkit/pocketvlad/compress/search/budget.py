@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from pocketvlad.compress.codes.assignment import choose_layout
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
-from pocketvlad.lut import packing
+from pocketvlad.lut.layouts.base import packed_rows
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 
@@ -127,19 +130,14 @@ def predicted_bytes(model: Network, recipe: Recipe) -> int:
 
 
 def layer_bytes(module: Layer, options: LayerRecipe) -> int:
-    """Bytes of one compressed layer with its bias; sparse rows are taken as equally dense."""
-    rows, columns = module.weight.shape[0], module.weight[0].numel()
-    flat = module.weight.dim() != 2
-    scales_and_bias = 4 * rows * (options.row_scale != "none") + 4 * rows * (module.bias is not None)
-    if options.block:
-        tiles = -(-rows // packing.TILE) * packing.tile_bytes(columns, options.bits, options.block)
-        return tiles + 4 * (1 << options.bits) + scales_and_bias
-    lines, length = (1, rows * columns) if flat else (rows, columns)
-    kept = length if options.layout != "sparse" else round(length * (1 - options.sparsity))
-    total = lines * packing.row_bytes(kept, options.bits) + 4 * (1 << options.bits)
-    if options.layout == "sparse":
-        total += lines * packing.mask_bytes(length) + (0 if flat else 4 * (rows + 1))
-    return total + scales_and_bias
+    """Bytes of one compressed layer with its bias; the rows of a sparse layer are taken as equally dense."""
+    shape = tuple(module.weight.shape)
+    lines, length = packed_rows(shape)
+    kept = np.full(lines, round(length * (1 - options.sparsity)))
+    packed = choose_layout(shape, options, kept).packed_bytes(shape, options.bits, kept)
+    codebooks = -(-shape[0] // (options.rows_per_codebook or shape[0]))
+    per_row = (options.row_scale != "none") + (module.bias is not None)
+    return packed + 4 * (codebooks << options.bits) + 4 * shape[0] * per_row
 
 
 def program_overhead(model: Network) -> int:

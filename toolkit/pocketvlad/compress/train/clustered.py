@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.compress.codes.codebook import assign, kmeans_codebook, summarize
-from pocketvlad.compress.codes.prune import block_survivors, sparsity_threshold
+from pocketvlad.compress.codes.prune import sparsity_threshold
 from pocketvlad.lut.tensor import LutTensor
 
 
@@ -63,14 +63,14 @@ class ClusteredLayer(nn.Module):
         scale: float32 [O] or None, fixed.
     """
 
+    codes: Tensor
     keep: Tensor | None
     scale: Tensor | None
 
     def __init__(self, lut: LutTensor, weight: Tensor):
         """Start from a compressed layer; ``weight`` float32 of its shape is what training moves."""
         super().__init__()
-        self.shape, self.bits = lut.shape, lut.bits
-        self.sparse, self.block = lut.mask is not None, lut.block
+        self.shape, self.bits, self.layout = lut.shape, lut.bits, lut.layout
         self.weight = nn.Parameter(weight.detach().reshape(lut.rows, lut.columns).clone())
         self.codebook = nn.Parameter(torch.from_numpy(lut.codebook.copy()))
         self.register_buffer("codes", torch.from_numpy(lut.codes.copy()))
@@ -94,7 +94,7 @@ class ClusteredLayer(nn.Module):
             part = slice(start, start + rows)
             codes[part] = assign(weight[part], codebook[group])
             if self.keep is not None:
-                zero = 0 if self.sparse else int(np.argmin(np.abs(codebook[group])))
+                zero = 0 if self.layout.masked else int(np.argmin(np.abs(codebook[group])))
                 codes[part][~self.keep[part].cpu().numpy()] = zero
         self.codebook.copy_(torch.from_numpy(codebook))
         self.codes.copy_(torch.from_numpy(codes))
@@ -105,7 +105,7 @@ class ClusteredLayer(nn.Module):
         weight = self._scaled_weight()
         keep = None if self.keep is None else self.keep.cpu().numpy()
         codebook = self.codebook.detach().cpu().numpy()
-        zero = not self.sparse and (keep is not None or bool((codebook == 0).any()))
+        zero = not self.layout.masked and (keep is not None or bool((codebook == 0).any()))
         rows = -(-weight.shape[0] // codebook.shape[0])
         books = []
         for start in range(0, weight.shape[0], rows):
@@ -120,11 +120,11 @@ class ClusteredLayer(nn.Module):
     def prune(self, threshold: float, sparsity: float) -> None:
         """Keep the stored weights of at least ``threshold``, or all but the ``sparsity`` smallest.
 
-        A block layer keeps the largest of every block, whatever the two say.
+        A layout with groups (one of every M weights) keeps what those say, whatever the two are.
         """
         weight = self.weight.detach()
-        if self.block:
-            keep = block_survivors(weight.cpu().numpy(), self.block)
+        if self.layout.group:
+            keep = self.layout.survivors(weight.cpu().numpy())
             self.keep = torch.from_numpy(keep).to(weight.device)
             return
         if sparsity:
@@ -139,6 +139,6 @@ class ClusteredLayer(nn.Module):
     def lut(self) -> LutTensor:
         """The layer as the file holds it."""
         arrays = [t if t is None else t.detach().cpu().numpy().copy() for t in (self.scale, self.keep)]
-        mask = arrays[1] if self.sparse else None
+        mask = arrays[1] if self.layout.masked else None
         codes, codebook = self.codes.cpu().numpy().copy(), self.codebook.detach().cpu().numpy().copy()
-        return LutTensor(self.shape, self.bits, codes, codebook, arrays[0], mask, self.block)
+        return LutTensor(self.shape, self.bits, codes, codebook, arrays[0], mask, self.layout)

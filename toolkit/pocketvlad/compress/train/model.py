@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class TrainingModel(nn.Module):
         self.outputs, self.roles = network.outputs, network.roles()
         layers, self.names = {}, tuple(start.layers)
         for name, lut in start.layers.items():
-            weight = network.get_parameter(f"{name}.weight")
+            weight: Tensor = network.get_parameter(f"{name}.weight")
             if train.start == "compressed":
                 weight = torch.from_numpy(lut.dequantize())
             layers[_key(name)] = ClusteredLayer(lut, weight)
@@ -55,7 +56,8 @@ class TrainingModel(nn.Module):
         values = {name: network.get_parameter(name).detach().clone() for name in start.constants}
         self.constants = nn.ParameterDict({_key(name): nn.Parameter(each) for name, each in values.items()})
         # the layers' places in the network; not registered, since they hold no state of their own
-        object.__setattr__(self, "_network", FeaturesAndDescriptors(copy.deepcopy(start.skeleton)))
+        place: Any = copy.deepcopy(start.skeleton)
+        object.__setattr__(self, "_network", FeaturesAndDescriptors(place))
 
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> TrainingModel:
         """To another device together with the network, whose buffers torch does not know of."""
@@ -63,7 +65,9 @@ class TrainingModel(nn.Module):
         return super()._apply(change, recurse)
 
     def layer(self, name: str) -> ClusteredLayer:
-        return self.layers[_key(name)]
+        """A layer by its name in the network."""
+        found: Any = self.layers[_key(name)]
+        return found
 
     def bias(self, name: str) -> nn.Parameter | None:
         return self.biases.get(_key(name), None)

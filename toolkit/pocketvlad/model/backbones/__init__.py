@@ -223,7 +223,7 @@ def keep_inputs(network: T) -> T:
     """The network with activations that do not overwrite their inputs."""
     for module in network.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False
+            setattr(module, "inplace", False)  # noqa: B010  torch types every attribute as a module or tensor
     return network
 
 

@@ -15,6 +15,7 @@ class LinearBlock(nn.Module):
 
     def __init__(self, block: Any):
         super().__init__()
+        self.relu: nn.Module = block.relu
         for name, child in block.named_children():
             setattr(self, name, child)
         self.depth = sum(name.startswith("conv") for name, _ in block.named_children())
@@ -41,6 +42,6 @@ def layers(model: Any) -> nn.Sequential:
 
 def without_last_activation(backbone: nn.Sequential) -> nn.Sequential:
     """The same without the last ReLU, in place."""
-    stage = list(backbone.children())[-1]
+    stage: Any = list(backbone.children())[-1]
     stage[-1] = LinearBlock(stage[-1])
     return backbone
