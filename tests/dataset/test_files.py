@@ -1,10 +1,11 @@
 """Finding photos: links, what network drives and archives add, and kinds that are not read."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from pocketvlad.dataset import open_dataset
+from pocketvlad.dataset import LAYOUTS, open_dataset
 from pocketvlad.dataset.files import IGNORED_FOLDERS, UNREAD_SUFFIXES, scan
 from pocketvlad.errors import DatasetError
 from pocketvlad.model.preprocess import PHOTO_SUFFIXES
@@ -74,3 +75,10 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path, photo):
     photo(tmp_path / "a/1.jpg").parent.chmod(0)
     with pytest.raises(DatasetError, match="a cannot be read; found Permission denied"):
         scan(tmp_path)
+
+
+def test_the_page_on_collections_names_every_kind_and_every_ending():
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}`" in page for kind in LAYOUTS)
+    assert all(f"`{folder}`" in page for folder in IGNORED_FOLDERS)
+    assert all(suffix.lstrip(".")[:3] in page.lower() for suffix in PHOTO_SUFFIXES)
