@@ -59,6 +59,8 @@ def test_numbers_and_names_of_layouts_are_their_own():
 def test_unknown_layouts_are_named():
     with pytest.raises(KernelError, match="dense, sparse, one-of"):
         described({"layout": "csr"})
+    with pytest.raises(KernelError, match="dense, sparse, one-of"):
+        described({"sparse": False})  # as files said before layouts had names
     with pytest.raises(KernelError, match="99"):
         numbered(99, 0)
 

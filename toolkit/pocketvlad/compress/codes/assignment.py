@@ -11,7 +11,7 @@ from pocketvlad.compress.codes.int8 import snap_codebook
 from pocketvlad.compress.codes.prune import survivors
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.errors import RecipeError
-from pocketvlad.lut.layouts import Layout, wanted
+from pocketvlad.lut.layouts import LAYOUTS, Layout, wanted
 from pocketvlad.lut.layouts.base import packed_rows
 from pocketvlad.lut.tensor import LutTensor
 
@@ -115,7 +115,8 @@ def choose_layout(
     fitting = [layout for layout in asked if layout.packs(shape)]
     if not fitting:
         found = ", ".join(layout.label for layout in asked) or recipe.layout
-        raise RecipeError(f"layer {name} is no matrix", found=f"layout {found}", allowed="dense, sparse")
+        allowed = ", ".join(kind.name for kind in LAYOUTS.values() if len(kind.numbers) > 1)
+        raise RecipeError(f"layer {name} is no matrix", found=f"layout {found}", allowed=allowed)
     return min(fitting, key=lambda layout: layout.packed_bytes(shape, recipe.bits, kept))
 
 

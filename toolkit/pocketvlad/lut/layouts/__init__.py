@@ -35,9 +35,9 @@ def described(about: Mapping[str, Any]) -> Layout:
         KernelError: no such layout.
         KeyError: a parameter is missing.
     """
-    kind = LAYOUTS.get(about["layout"])
+    kind = LAYOUTS.get(about.get("layout", ""))
     if kind is None:
-        raise KernelError("an unknown layout", found=repr(about["layout"]), allowed=", ".join(LAYOUTS))
+        raise KernelError("an unknown layout", found=repr(about.get("layout")), allowed=", ".join(LAYOUTS))
     return kind(**{field.name: about[field.name] for field in fields(kind)})
 
 
