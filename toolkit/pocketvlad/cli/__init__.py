@@ -14,6 +14,7 @@ from pocketvlad import __version__
 from pocketvlad.cli.console import Output, progress
 from pocketvlad.cli.index import index_app
 from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.errors import PocketvladError
 
@@ -211,35 +212,7 @@ def export(
     )
 
 
-@app.command()
-def package(
-    program: Annotated[Path | None, typer.Option(help="The .pte.")] = None,
-    index: Annotated[Path | None, typer.Option(help="The .pvix.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The APK to write.")] = None,
-    photos: Annotated[list[Path] | None, typer.Option(help="Photos for the app's self-test.")] = None,
-    title: Annotated[str, typer.Option(help="Shown by the app.")] = "Pocketvlad",
-    keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
-    password: Annotated[
-        str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
-    ] = None,
-    check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Make a signed, installable APK with the program and the index inside, or check one."""
-    from pocketvlad.commands.phones import check_file, package_file
-
-    output = Output(as_json)
-    if check is not None:
-        output.result(check_file(check))
-        return
-    if program is None or index is None or out is None:
-        raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
-    with output.status("packaging"):
-        result = package_file(
-            program, index, out, photos or [], title, keystore=keystore, password=password, force=force
-        )
-    output.result(result)
+app.command()(package)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pocketvlad.commands import Values
 
 if TYPE_CHECKING:
+    from pocketvlad.android.identity import Identity
     from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 
 
@@ -23,13 +24,24 @@ def package_file(
     keystore: Path | None,
     password: str | None,
     force: bool,
+    abis: Sequence[str] = (),
+    identity: Identity | None = None,
 ) -> Values:
-    """Build, sign and check the APK; photos become the app's self-test."""
-    from pocketvlad.android.package import package
+    """Build, sign and check the APK; photos become the app's self-test. No ABIs: those of phones."""
+    from pocketvlad.android.package import PHONES, package
     from pocketvlad.android.signing import load_keys
 
-    keys = load_keys(keystore, password) if keystore else None
-    report = package(out, program=program, index=index, photos=photos, title=title, keys=keys, force=force)
+    report = package(
+        out,
+        program=program,
+        index=index,
+        photos=photos,
+        title=title,
+        keys=load_keys(keystore, password) if keystore else None,
+        abis=abis or PHONES,
+        identity=identity,
+        force=force,
+    )
     return {"out": str(out), **asdict(report), "install": f"adb install -r {out}"}
 
 

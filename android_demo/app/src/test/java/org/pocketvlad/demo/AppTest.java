@@ -178,7 +178,7 @@ public class AppTest {
     @Test
     public void aPhotoFromTheCameraIsRecognised() throws Exception {
         MainActivity activity = start();
-        Robolectric.setupContentProvider(CaptureProvider.class, CaptureProvider.PHOTO.getAuthority());
+        Robolectric.setupContentProvider(CaptureProvider.class, CaptureProvider.photo(activity).getAuthority());
         Intent asked = press(activity, R.id.take);
         assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, asked.getAction());
         assertTrue((asked.getFlags() & Intent.FLAG_GRANT_WRITE_URI_PERMISSION) != 0);
