@@ -16,7 +16,7 @@ from pocketvlad.cli.index import index_app
 from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
 from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
-from pocketvlad.errors import PocketvladError
+from pocketvlad.errors import PhoneError, PocketvladError
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -221,7 +221,10 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for every stage's files.")],
     as_json: Json = False,
 ) -> None:
-    """All stages of a plan, resumable: model, compression, programs, index, APK, report."""
+    """All stages of a plan, resumable: model, compression, programs, index, APK, report.
+
+    Exit status 1 when the emulated phone's answers differ.
+    """
     from pocketvlad.pipeline import run_plan
     from pocketvlad.report.terminal import terminal_summary
 
@@ -230,6 +233,10 @@ def run(
         summary = run_plan(plan, out, stages)
     output.show(terminal_summary(summary))
     output.result(summary, silent=True)
+    failed = [result for result in summary["emulated"] if not result["passed"]]
+    if failed:
+        reasons = "; ".join(reason for result in failed for reason in result["reasons"])
+        raise PhoneError(f"{failed[0]['machine']} disagrees with the workstation", found=reasons)
 
 
 @app.command()
