@@ -172,7 +172,7 @@ public class AppTest {
         pick(activity, Fixture.photo("large.jpg"));
         assertEquals(Fixture.place("known.jpg"), verdict(activity));
         ImageView query = activity.findViewById(R.id.query);
-        assertEquals(1500, ((BitmapDrawable) query.getDrawable()).getBitmap().getWidth());
+        assertEquals(750, ((BitmapDrawable) query.getDrawable()).getBitmap().getWidth());
     }
 
     @Test
