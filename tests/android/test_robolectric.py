@@ -6,6 +6,7 @@ is one test here.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -48,6 +49,7 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "out/screenshots"
 REAL_PHOTOS = ROOT.parent / "shared/data/places_outdoor/images"
 JAVA_TESTS = resource_dir("android_demo") / "app/src/test/java/org/pocketvlad/demo"
+PREPROCESS = Preprocess(96, 128)
 PLACES = 6  # of the street scenes, all six views each
 THRESHOLD = 0.9  # a backbone of random weights tells a photo from others, not a place from others
 # EXIF orientation -> what a camera did to the upright picture
@@ -97,7 +99,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
     for photo in sorted(REAL_PHOTOS.glob("*.jpg"))[:2]:
         _add_photo(photo, folder / "photos" / "A real place")
     torch.manual_seed(0)
-    config = ModelConfig("squeezenet1_1", clusters=8, dim=32, preprocess=Preprocess(96, 128))
+    config = ModelConfig("squeezenet1_1", clusters=8, dim=32, preprocess=PREPROCESS)
     backbone = build_backbone(config.backbone).eval()
     model, _ = fit_model(config, backbone, sorted((folder / "photos").rglob("*.jpg")), views=1)
     made = make_package(folder, model, LayerRecipe(bits=8))
@@ -174,8 +176,11 @@ def _write_photos(folder: Path, package: Package) -> None:
     transparent = known.convert("RGB")
     transparent.putalpha(alpha)
     transparent.save(folder / "transparent.png")
-    for name in ("p3.jpg", "transparent.png"):
-        Image.fromarray(load_photo(folder / name).pixels).save(folder / f"{name}.png")
+    for name in ("p3.jpg", "transparent.png", "large.jpg"):
+        Image.fromarray(load_photo(folder / name, PREPROCESS).pixels).save(folder / f"{name}.png")
+    size = [PREPROCESS.height, PREPROCESS.width]
+    about = {"photos": 1, "isa": "", "program_bytes": 1, "index_bytes": 1, "image_size": size}
+    (folder.parent / "model.json").write_text(json.dumps(about))
     for orientation, transpose in STORED.items():
         exif = Image.Exif()
         exif[274] = orientation

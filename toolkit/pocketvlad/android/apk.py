@@ -19,6 +19,7 @@ from pathlib import Path
 from pocketvlad.android.axml import Manifest, read_manifest
 from pocketvlad.android.dex import read_dex
 from pocketvlad.android.elf import read_library
+from pocketvlad.android.identity import Identity, with_identity
 from pocketvlad.android.selftest import FOLDER as SELFTEST
 from pocketvlad.android.selftest import read_manifest as read_selftest
 from pocketvlad.android.signing import Keys, sign_apk
@@ -28,6 +29,8 @@ from pocketvlad.errors import PackageError
 
 TEMPLATE = Path(__file__).parent / "template.apk"
 PROGRAM, INDEX, CONFIG = "assets/model.pte", "assets/places.pvix", "assets/app.json"
+MANIFEST = "AndroidManifest.xml"
+_DEMO = Identity()
 _LIBRARY_PAGE, _ASSET_PAGE, _WORD = 16_384, 4_096, 4
 _STORED = frozenset({".so", ".pte", ".pvix", ".png", ".jpg", ".arsc"})
 _ALIGNMENT_FIELD = 0xD935  # zip extra field of Android's own tools
@@ -46,6 +49,7 @@ def build_apk(
     config: Mapping[str, object],
     selftest: Mapping[str, bytes],
     keys: Keys,
+    identity: Identity = _DEMO,
     force: bool = False,
 ) -> ApkReport:
     """Write a signed, installable APK.
@@ -57,6 +61,7 @@ def build_apk(
         config: of the app (title, threshold, fingerprint), written as ``assets/app.json``.
         selftest: files of ``assets/selftest`` by name, as :func:`.selftest.build` makes them.
         keys: that sign it.
+        identity: of the app to the phone.
         force: overwrite ``out``.
 
     Returns:
@@ -70,7 +75,10 @@ def build_apk(
     with atomic_path(out, force=force) as temporary:
         with zipfile.ZipFile(TEMPLATE) as template, zipfile.ZipFile(temporary, "w") as apk:
             for entry in template.infolist():
-                _add_bytes(apk, entry.filename, template.read(entry))
+                data = template.read(entry)
+                _add_bytes(
+                    apk, entry.filename, with_identity(data, identity) if entry.filename == MANIFEST else data
+                )
             _add_bytes(apk, CONFIG, json.dumps(dict(config), sort_keys=True).encode())
             for name in sorted(selftest):
                 _add_bytes(apk, f"{SELFTEST}/{name}", selftest[name])
@@ -140,6 +148,8 @@ class ApkReport:
     """What an accepted APK is: identity, ABIs, sizes in bytes, signature schemes and signer."""
 
     package: str
+    version_name: str
+    version_code: int
     min_sdk: int
     target_sdk: int
     abis: tuple[str, ...]
@@ -169,7 +179,7 @@ def check_apk(path: Path) -> ApkReport:
         with zipfile.ZipFile(path) as apk:
             entries = apk.infolist()
             _check_entries(path, apk, entries)
-            manifest = read_manifest(apk.read("AndroidManifest.xml"))
+            manifest = read_manifest(apk.read(MANIFEST))
             _check_code(path, manifest, apk.read("classes.dex"))
             abis = _check_libraries(path, apk, entries)
             sizes = {entry.filename: entry.file_size for entry in entries}
@@ -188,6 +198,8 @@ def check_apk(path: Path) -> ApkReport:
     certificate = verify_apk(path)
     return ApkReport(
         manifest.package,
+        manifest.version_name,
+        manifest.version_code,
         manifest.min_sdk,
         manifest.target_sdk,
         abis,
@@ -204,7 +216,7 @@ def _check_entries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile.Z
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise PackageError(f"{path} has an entry twice")
-    for wanted in ("AndroidManifest.xml", "resources.arsc", "classes.dex", PROGRAM, INDEX, CONFIG):
+    for wanted in (MANIFEST, "resources.arsc", "classes.dex", PROGRAM, INDEX, CONFIG):
         if wanted not in names:
             raise PackageError(f"{path} lacks {wanted}")
     locked = next((entry.filename for entry in entries if entry.flag_bits & 1), None)

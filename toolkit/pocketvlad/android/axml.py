@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pocketvlad.errors import PackageError
 
-_STRINGS, _START = 0x0001, 0x0102
+STRINGS, START = 0x0001, 0x0102  # chunks
 _UTF8 = 1 << 8
-_TYPE_STRING, _TYPE_BOOLEAN = 0x03, 0x12
+STRING = 0x03  # types of a value
+_BOOLEAN = 0x12
 _NONE = 0xFFFFFFFF
 Value = str | int | bool
 
@@ -36,6 +37,8 @@ class Manifest:
 
     Attributes:
         package: application id.
+        version_code, version_name: of the app; 0 and "" when it does not say.
+        label: under its icon; None when it is a resource.
         min_sdk, target_sdk: API levels.
         components: classes the system makes instances of, with full names.
         launcher: the class of the activity with the LAUNCHER category, or None.
@@ -43,6 +46,9 @@ class Manifest:
     """
 
     package: str
+    version_code: int
+    version_name: str
+    label: str | None
     min_sdk: int
     target_sdk: int
     components: tuple[Component, ...]
@@ -68,9 +74,13 @@ def _manifest(elements: list[tuple[str, dict[str, Value]]]) -> Manifest:
             components.append(_component(package, name, values))
         if name == "category" and values.get("name") == "android.intent.category.LAUNCHER" and components:
             launcher = components[-1].name
-    sdk, extract = first.get("uses-sdk", {}), first.get("application", {}).get("extractNativeLibs")
+    sdk, root, application = (first.get(name, {}) for name in ("uses-sdk", "manifest", "application"))
+    label, extract = application.get("label"), application.get("extractNativeLibs")
     return Manifest(
         package,
+        int(root.get("versionCode", 0)),
+        str(root.get("versionName", "")),
+        label if isinstance(label, str) else None,
         int(sdk.get("minSdkVersion", 1)),
         int(sdk.get("targetSdkVersion", sdk.get("minSdkVersion", 1))),
         tuple(components),
@@ -93,14 +103,15 @@ def _elements(data: bytes) -> Iterator[tuple[str, dict[str, Value]]]:
         kind, header, size = struct.unpack_from("<HHI", data, at)
         if size < 8:
             raise IndexError("an empty chunk")
-        if kind == _STRINGS:
-            strings = _string_pool(data, at, header)
-        elif kind == _START:
+        if kind == STRINGS:
+            strings = read_strings(data, at, header)
+        elif kind == START:
             yield _start_tag(data, at + header, strings)
         at += size
 
 
-def _string_pool(data: bytes, at: int, header: int) -> list[str]:
+def read_strings(data: bytes, at: int, header: int) -> list[str]:
+    """The strings of the chunk at ``at``; struct.error, IndexError or ValueError when it is damaged."""
     count, _, flags, start = struct.unpack_from("<4I", data, at + 8)
     offsets = struct.unpack_from(f"<{count}I", data, at + header)
     return [_pool_string(data, at + start + offset, bool(flags & _UTF8)) for offset in offsets]
@@ -123,9 +134,9 @@ def _start_tag(data: bytes, at: int, strings: list[str]) -> tuple[str, dict[str,
     values: dict[str, Value] = {}
     for i in range(count):
         _, key, raw, _, _, kind, value = struct.unpack_from("<IIIHBBI", data, at + start + i * size)
-        if kind == _TYPE_STRING:
+        if kind == STRING:
             values[strings[key]] = strings[value]
-        elif kind == _TYPE_BOOLEAN:
+        elif kind == _BOOLEAN:
             values[strings[key]] = value != 0
         else:
             values[strings[key]] = value if raw == _NONE else strings[raw]

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocketvlad.android import apk, native, selftest, signing
+from pocketvlad.android import identity as identities
+from pocketvlad.android.identity import Identity
 from pocketvlad.core.cache import content_key
+
+PHONES = ("arm64-v8a",)
 
 
 def package(
@@ -17,6 +21,8 @@ def package(
     photos: Sequence[Path],
     title: str,
     keys: signing.Keys | None = None,
+    abis: Sequence[str] = PHONES,
+    identity: Identity | None = None,
     force: bool = False,
 ) -> apk.ApkReport:
     """Write a signed APK that recognises the index's places with the program.
@@ -28,6 +34,9 @@ def package(
         photos: for the self-test; without any, the index's first thumbnails.
         title: shown by the app.
         keys: that sign it; None: the user's debug key.
+        abis: of the libraries. ``arm64-v8a`` is every current phone's; ``x86_64`` is an emulator's, and its
+            runtime adds 28 MB, more than half of such an APK.
+        identity: of the app to the phone; None: the demo's.
         force: overwrite ``out``.
 
     Raises:
@@ -43,10 +52,11 @@ def package(
         out,
         program=program,
         index=index,
-        libraries=native.build_libraries(),
+        libraries=native.build_libraries(abis=abis),
         config={"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()},
         selftest=files,
         keys=keys or signing.default_keys(),
+        identity=identity or Identity(),
         force=force,
     )
 
@@ -60,5 +70,5 @@ def fingerprint() -> str:
     Raises:
         MissingToolError: no zig.
     """
-    makers = [Path(str(module.__file__)) for module in (apk, selftest, signing)]
+    makers = [Path(str(module.__file__)) for module in (apk, identities, selftest, signing)]
     return content_key([apk.TEMPLATE, *makers, Path(__file__)], native.sources_key())

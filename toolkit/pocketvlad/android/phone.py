@@ -12,12 +12,12 @@ from typing import Any
 from pocketvlad.android import host
 from pocketvlad.android.adb import Device, find_device
 from pocketvlad.android.apk import check_apk
+from pocketvlad.android.identity import PACKAGE
 from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 from pocketvlad.errors import PhoneError
 
-PACKAGE = "org.pocketvlad.demo"
-_ACTIVITY = f"{PACKAGE}/.SelfTestActivity"
-_RESULT = f"/sdcard/Android/data/{PACKAGE}/files/selftest.json"
+_ACTIVITY = f"{PACKAGE}.SelfTestActivity"
+_RESULT = "/sdcard/Android/data/{package}/files/selftest.json"
 _TAG = "pocketvlad"
 _POLL = 1.0  # seconds
 _WAIT = 300.0  # seconds for a self-test
@@ -47,8 +47,8 @@ def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> Sel
         PhoneError: also when the app crashes, refuses its files or does not end in ``timeout`` seconds.
     """
     device = find_device(serial)
-    _install(device, apk)
-    return run_selftest(device, timeout)
+    installed = _install(device, apk)
+    return run_selftest(device, installed.package, timeout)
 
 
 def bench(apk: Path, serial: str | None = None, *, runs: int = 5) -> BenchResult:
@@ -76,40 +76,40 @@ def _install(device: Device, apk: Path) -> Installed:
             found=", ".join(device.abis),
             allowed=", ".join(report.abis),
         )
-    device.install(apk, PACKAGE)
+    device.install(apk, report.package)
     return Installed(device.model, device.serial, device.sdk, abi, report.package, report.bytes / 1e6)
 
 
-def run_selftest(device: Device, timeout: float = _WAIT) -> SelfTestResult:
-    """Start the installed app's self-test and wait for its result, from its file or else from the log.
+def run_selftest(device: Device, package: str = PACKAGE, timeout: float = _WAIT) -> SelfTestResult:
+    """Start the self-test of the app with the id ``package``; its result comes from a file or else from the log.
 
     Raises:
         PhoneError: the app is not installed, crashes, reports an error, or does not end in time.
     """
     token = secrets.token_hex(8)  # tells this run's answer from an older one
     since = device.time()
-    device.shell("am", "force-stop", PACKAGE)
-    started = device.run("shell", "am", "start", "-W", "-n", _ACTIVITY, "--es", "token", token)
+    device.shell("am", "force-stop", package)
+    started = device.run("shell", "am", "start", "-W", "-n", f"{package}/{_ACTIVITY}", "--es", "token", token)
     said = f"{started.stdout}\n{started.stderr}"
     if "Error" in said or started.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         line = next((line for line in lines if line.startswith("Error:")), (lines or ["no message"])[-1])
         raise PhoneError("the app does not start", found=line, do="install the APK first")
-    result = _wait(device, token, since, timeout)
+    result = _wait(device, package, token, since, timeout)
     if "error" in result:
         raise PhoneError(f"the app on {device.model} reports", found=result["error"])
     return SelfTestResult.from_json(result, serial=device.serial)
 
 
-def _wait(device: Device, token: str, since: str, timeout: float) -> dict[str, Any]:
+def _wait(device: Device, package: str, token: str, since: str, timeout: float) -> dict[str, Any]:
     deadline = time.monotonic() + timeout
     gone_at: float | None = None
     while time.monotonic() < deadline:
-        result = _from_file(device, token) or _from_log(device, token, since)
+        result = _from_file(device, package, token) or _from_log(device, token, since)
         if result is not None:
             return result
-        _raise_crash(device, since)
-        running = device.shell("pidof", PACKAGE).strip()
+        _raise_crash(device, package, since)
+        running = device.shell("pidof", package).strip()
         gone_at = None if running else gone_at or time.monotonic()
         if gone_at is not None and time.monotonic() - gone_at > _CRASH_GRACE:
             raise PhoneError(f"the app on {device.model} ended without a result", do="adb logcat tells more")
@@ -121,8 +121,8 @@ def _wait(device: Device, token: str, since: str, timeout: float) -> dict[str, A
     )
 
 
-def _from_file(device: Device, token: str) -> dict[str, Any] | None:
-    return _parse(device.run("exec-out", "cat", _RESULT).stdout, token)
+def _from_file(device: Device, package: str, token: str) -> dict[str, Any] | None:
+    return _parse(device.run("exec-out", "cat", _RESULT.format(package=package)).stdout, token)
 
 
 def _from_log(device: Device, token: str, since: str) -> dict[str, Any] | None:
@@ -151,10 +151,10 @@ def _log(device: Device, since: str, *arguments: str) -> str:
     return device.shell("logcat", "-d", "-v", "raw", "-T", since, *arguments)
 
 
-def _raise_crash(device: Device, since: str) -> None:
+def _raise_crash(device: Device, package: str, since: str) -> None:
     """PhoneError with the line that says why, if the log holds a crash of the app."""
     log = _log(device, since, "-b", "crash")
-    if PACKAGE not in log:
+    if package not in log:
         return
     telling = re.compile(r"^(Fatal signal|Abort message|Caused by|java\.|[\w.]+(Exception|Error)\b)")
     lines = [line.strip() for line in log.splitlines()]

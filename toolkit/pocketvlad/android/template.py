@@ -79,7 +79,7 @@ def full_manifest() -> str:
     if application is None:
         raise PackageError("the app's manifest has no application")
     application.set(f"{{{_ANDROID}}}extractNativeLibs", "false")
-    return ElementTree.tostring(root, encoding="unicode")
+    return ElementTree.tostring(root, encoding="unicode").replace("${applicationId}", version.package)
 
 
 def maven_file(coordinates: str) -> Path:

@@ -17,9 +17,10 @@ from pocketvlad.cli.console import Output
 from pocketvlad.cli.index import index_app
 from pocketvlad.cli.models import add_model_commands
 from pocketvlad.cli.options import Force, Json, Threads
+from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
-from pocketvlad.errors import PocketvladError, printable
+from pocketvlad.errors import PhoneError, PocketvladError, printable
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -58,44 +59,7 @@ def _root(
     """Compress place-recognition models and run them on phones."""
 
 
-@app.command()
-def package(
-    program: Annotated[Path | None, typer.Option(help="The .pte.")] = None,
-    index: Annotated[Path | None, typer.Option(help="The .pvix.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The APK to write.")] = None,
-    photos: Annotated[list[Path] | None, typer.Option(help="Photos for the app's self-test.")] = None,
-    title: Annotated[str, typer.Option(help="Shown by the app.")] = "Pocketvlad",
-    keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
-    password: Annotated[
-        str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
-    ] = None,
-    check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Make a signed, installable APK with the program and the index inside, or check one."""
-    output = Output(as_json)
-    if check is not None:
-        from pocketvlad.android.apk import check_apk
-
-        output.result({"apk": str(check), "accepted": True, **asdict(check_apk(check))})
-        return
-    if program is None or index is None or out is None:
-        raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
-    from pocketvlad.steps import package as step
-
-    with output.status("packaging"):
-        made = step.package(
-            program,
-            index,
-            out,
-            photos=photos or [],
-            title=title,
-            keystore=keystore,
-            password=password,
-            force=force,
-        )
-    output.result({"out": made.out, "mb": made.mb, **asdict(made.report), "install": made.install})
+app.command()(package)
 
 
 @app.command()
@@ -104,7 +68,10 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Folder for every stage's files.")],
     as_json: Json = False,
 ) -> None:
-    """All stages of a plan, resumable: model, compression, programs, index, APK, report."""
+    """All stages of a plan, resumable: model, compression, programs, index, APK, report.
+
+    Exit status 1 when the emulated phone's answers differ.
+    """
     from pocketvlad.pipeline import run_plan
     from pocketvlad.report.terminal import terminal_summary
 
@@ -113,6 +80,10 @@ def run(
         summary = run_plan(plan, out, stages)
     output.show(terminal_summary(summary))
     output.result(summary.to_json(), silent=True)
+    failed = [result for result in summary.emulated if not result["passed"]]
+    if failed:
+        reasons = "; ".join(reason for result in failed for reason in result["reasons"])
+        raise PhoneError(f"{failed[0]['machine']} disagrees with the workstation", found=reasons)
 
 
 @app.command()

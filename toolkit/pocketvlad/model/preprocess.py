@@ -24,6 +24,8 @@ from pocketvlad.model.colours import to_srgb
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 100_000_000  # a larger JPEG is decoded at a reduced scale, anything else is refused
+REDUCED_SIDES = 4  # times a model's input that a large JPEG keeps
+REDUCED_PIXELS = 25_000_000  # that a JPEG keeps at most
 MIN_SIDE = 2  # a photo of one pixel, or one pixel wide, shows no place
 MAX_INPUT_SIDE = 16384  # of the C function
 PHOTO_SUFFIXES = frozenset(
@@ -32,6 +34,8 @@ PHOTO_SUFFIXES = frozenset(
 _ORIENTATION_TAG = 274
 _RANGES_16 = (4095.0, 65535.0)  # white of 12-bit cameras and of 16 bits
 _RANGES_32 = (*_RANGES_16, 2.0**32 - 1)
+_JPEG = ("JPEG", "MPO")  # of Pillow; phones write MPO
+_MOST_REDUCED = 8  # by a JPEG decoder
 # What Pillow raises on damaged bytes, besides OSError.
 DAMAGED = (
     SyntaxError,
@@ -113,11 +117,15 @@ class DecodedPhoto:
     orientation: int
 
 
-def load_photo(path: Path | str) -> DecodedPhoto:
+def load_photo(path: Path | str, preprocess: Preprocess | None = None) -> DecodedPhoto:
     """Decode a photo: CMYK, palette, grey, alpha (on white), 16-bit and other colour spaces become 8-bit sRGB.
 
     16-bit values of which none is over 4095 are taken for those of a 12-bit camera: 4095 is white. Of an
     animation, the first frame. A JPEG of more than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8.
+
+    Args:
+        path: of the photo.
+        preprocess: of the model that sees it: a large JPEG is decoded smaller, by :func:`jpeg_reduction`.
 
     Raises:
         PhotoError: missing, corrupt, truncated, too small, or too large to decode.
@@ -125,6 +133,9 @@ def load_photo(path: Path | str) -> DecodedPhoto:
     path = Path(path)
     try:
         with open_image(path) as image:
+            if preprocess is not None and image.format in _JPEG:
+                scale = jpeg_reduction(*image.size, preprocess)
+                image.draft("RGB", (image.width // scale, image.height // scale))
             _check_size(path, image)
             deep = _deep_rgb(path, image)
             rgb = _to_rgb(image) if deep is None else deep
@@ -139,6 +150,23 @@ def load_photo(path: Path | str) -> DecodedPhoto:
         raise PhotoError(
             f"photo {path} cannot be decoded", found=str(error) or type(error).__name__
         ) from error
+
+
+def jpeg_reduction(width: int, height: int, preprocess: Preprocess) -> int:
+    """How many times smaller a JPEG is decoded, on the phone (PhotoReader.reduction) as here: 1, 2, 4 or 8.
+
+    Each side stays at REDUCED_SIDES times the model's input or more, the longer to the longer, but for a photo
+    of so many pixels that a phone could not hold it.
+    """
+    sides = sorted((width, height))
+    inputs = sorted((preprocess.height, preprocess.width))
+    scale = 1
+    while scale < _MOST_REDUCED and (
+        width * height > REDUCED_PIXELS * scale**2
+        or all(side >= 2 * scale * REDUCED_SIDES * least for side, least in zip(sides, inputs, strict=True))
+    ):
+        scale *= 2
+    return scale
 
 
 def open_image(path: Path) -> Image.Image:
@@ -244,7 +272,7 @@ def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np
     Raises:
         PhotoError: as :func:`load_photo`.
     """
-    decoded = photo if isinstance(photo, DecodedPhoto) else load_photo(photo)
+    decoded = photo if isinstance(photo, DecodedPhoto) else load_photo(photo, preprocess)
     return preprocess_pixels(decoded.pixels, decoded.orientation, preprocess)
 
 

@@ -14,6 +14,7 @@ from pocketvlad.android import apk as apks
 from pocketvlad.android import signing
 
 if TYPE_CHECKING:
+    from pocketvlad.android.identity import Identity
     from pocketvlad.android.results import SelfTestResult
 
 
@@ -36,6 +37,8 @@ def package(
     title: str = "Pocketvlad",
     keystore: Path | None = None,
     password: str | None = None,
+    abis: Sequence[str] = (),
+    identity: Identity | None = None,
     force: bool = False,
 ) -> Packaged:
     """Build, sign and check the APK.
@@ -48,6 +51,8 @@ def package(
         title: shown by the app.
         keystore: PKCS#12; None: a debug key.
         password: of the keystore.
+        abis: of the libraries; none: those of phones.
+        identity: of the app to the phone; None: the demo's.
         force: overwrite ``out``.
 
     Raises:
@@ -55,10 +60,20 @@ def package(
         PackageError: the APK cannot be built or signed.
         MissingToolError: a tool that builds the app's library is missing.
     """
+    from pocketvlad.android.package import PHONES
     from pocketvlad.android.package import package as build
 
-    keys = signing.load_keys(keystore, password) if keystore else None
-    report = build(out, program=program, index=index, photos=photos, title=title, keys=keys, force=force)
+    report = build(
+        out,
+        program=program,
+        index=index,
+        photos=photos,
+        title=title,
+        keys=signing.load_keys(keystore, password) if keystore else None,
+        abis=abis or PHONES,
+        identity=identity,
+        force=force,
+    )
     return Packaged(str(out), out.stat().st_size / 1e6, report, f"adb install -r {out}")
 
 

@@ -13,10 +13,15 @@ import java.io.FileNotFoundException;
 
 /** One file the camera app may write a photo into, without a storage or camera permission. */
 public final class CaptureProvider extends ContentProvider {
-    static final Uri PHOTO = Uri.parse("content://org.pocketvlad.demo.capture/photo.jpg");
+    private static final String NAME = "photo.jpg";
+
+    /** Its address; apps packaged under other names have one each. */
+    static Uri photo(Context context) {
+        return Uri.parse("content://" + context.getPackageName() + ".capture/" + NAME);
+    }
 
     static File file(Context context) {
-        return new File(context.getCacheDir(), PHOTO.getLastPathSegment());
+        return new File(context.getCacheDir(), NAME);
     }
 
     @Override
@@ -26,7 +31,7 @@ public final class CaptureProvider extends ContentProvider {
 
     @Override
     public ParcelFileDescriptor openFile(Uri uri, String mode) throws FileNotFoundException {
-        if (!PHOTO.equals(uri)) throw new FileNotFoundException("No such file: " + uri);
+        if (!photo(getContext()).equals(uri)) throw new FileNotFoundException("No such file: " + uri);
         return ParcelFileDescriptor.open(file(getContext()), ParcelFileDescriptor.parseMode(mode));
     }
 
@@ -39,7 +44,7 @@ public final class CaptureProvider extends ContentProvider {
     @Override
     public Cursor query(Uri uri, String[] columns, String where, String[] values, String order) {
         MatrixCursor rows = new MatrixCursor(new String[] {OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE});
-        if (PHOTO.equals(uri)) rows.addRow(new Object[] {PHOTO.getLastPathSegment(), file(getContext()).length()});
+        if (photo(getContext()).equals(uri)) rows.addRow(new Object[] {NAME, file(getContext()).length()});
         return rows;
     }
 

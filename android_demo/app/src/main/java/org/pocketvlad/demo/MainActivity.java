@@ -62,8 +62,8 @@ public final class MainActivity extends Activity {
     private void take() {
         CaptureProvider.file(this).delete(); // an old photo must not pass for the new one
         Intent intent = new Intent(MediaStore.ACTION_IMAGE_CAPTURE);
-        intent.putExtra(MediaStore.EXTRA_OUTPUT, CaptureProvider.PHOTO);
-        intent.setClipData(ClipData.newRawUri("", CaptureProvider.PHOTO)); // what the permission flags are about
+        intent.putExtra(MediaStore.EXTRA_OUTPUT, CaptureProvider.photo(this));
+        intent.setClipData(ClipData.newRawUri("", CaptureProvider.photo(this))); // what the permission flags are about
         intent.addFlags(Intent.FLAG_GRANT_WRITE_URI_PERMISSION | Intent.FLAG_GRANT_READ_URI_PERMISSION);
         start(intent, TAKE, R.string.no_camera);
     }
@@ -79,7 +79,7 @@ public final class MainActivity extends Activity {
     @Override
     protected void onActivityResult(int request, int result, Intent data) {
         if (result != RESULT_OK) return;
-        Uri chosen = request == TAKE ? CaptureProvider.PHOTO : data == null ? null : data.getData();
+        Uri chosen = request == TAKE ? CaptureProvider.photo(this) : data == null ? null : data.getData();
         if (chosen != null) recognize(chosen);
     }
 

@@ -11,10 +11,11 @@ import android.net.Uri;
 import java.io.IOException;
 import java.io.InputStream;
 
-/** Photos of any size as pixels; large ones are decoded at a half, a quarter, … of their size. */
+/** Photos of any size as the pixels the workstation describes: large JPEGs at a half, a quarter or an eighth. */
 final class PhotoReader {
-    /** Pixels of the longer side after decoding, at most; well above what any model takes. */
-    static final int MAX_SIDE = 2048;
+    private static final int REDUCED_SIDES = 4; // times the model's input that a large JPEG keeps
+    private static final long REDUCED_PIXELS = 25_000_000; // that any photo keeps at most
+    private static final int MOST_REDUCED = 8; // by a JPEG decoder
 
     final Recognizer.Picture picture;
     private final Bitmap bitmap;
@@ -24,8 +25,12 @@ final class PhotoReader {
         this.bitmap = bitmap;
     }
 
-    /** @throws PhotoException with the reason it cannot be opened or decoded */
-    static PhotoReader read(ContentResolver resolver, Uri uri) throws PhotoException {
+    /**
+     * Reads a photo for a model.
+     *
+     * @throws PhotoException with the reason it cannot be opened or decoded
+     */
+    static PhotoReader read(ContentResolver resolver, Uri uri, ProgramInfo model) throws PhotoException {
         try {
             BitmapFactory.Options options = new BitmapFactory.Options();
             options.inJustDecodeBounds = true;
@@ -35,7 +40,9 @@ final class PhotoReader {
             }
             options.inJustDecodeBounds = false;
             options.inPreferredConfig = Bitmap.Config.ARGB_8888;
-            options.inSampleSize = sampleSize(options.outWidth, options.outHeight);
+            boolean jpeg = "image/jpeg".equals(options.outMimeType); // other decoders leave pixels out instead
+            options.inSampleSize = jpeg ? reduction(options.outWidth, options.outHeight, model)
+                    : fitting(options.outWidth, options.outHeight);
             Bitmap bitmap = decode(resolver, uri, options);
             if (bitmap == null) throw new PhotoException(R.string.photo_damaged, null);
             bitmap = onWhite(bitmap);
@@ -59,11 +66,27 @@ final class PhotoReader {
         return opaque;
     }
 
-    /** The least power of two that brings the longer side to MAX_SIDE or less. */
-    static int sampleSize(int width, int height) {
-        int size = 1;
-        while (Math.max(width, height) / size > MAX_SIDE) size *= 2;
-        return size;
+    /** How many times smaller a JPEG is decoded; the workstation's jpeg_reduction. */
+    static int reduction(int width, int height, ProgramInfo model) {
+        long longer = REDUCED_SIDES * (long) Math.max(model.inputWidth, model.inputHeight);
+        long shorter = REDUCED_SIDES * (long) Math.min(model.inputWidth, model.inputHeight);
+        int scale = 1;
+        while (scale < MOST_REDUCED && (tooMany(width, height, scale)
+                || Math.max(width, height) >= 2 * scale * longer && Math.min(width, height) >= 2 * scale * shorter)) {
+            scale *= 2;
+        }
+        return scale;
+    }
+
+    /** The least reduction after which the phone can hold a photo of another format. */
+    static int fitting(int width, int height) {
+        int scale = 1;
+        while (tooMany(width, height, scale)) scale *= 2;
+        return scale;
+    }
+
+    private static boolean tooMany(int width, int height, int scale) {
+        return (long) width * height > REDUCED_PIXELS * scale * scale;
     }
 
     static Recognizer.Picture picture(Bitmap bitmap, int orientation) {

@@ -84,7 +84,7 @@ final class Session {
         if (recognizer == null) return; // opening failed and said why
         try {
             long start = SystemClock.elapsedRealtimeNanos();
-            PhotoReader photo = PhotoReader.read(context.getContentResolver(), uri);
+            PhotoReader photo = PhotoReader.read(context.getContentResolver(), uri, recognizer.info());
             long decode = SystemClock.elapsedRealtimeNanos() - start;
             Recognizer.Recognition answer = recognizer.recognize(photo.picture, MATCHES);
             Verdict verdict = Verdict.of(answer.matches, config.threshold);

@@ -172,13 +172,13 @@ public class AppTest {
         pick(activity, Fixture.photo("large.jpg"));
         assertEquals(Fixture.place("known.jpg"), verdict(activity));
         ImageView query = activity.findViewById(R.id.query);
-        assertEquals(1500, ((BitmapDrawable) query.getDrawable()).getBitmap().getWidth());
+        assertEquals(750, ((BitmapDrawable) query.getDrawable()).getBitmap().getWidth());
     }
 
     @Test
     public void aPhotoFromTheCameraIsRecognised() throws Exception {
         MainActivity activity = start();
-        Robolectric.setupContentProvider(CaptureProvider.class, CaptureProvider.PHOTO.getAuthority());
+        Robolectric.setupContentProvider(CaptureProvider.class, CaptureProvider.photo(activity).getAuthority());
         Intent asked = press(activity, R.id.take);
         assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, asked.getAction());
         assertTrue((asked.getFlags() & Intent.FLAG_GRANT_WRITE_URI_PERMISSION) != 0);

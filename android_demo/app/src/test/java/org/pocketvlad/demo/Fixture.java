@@ -41,6 +41,10 @@ final class Fixture {
         return Files.readAllBytes(file("photos/" + name).toPath());
     }
 
+    static String text(String name) throws IOException {
+        return new String(Files.readAllBytes(file(name).toPath()), StandardCharsets.UTF_8);
+    }
+
     /** The place a photo shows, from the text file beside it. */
     static String place(String name) throws IOException {
         return new String(photo(name + ".txt"), StandardCharsets.UTF_8);

@@ -39,13 +39,25 @@ public class LogicTest {
         assertEquals("a.jpg", market.file());
     }
 
+    private static ProgramInfo model(int height, int width) {
+        return ProgramInfo.parse("{\"photos\": 1, \"isa\": \"\", \"program_bytes\": 1, \"index_bytes\": 1, "
+                + "\"image_size\": [" + height + ", " + width + "]}");
+    }
+
+    /** The same cases as tests/model/test_reduction.py has for the workstation. */
     @Test
-    public void sampleSizesAreTheLeastPowersOfTwoThatFit() {
-        assertEquals(1, PhotoReader.sampleSize(1, 1));
-        assertEquals(1, PhotoReader.sampleSize(2048, 1000));
-        assertEquals(2, PhotoReader.sampleSize(2050, 100));
-        assertEquals(4, PhotoReader.sampleSize(6000, 8000));
-        assertEquals(8, PhotoReader.sampleSize(16000, 12500)); // 200 megapixels
+    public void largePhotosAreReducedByTheModelsInput() {
+        int[][] cases = {
+            {1, 1, 1}, {2047, 1536, 1}, {2048, 1535, 1}, {2048, 1536, 2}, {1536, 2048, 2}, {4096, 3072, 4},
+            {4000, 3000, 2}, {16000, 12500, 8}, {16000, 1000, 1}, {30000, 1000, 2}
+        };
+        for (int[] photo : cases) {
+            assertEquals(photo[0] + "x" + photo[1], photo[2], PhotoReader.reduction(photo[0], photo[1], model(192, 256)));
+        }
+        assertEquals(1, PhotoReader.reduction(4000, 3000, model(480, 640)));
+        assertEquals(2, PhotoReader.reduction(8000, 6000, model(480, 640)));
+        assertEquals(1, PhotoReader.fitting(5000, 5000));
+        assertEquals(2, PhotoReader.fitting(5001, 5000));
     }
 
     @Test

@@ -18,7 +18,8 @@ public class PhotoReaderTest {
 
     private static Recognizer.Picture read(String name) throws Exception {
         ContentResolver resolver = RuntimeEnvironment.getApplication().getContentResolver();
-        return PhotoReader.read(resolver, Fixture.publish(Fixture.photo(name))).picture;
+        ProgramInfo model = ProgramInfo.parse(Fixture.text("model.json"));
+        return PhotoReader.read(resolver, Fixture.publish(Fixture.photo(name)), model).picture;
     }
 
     private static int largestDifference(int[] one, int[] other) {
@@ -35,6 +36,14 @@ public class PhotoReaderTest {
     @Test
     public void aPhotoInDisplayP3IsReadAsTheWorkstationReadsIt() throws Exception {
         int off = largestDifference(read("p3.jpg").argb, read("p3.jpg.png").argb);
+        assertTrue("off by " + off, off <= ROUNDING);
+    }
+
+    @Test
+    public void aLargePhotoIsReadAsTheWorkstationReadsIt() throws Exception {
+        Recognizer.Picture large = read("large.jpg");
+        assertEquals(750, large.width);
+        int off = largestDifference(large.argb, read("large.jpg.png").argb);
         assertTrue("off by " + off, off <= ROUNDING);
     }
 

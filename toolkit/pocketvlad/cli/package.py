@@ -1,0 +1,75 @@
+"""`pocketvlad package`: a signed, installable APK, or the check of one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketvlad.cli.console import Output
+from pocketvlad.cli.options import Force, Json
+
+_APP = "The app on the phone"
+
+
+def package(
+    program: Annotated[Path | None, typer.Option(help="The .pte.")] = None,
+    index: Annotated[Path | None, typer.Option(help="The .pvix.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The APK to write.")] = None,
+    photos: Annotated[
+        list[Path] | None, typer.Option(help="For the app's self-test; else thumbnails of the index.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Shown by the app.", rich_help_panel=_APP)] = "Pocketvlad",
+    abi: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 28 MB more); repeatable.",
+            rich_help_panel=_APP,
+        ),
+    ] = None,
+    application_id: Annotated[
+        str | None,
+        typer.Option(help="Apps of different ids are installed side by side.", rich_help_panel=_APP),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Under the app's icon.", rich_help_panel=_APP)] = None,
+    version_name: Annotated[str | None, typer.Option(help="For people.", rich_help_panel=_APP)] = None,
+    version_code: Annotated[
+        int | None, typer.Option(help="An update's is as high or higher.", rich_help_panel=_APP)
+    ] = None,
+    keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
+    ] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a signed, installable APK with the program and the index inside, or check one."""
+    output = Output(as_json)
+    if check is not None:
+        from pocketvlad.android.apk import check_apk
+
+        output.result({"apk": str(check), "accepted": True, **asdict(check_apk(check))})
+        return
+    if program is None or index is None or out is None:
+        raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
+    from pocketvlad.android.identity import PACKAGE, Identity
+    from pocketvlad.steps import package as step
+
+    identity = Identity(application_id or PACKAGE, label, version_name, version_code)
+    with output.status("packaging"):
+        made = step.package(
+            program,
+            index,
+            out,
+            photos=photos or [],
+            title=title,
+            keystore=keystore,
+            password=password,
+            force=force,
+            abis=abi or [],
+            identity=identity,
+        )
+    output.result({"out": made.out, "mb": made.mb, **asdict(made.report), "install": made.install})
