@@ -16,7 +16,7 @@ from pocketvlad import __version__
 from pocketvlad.cli.console import Output
 from pocketvlad.cli.index import index_app
 from pocketvlad.cli.models import add_model_commands
-from pocketvlad.cli.options import Force, Json, Threads
+from pocketvlad.cli.options import Json, Threads
 from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
