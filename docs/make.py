@@ -22,8 +22,8 @@ _ABOUT_API = """\
 In the signatures, `Photos` is `KIND:PATH` ([datasets](datasets.md)), a folder's path or an open dataset, `Inputs` a
 tensor [N, ...] or a list of tuples of tensors, and `Progress` a function of (done, all, words)."""
 _ABOUT_CLI = """\
-Every command ends with 0 (done), 1 (an error, explained in one line) or 2 (wrong usage). `--json` prints one JSON object
-on stdout and nothing else there; progress goes to stderr. A file of `--out` is never half written."""
+Every command ends with 0 (done), 1 (an error, explained in one line) or 2 (wrong usage). `--json` prints one JSON
+object on stdout and nothing else there; progress goes to stderr. A file of `--out` is never half written."""
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")  # :class:`pocketvlad.X`
 _ENTRY = re.compile(r"^    (?=\S)")
