@@ -1,16 +1,18 @@
-"""Makes the pages that come from the code: ``python docs/make.py`` writes api.md and cli.md beside this file."""
+"""``python docs/make.py`` writes what comes from the code: api.md, cli.md, and the order in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent / "toolkit"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "toolkit"))
 WIDTH = 80  # columns of the command line's help
 LONGEST_SIGNATURE = 100  # characters of a signature that stays on one line
 RESULTS = {"Evaluation": "pocketvlad.steps.evaluate", "Match": "pocketvlad.steps.index"}
@@ -24,6 +26,7 @@ tensor [N, ...] or a list of tuples of tensors, and `Progress` a function of (do
 _ABOUT_CLI = """\
 Every command ends with 0 (done), 1 (an error, explained in one line) or 2 (wrong usage). `--json` prints one JSON
 object on stdout and nothing else there; progress goes to stderr. A file of `--out` is never half written."""
+_ORDER = re.compile(r"(<!-- order -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")  # :class:`pocketvlad.X`
 _ENTRY = re.compile(r"^    (?=\S)")
@@ -46,9 +49,7 @@ def public_objects() -> dict[str, Any]:
 
 def results() -> dict[str, type]:
     """Classes that are no public names but come back from public functions."""
-    from importlib import import_module
-
-    return {name: getattr(import_module(module), name) for name, module in RESULTS.items()}
+    return {name: getattr(importlib.import_module(module), name) for name, module in RESULTS.items()}
 
 
 def signature(name: str, each: Callable[..., Any]) -> str:
@@ -188,10 +189,28 @@ def cli_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"api.md": api_page, "cli.md": cli_page}
+# ---- CONTRIBUTING.md
+
+
+def contributing() -> str:
+    """The page as it is, with the order of imports that the test of the architecture holds."""
+    spec = importlib.util.spec_from_file_location("architecture", ROOT / "tests/test_architecture.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    order = textwrap.fill(" ".join(module.ORDER), WIDTH)
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return _ORDER.sub(lambda match: f"{match[1]}```text\n{order}\n```\n{match[2]}", page)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/api.md": api_page,
+    "docs/cli.md": cli_page,
+    "CONTRIBUTING.md": contributing,
+}
 
 
 if __name__ == "__main__":
     for page, make in PAGES.items():
-        (DOCS / page).write_text(make(), encoding="utf-8")
-        print(f"docs/{page}")
+        (ROOT / page).write_text(make(), encoding="utf-8")
+        print(page)
