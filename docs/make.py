@@ -118,15 +118,15 @@ def api_page() -> str:
 def _described(name: str, each: Any, level: str = "##") -> str:
     if inspect.isfunction(each):
         return f"{level} {name}\n\n```text\n{signature('pv.' + name, each)}\n```\n\n{_markdown(each)}"
-    inner = [_member(member_name, member) for member_name, member in members(each)]
+    inner = [_member(name, member_name, member) for member_name, member in members(each)]
     return "\n\n".join([f"{level} {name}\n\n{_markdown(each)}", *inner])
 
 
-def _member(name: str, member: Any) -> str:
+def _member(owner: str, name: str, member: Any) -> str:
     plain = getattr(member, "__func__", member)
     if isinstance(member, property) or not inspect.isfunction(plain):
         return f"`.{name}`: {_markdown(getattr(member, 'func', member))}"
-    shown = signature("" if name == "__call__" else f".{name}", plain)
+    shown = signature(owner.lower() if name == "__call__" else f".{name}", plain)
     return f"```text\n{shown}\n```\n\n{_markdown(member)}"
 
 
