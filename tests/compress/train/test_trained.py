@@ -20,10 +20,10 @@ from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.compress.train.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.train.model import FeaturesAndDescriptors
 from pocketvlad.compress.train.photos import TrainingPhotos, split_validation
-from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import Trainer, relative_error
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset.types import Query
 from pocketvlad.errors import ArtifactError, DatasetError
 from pocketvlad.model.network import Network

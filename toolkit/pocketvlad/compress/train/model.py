@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.train.clustered import ClusteredLayer
-from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.model.network import Network
 
