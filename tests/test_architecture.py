@@ -3,60 +3,134 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "toolkit/pocketvlad"
+TOOLKIT = Path(__file__).parents[1] / "toolkit"
+PACKAGE = TOOLKIT / "pocketvlad"
 _NAMES = (
-    "errors schema resources artifact machine core lut model importer dataset evaluate compress runtime export "
-    "index android report commands pipeline cli __main__"
+    "errors schema resources artifact progress core machine lut model importer dataset evaluate compress runtime "
+    "export index android report steps pipeline api cli __main__"
 )
 ORDER = _NAMES.split()
+_INSIDE_MODEL = "roles unit colours preprocess batchnorm views backbones heads whitening network scratch fit"
+_INSIDE_COMPRESS = "layers graph grid train_recipe recipe codes whitened compressed sizes calibrate post_training search train"
+INSIDE = {"model": _INSIDE_MODEL.split(), "compress": _INSIDE_COMPRESS.split()}  # rooms that have rooms
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST_FILE, LONGEST_FUNCTION = 400, 80
+EVERY = [
+    path for room in ("pocketvlad", "bench", "studies") for path in sorted((TOOLKIT / room).rglob("*.py"))
+]
+LONGEST_FILE, LONGEST_FUNCTION = 320, 60
+LAYER_NAMES = re.compile(r"(backbone|head|pool|whitening)\.\S*|whitening|assignment\.\S+")
+NAMES_ALLOWED = ("model/heads", "importer")
 
 
-def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    return str(path.relative_to(TOOLKIT))
 
 
-def imported_parts(tree: ast.AST) -> set[str]:
-    found = set()
+def part_of(path: Path, depth: int = 0) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[depth].removesuffix(".py") if depth < len(parts) else "__init__"
+
+
+def imports_of(path: Path) -> set[tuple[str, ...]]:
+    """What a file imports of the package, as paths inside it; imports in functions too, for typing alone not."""
+    tree, found = ast.parse(path.read_text()), set()
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pocketvlad"):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            parts = [name.split(".") for name in names]
-            found |= {p[1] for p in parts if len(p) > 1 and p[1] in ORDER}
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pocketvlad":
+            module = tuple(node.module.split(".")[1:])
+            found |= {(*module, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
-            parts = [alias.name.split(".") for alias in node.names]
-            found |= {p[1] for p in parts if p[0] == "pocketvlad" and len(p) > 1}
+            found |= {tuple(a.name.split(".")[1:]) for a in node.names if a.name.startswith("pocketvlad.")}
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_one_way(path):
     part = part_of(path)
     if part == "__init__":
         return
     assert part in ORDER, f"{part} has no place in the order of imports"
-    later = {
-        name for name in imported_parts(ast.parse(path.read_text())) if ORDER.index(name) > ORDER.index(part)
-    }
+    imported = {names[0] for names in imports_of(path) if names[0] in ORDER}
+    later = {name for name in imported if ORDER.index(name) > ORDER.index(part)}
     assert not later, f"{path.name} imports {', '.join(sorted(later))}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in INSIDE], ids=name_of)
+def test_imports_point_one_way_inside_a_room(path):
+    order, part = INSIDE[part_of(path)], part_of(path, 1)
+    if part == "__init__":
+        return
+    assert part in order, f"{part} has no place inside {part_of(path)}"
+    imported = {names[1] for names in imports_of(path) if names[0] == part_of(path) and names[1] in order}
+    later = {name for name in imported if order.index(name) > order.index(part)}
+    assert not later, f"{path.name} imports {', '.join(sorted(later))}"
+
+
+def test_no_two_files_import_each_other():
+    """Not even over others: a walk along the imports never comes back."""
+    files = {path.relative_to(PACKAGE).with_suffix("").parts: path for path in MODULES}
+    edges = {
+        parts: {t for n in imports_of(path) if (t := _file_of(n, files))} for parts, path in files.items()
+    }
+    seen: dict[tuple[str, ...], bool] = {}
+
+    def visit(parts, trail):
+        assert parts not in trail, " -> ".join("/".join(each) for each in (*trail, parts))
+        if parts in seen:
+            return
+        for target in edges[parts] - {parts}:
+            visit(target, (*trail, parts))
+        seen[parts] = True
+
+    for parts in edges:
+        if parts != ("__init__",):
+            visit(parts, ())
+
+
+def _file_of(names, files):
+    for length in (len(names), len(names) - 1):
+        for candidate in (names[:length], (*names[:length], "__init__")):
+            if candidate in files and candidate != ("__init__",):
+                return candidate
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_command_line_prints(path):
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    printing = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
-    assert not printing or part_of(path) in ("cli",)
+    if part_of(path) == "cli":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            printing = called in ("print", "sys.stdout.write", "sys.stderr.write", "typer.echo")
+            assert not printing and not called.endswith(").print"), f"line {node.lineno}: {called}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", EVERY, ids=name_of)
 def test_files_and_functions_fit(path):
     text = path.read_text()
     assert text.count("\n") <= LONGEST_FILE
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_layers_are_known_by_role_not_by_name(path):
+    if str(path.relative_to(PACKAGE)).startswith(NAMES_ALLOWED):
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not LAYER_NAMES.fullmatch(node.value), f"line {node.lineno}: {node.value!r}"

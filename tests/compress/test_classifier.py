@@ -27,7 +27,7 @@ from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.post_training import compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.compress.sizes import layer_sizes
-from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.errors import ArtifactError, CheckpointError, RecipeError
 from pocketvlad.importer.torchvision import build_classifier, load
 from pocketvlad.lut.layers import LutConv2d, LutLinear

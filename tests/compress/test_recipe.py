@@ -8,7 +8,7 @@ import pytest
 from pocketvlad.compress.roles import ASSIGNMENT, CONVOLUTION, PROJECTION, ROLES, role_of
 
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe, shipped_recipes
-from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.schema import to_table
 

@@ -32,3 +32,17 @@ def write_png16(path: Path, values: np.ndarray) -> Path:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_places(
+    folder: Path, *, places: int, views: int, size: tuple[int, int] = (200, 150), noise: float = 8
+) -> None:
+    """A sub-folder for each place with smooth random pictures (width, height) that differ a little."""
+    random = np.random.default_rng(0)
+    for place in range(places):
+        scene = random.normal(128, 60, (6, 8, 3))
+        for view in range(views):
+            pixels = np.clip(scene + random.normal(0, noise, scene.shape), 0, 255).astype(np.uint8)
+            path = folder / f"place-{place}" / f"view-{view}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path, quality=95)

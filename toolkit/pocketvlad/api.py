@@ -7,10 +7,9 @@ found, what is allowed and what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor, nn
 
 from pocketvlad import artifact
@@ -26,8 +25,7 @@ from pocketvlad.export.program import export_program
 from pocketvlad.importer import import_checkpoint as read_checkpoint
 from pocketvlad.index import build_index as index_of
 from pocketvlad.index import open_index as read_index
-from pocketvlad.index import require_fingerprint, search_index, write_index
-from pocketvlad.index.types import PlaceIndex
+from pocketvlad.index import require_fingerprint
 from pocketvlad.model.network import Network, save_model
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer, program_describer, torch_describer
@@ -36,7 +34,7 @@ from pocketvlad.steps.common import dataset_of
 from pocketvlad.steps.evaluate import Evaluation, evaluation_of
 from pocketvlad.steps.fit import FitOptions, fitted_network
 from pocketvlad.steps.importing import classifier_of
-from pocketvlad.steps.index import Match
+from pocketvlad.steps.places import Places
 from pocketvlad.steps.search import Limits, Search
 
 Photos = str | Path | Dataset
@@ -278,51 +276,6 @@ def _describer(model: Program | Network | Compressed | str | Path) -> Describer:
     if isinstance(model, (Network, Compressed)):
         return torch_describer(model)
     return open_describer(model)
-
-
-@dataclass(frozen=True, eq=False)
-class Places:
-    """A place index together with the program that describes photos for it.
-
-    Attributes:
-        index: the vectors, labels and thumbnails.
-        program: that made them.
-        skipped: one line for each photo that could not be read.
-    """
-
-    index: PlaceIndex
-    program: Program
-    skipped: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    @property
-    def threshold(self) -> float | None:
-        """The cosine from which a place counts as known; None where the photos did not say."""
-        return self.index.threshold
-
-    def search(self, photo: str | Path | np.ndarray, k: int = 5) -> tuple[Match, ...]:
-        """The k nearest photos of the index, the best first.
-
-        Args:
-            photo: as the program takes it.
-            k: how many.
-
-        Raises:
-            PhotoError: the photo cannot be read.
-        """
-        rows, cosines = search_index(self.index, self.program(photo)[None], k)
-        entries = self.index.entries
-        return tuple(
-            Match(entries[row].label, float(cosine), entries[row].name, int(row))
-            for row, cosine in zip(rows[0], cosines[0], strict=True)
-        )
-
-    def save(self, out: str | Path, *, force: bool = False) -> Path:
-        """Write the index (``.pvix``)."""
-        write_index(out, self.index, force=force)
-        return Path(out)
 
 
 def build_index(

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pocketvlad.compress.train.recipe import TrainRecipe, check_train
+from pocketvlad.compress.train_recipe import TrainRecipe, check_train
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.layouts import AUTO, LAYOUTS, wanted
 from pocketvlad.model.roles import ROLES

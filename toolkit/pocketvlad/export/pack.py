@@ -15,7 +15,7 @@ from pocketvlad.compress.graph import traced
 from pocketvlad.compress.recipe import INT8, LUT
 from pocketvlad.errors import ExportError
 from pocketvlad.lut import reference
-from pocketvlad.lut.layers import LutConv1d, LutConv2d, LutLinear
+from pocketvlad.lut.layers import Int8Rows, LutConv1d, LutConv2d, LutLinear
 from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.heads.base import Head, HeadCodes
@@ -145,13 +145,29 @@ def pack_graph(graph: fx.GraphModule, codes: HeadCodes) -> fx.GraphModule:
             if name not in packed:
                 packed[name] = _packed_layer(modules[name], codes, name, activation)
                 replace_module(found, name, packed[name])
+    _pack_constants(found, codes)
     for node in called:
         if isinstance(modules[str(node.target)], nn.MaxPool2d):
             _fuse_pool(found, node, modules[str(node.target)])
     found.graph.lint()
     found.recompile()
     found.delete_all_unused_submodules()
+    for name in codes.constants:
+        parent, _, last = name.rpartition(".")
+        delattr(found.get_submodule(parent), last)
     return found
+
+
+def _pack_constants(graph: fx.GraphModule, codes: HeadCodes) -> None:
+    """Every read of a constant that is stored as int8 rows -> a module that makes it of them."""
+    for node in list(graph.graph.nodes):
+        if node.op == "get_attr" and node.target in codes.constants:
+            name = f"{str(node.target).replace('.', '_')}_rows"
+            graph.add_submodule(name, Int8Rows(codes.constants[str(node.target)]))
+            with graph.graph.inserting_before(node):
+                made = graph.graph.call_module(name, ())
+            node.replace_all_uses_with(made)
+            graph.graph.erase_node(node)
 
 
 def _packed_layer(layer: nn.Module, codes: HeadCodes, name: str, activation: int) -> nn.Module:

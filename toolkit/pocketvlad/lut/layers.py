@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.lut import ops  # noqa: F401  registers the ops the modules call
+from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 
 OPS = torch.ops.pocketvlad
@@ -151,3 +152,18 @@ class LutConv1d(LutConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.unsqueeze(2)).squeeze(2)
+
+
+class Int8Rows(nn.Module):
+    """A constant matrix of a head from its int8 rows: () -> float32 [R, C]."""
+
+    values: Tensor
+    scale: Tensor
+
+    def __init__(self, rows: QuantizedRows):
+        super().__init__()
+        self.register_buffer("values", torch.from_numpy(rows.values.copy()))
+        self.register_buffer("scale", torch.from_numpy(rows.scale[:, None].copy()))
+
+    def forward(self) -> Tensor:
+        return self.values.to(torch.float32) * self.scale

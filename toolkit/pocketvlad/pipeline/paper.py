@@ -7,7 +7,7 @@ way round, and the recipes that its settings are here.
 from __future__ import annotations
 
 from pocketvlad.compress.recipe import VERSION, LayerRecipe, Recipe
-from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.report.reproduction import PaperNetwork, PaperRow
 
 THRESHOLDS, PRUNED = "thresholds", "pruned"

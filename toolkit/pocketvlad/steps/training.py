@@ -13,9 +13,9 @@ from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
-from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import TrainProgress
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import ArtifactError, RecipeError

@@ -16,8 +16,8 @@ from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.model import FeaturesAndDescriptors, TrainingModel
 from pocketvlad.compress.train.photos import TrainingPhotos
-from pocketvlad.compress.train.recipe import TrainRecipe
 from pocketvlad.compress.train.triplets import TrainingTuple, epoch_order, mine, triplet_loss
+from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.metrics import average_precision
