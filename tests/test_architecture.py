@@ -16,8 +16,11 @@ _NAMES = (
 )
 ORDER = _NAMES.split()
 _INSIDE_MODEL = "roles unit colours preprocess batchnorm views backbones heads whitening network scratch fit"
-_INSIDE_COMPRESS = "layers graph grid train_recipe recipe codes whitened compressed sizes calibrate post_training search train"
-INSIDE = {"model": _INSIDE_MODEL.split(), "compress": _INSIDE_COMPRESS.split()}  # rooms that have rooms
+_INSIDE_COMPRESS = (
+    "layers graph grid train_recipe recipe codes whitened compressed sizes calibrate post_training modules "
+    "search train"
+)
+INSIDE = {"model": _INSIDE_MODEL.split(), "compress": _INSIDE_COMPRESS.split()}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERY = [
     path for room in ("pocketvlad", "bench", "studies") for path in sorted((TOOLKIT / room).rglob("*.py"))

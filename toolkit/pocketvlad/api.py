@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from pocketvlad import artifact
 from pocketvlad.android.package import package as package_app
 from pocketvlad.compress.compressed import Compressed, load_compressed, open_model, save_compressed
-from pocketvlad.compress.graph import as_graph
-from pocketvlad.compress.post_training import as_inputs, compress_network
+from pocketvlad.compress.modules import Inputs, compress_module, graph_of
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import open_tensors
@@ -38,7 +38,6 @@ from pocketvlad.steps.places import Places
 from pocketvlad.steps.search import Limits, Search
 
 Photos = str | Path | Dataset
-Inputs = Tensor | Sequence[tuple[Tensor, ...]]
 Program = ProgramRunner
 
 
@@ -57,7 +56,7 @@ def load(
     """
     if into is None:
         return open_model(path)
-    return load_compressed(path, _graph(into, inputs))
+    return load_compressed(path, graph_of(into, inputs))
 
 
 def import_checkpoint(path: str | Path, *, layout: str = "auto", classifier: bool = False) -> Network:
@@ -145,7 +144,9 @@ def compress(
         RecipeError: the recipe cannot be read or does not fit, or calibrates and has nothing to calibrate on.
     """
     if not isinstance(model, Network):
-        return _compress_module(model, recipe, inputs, photos, progress)
+        if photos is not None:
+            raise RecipeError("photos calibrate models of ours", found=type(model).__name__, do="give inputs")
+        return compress_module(model, _recipe(recipe), inputs, progress)
     if max_mb is not None or max_drop is not None:
         if photos is None:
             raise RecipeError("a search measures on photos of known places", do="give it some")
@@ -155,29 +156,6 @@ def compress(
         return compress_network(model, chosen, calibration=inputs, progress=progress)
     tensors = open_tensors(dataset_of(photos), model.config.preprocess)
     return compress_network(model, chosen, calibration=tensors.calibration(), progress=progress)
-
-
-def _compress_module(
-    module: nn.Module,
-    recipe: str | Path | Recipe,
-    inputs: Inputs | None,
-    photos: Photos | None,
-    progress: Progress | None,
-) -> Compressed:
-    if photos is not None:
-        raise RecipeError("photos calibrate models of ours", found=type(module).__name__, do="give inputs")
-    graph, examples = _graph(module, inputs), as_inputs(inputs if inputs is not None else ())
-    return compress_network(graph, _recipe(recipe), calibration=examples, progress=progress)
-
-
-def _graph(module: nn.Module, inputs: Inputs | None) -> nn.Module:
-    examples = as_inputs(inputs if inputs is not None else ())
-    if not examples:
-        raise RecipeError(
-            f"the inputs of {type(module).__name__} are not known",
-            do="give inputs: examples of what it is called with",
-        )
-    return as_graph(module, examples[0])
 
 
 def _recipe(recipe: str | Path | Recipe) -> Recipe:
