@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
 
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
-from pocketvlad.compress.compressed import CompressedModel
+from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.post_training import compress_weights
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
-from pocketvlad.export.program import export_model
+from pocketvlad.export.program import export_program
 from pocketvlad.index import build_index, write_index
-from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.backbones import random_backbone
+from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
+from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
 
@@ -50,28 +51,30 @@ def write_photos(folder: Path) -> None:
             Image.fromarray(pixels).resize((200, 150), Image.Resampling.BICUBIC).save(path, quality=95)
 
 
-def small_model(clusters: int = 4, dim: int = 24) -> PlaceModel:
+def small_model(clusters: int = 4, dim: int = 24) -> Network:
     """SqueezeNet with random weights of a fixed seed, for 64x96 photos."""
     torch.manual_seed(0)
-    config = ModelConfig("squeezenet1_1", clusters, dim, Preprocess(64, 96))
-    model = PlaceModel(config, build_backbone(config.backbone)).eval()
+    options = NetVladOptions(clusters)
+    config = NetworkConfig("squeezenet1_1", Preprocess(64, 96), options=options, dim=dim)
+    backbone, head = random_backbone(config.backbone), NetVlad(config.channels, options)
+    whitening = torch.nn.Linear(head.outputs, dim)
     with torch.no_grad():
-        model.pool.assignment.weight.mul_(20)
-        model.whitening.weight.normal_(generator=torch.Generator().manual_seed(1))
-        vlad = model.pool(model.backbone(torch.randn(8, 3, 64, 96)))
-        model.whitening.bias.copy_(-model.whitening.weight @ vlad.mean(0))  # else all photos look alike
-    return model
+        head.assignment.weight.mul_(20)
+        whitening.weight.normal_(generator=torch.Generator().manual_seed(1))
+        vlad = head(backbone(torch.randn(8, 3, 64, 96)))
+        whitening.bias.copy_(-whitening.weight @ vlad.mean(0))  # else all photos look alike
+    return Network(config, backbone, head, whitening).eval()
 
 
-def make_package(folder: Path, model: PlaceModel, layer: LayerRecipe) -> Package:
+def make_package(folder: Path, model: Network, layer: LayerRecipe) -> Package:
     """Compress and :func:`package_compressed`."""
     return package_compressed(folder, compress_weights(model, Recipe(1, "small", layer=layer)))
 
 
-def package_compressed(folder: Path, compressed: CompressedModel, *, dtype: str = "float16") -> Package:
+def package_compressed(folder: Path, compressed: Compressed, *, dtype: str = "float16") -> Package:
     """Export, index the photos of ``folder / "photos"`` as vectors of ``dtype``, and package."""
     program, index, apk = folder / "model.pte", folder / "places.pvix", folder / "demo.apk"
-    export_model(compressed, program, semantics="fast")
+    export_program(compressed, program, semantics="fast")
     runner = ProgramRunner(program)
     dataset = open_dataset(str(folder / "photos"))
     places, skipped = build_index(runner.describe, dataset, runner.info.fingerprint, dtype=dtype)

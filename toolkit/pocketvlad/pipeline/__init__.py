@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from pocketvlad import artifact
-from pocketvlad.pipeline.plan import load_plan
+from pocketvlad.pipeline.plan import BASELINE, load_plan
 from pocketvlad.pipeline.run import Run
-from pocketvlad.pipeline.stages import BASELINE, Stages
+from pocketvlad.pipeline.stages import Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
 from pocketvlad.report.summary import ReportSummary

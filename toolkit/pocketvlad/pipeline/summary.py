@@ -17,8 +17,8 @@ from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_des
 from pocketvlad.index import open_index, recognised, search_index
 from pocketvlad.model.network import load_model
 from pocketvlad.pipeline.pictures import match_rows, weight_histogram
+from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Run
-from pocketvlad.pipeline.stages import BASELINE
 from pocketvlad.report.summary import (
     AppInfo,
     DataInfo,
@@ -103,11 +103,12 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
 
 def _app(run: Run, outcome: Outcome) -> AppInfo:
     """The APK, and how many visitor's photos its index puts in the right place."""
-    runner, places = ProgramRunner(outcome.app_program, threads=2), open_index(outcome.index)
-    found = np.stack([runner.describe(path) for path in outcome.visitors])
-    rows, _ = search_index(places, found, 1)
-    right = recognised(places, rows[:, 0], run.testing)
-    package = outcome.packaged.report
+    places, package = open_index(outcome.index), outcome.packaged.report
+    right: list[bool] = []
+    if outcome.visitors:
+        runner = ProgramRunner(outcome.app_program, threads=2)
+        rows, _ = search_index(places, np.stack([runner.describe(path) for path in outcome.visitors]), 1)
+        right = recognised(places, rows[:, 0], run.testing)
     return AppInfo(
         apk=str(outcome.apk),
         apk_bytes=outcome.apk.stat().st_size,

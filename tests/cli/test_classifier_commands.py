@@ -10,11 +10,11 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from pocketvlad.model.classifier import CLASSIFIER_INPUT
 
 from pocketvlad import artifact
 from pocketvlad.dataset import open_dataset
 from pocketvlad.evaluate.classification import central_square
+from pocketvlad.importer.torchvision import CLASSIFIER_INPUT
 from pocketvlad.model.preprocess import load_photo, photo_tensor
 from pocketvlad.model.scratch import init_backbone_from_photos
 
