@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 from PIL import Image
 
 from helpers.refusals import refused
@@ -49,3 +50,16 @@ def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
         run("package", "--program", other, "--index", chain["p.pvix"], "--out", tmp_path / "a.apk"), "another"
     )
     assert not (tmp_path / "a.apk").exists()
+
+
+def test_answers_are_drawn(chain, photos, run, tmp_path):
+    """A line per photo that could be read; the picture is replaced."""
+    out, asked = tmp_path / "matches.png", [photos / "place-2/0.jpg", photos / "place-0/broken.jpg"]
+    search = ("index", "search", chain["p.pvix"], *asked, "--program", chain["model.pte"])
+    for _ in range(2):
+        code, _, err = run(*search, "--top", 2, "--draw", out)
+        assert code == 0 and "broken.jpg" in err
+    with Image.open(out) as sheet:
+        assert sheet.size == (8 + 3 * 168, 8 + 162)
+        yours, best = (np.asarray(sheet.crop((x, 8, x + 160, 128)), float) for x in (8, 176))
+    assert np.abs(yours - best).mean() < 3  # the photo itself is in the index
