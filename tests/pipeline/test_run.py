@@ -36,7 +36,7 @@ FILES = {"float32": "float32", "paper-8bit": "paper-8bit", "fitted.toml": "fitte
 FITTED_STAGES = ["compress fitted.toml", "program fitted.toml", "evaluate fitted.toml"]
 
 
-def tested(tiny: TinyRun) -> list[Path]:
+def photos_that_test(tiny: TinyRun) -> list[Path]:
     """The photos of the odd places, in order, without the damaged one."""
     photos = tiny.plan.parent / "photos"
     return [photo for place in (1, 3) for photo in sorted((photos / f"place-{place}").glob("?.jpg"))]
@@ -63,7 +63,7 @@ def mean_average_precision(found: np.ndarray, places: list[str]) -> float:
 
 
 def test_scores_are_those_of_the_saved_descriptors(tiny_run):
-    photos = tested(tiny_run)
+    photos = photos_that_test(tiny_run)
     places, rows = (
         [photo.parent.name for photo in photos],
         {row.name: row for row in tiny_run.summary.variants},
