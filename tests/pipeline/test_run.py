@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,11 @@ def test_the_summary_is_what_was_printed_and_what_the_page_shows(tiny_run):
     assert summary.to_json() == tiny_run.printed
     assert (tiny_run.out / "report.html").read_text() == render_report(summary)
     assert summary.app.recipe == "fitted.toml" and summary.metric == "mAP"
+    paths = [str(tiny_run.plan), str(tiny_run.out)]  # with a space in them
+    assert [shlex.split(text) for text in summary.commands] == [
+        ["pocketvlad", "run", paths[0], "--out", paths[1]]
+    ]
+    assert shlex.split(summary.app.install) == ["adb", "install", "-r", f"{paths[1]}/demo.apk"]
     assert (summary.data.fit_places, summary.data.test_places, summary.data.fit_photos) == (2, 2, 6)
     assert (summary.app.photos, summary.app.visitors) == (4, 2)
     assert {row.name for row in summary.files} >= {"demo.apk", "places.pvix", "fitted.pte"}

@@ -32,7 +32,7 @@ from pocketvlad.runtime.profile import OpTime
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.export import Exported
 from pocketvlad.steps.fit import Fitted
-from pocketvlad.steps.package import Packaged
+from pocketvlad.steps.package import Packaged, install_command
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def _app(run: Run, outcome: Outcome) -> AppInfo:
         index_bytes=outcome.index.stat().st_size,
         photos=len(places),
         recipe=run.plan.app_recipe,
-        install=f"adb install -r {outcome.apk}",
+        install=install_command(outcome.apk),
         abis=tuple(package.abis),
         min_sdk=package.min_sdk,
         visitors=len(right),
