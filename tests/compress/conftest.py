@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pocketvlad.model.netvlad import PlaceModel
 
 from helpers.models import make_model, make_photos
+from pocketvlad.model.network import Network
 
 
 @pytest.fixture(scope="session")
-def model() -> PlaceModel:
+def model() -> Network:
     return make_model()
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pocketvlad.commands.programs import check_program, chosen_convolutions
-from pocketvlad.export.fold import EXACT, FAST, MIXED, fold, torch_model
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.netvlad import ModelConfig, Network
 from torch import nn
 from torch.nn import functional
 
@@ -17,13 +16,14 @@ from pocketvlad.compress.calibrate.activations import GridFitter
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
 from pocketvlad.compress.calibrate.walk import walk_backbone
 from pocketvlad.compress.codes.assignment import quantize_layer
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import ExportError
 from pocketvlad.export import convolutions
 from pocketvlad.export.check import check_delegated
 from pocketvlad.export.lower import lower, operators
-from pocketvlad.export.program import export_model
+from pocketvlad.export.pack import EXACT, FAST, MIXED, fold, torch_model
+from pocketvlad.export.program import export_program
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.profile import DELEGATE, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
@@ -41,9 +41,9 @@ def photos(count: int = 4) -> torch.Tensor:
 
 def compressed(backbone: str, recipe: Recipe = RECIPE):
     torch.manual_seed(0)
-    model = PlaceModel(ModelConfig(backbone, 4, 16, Preprocess(SIDE, SIDE))).eval()
+    model = Network(ModelConfig(backbone, 4, 16, Preprocess(SIDE, SIDE))).eval()
     nn.init.normal_(model.whitening.weight)
-    return compress_model(model, recipe, calibration=photos())
+    return compress_network(model, recipe, calibration=photos())
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def squeezenet():
 @pytest.fixture(scope="module")
 def program(squeezenet, tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "m.pte"
-    export_model(squeezenet, path)
+    export_program(squeezenet, path)
     return path
 
 
@@ -107,7 +107,7 @@ def test_the_delegate_computes_the_emulation_up_to_a_step(tmp_path):
 def test_every_backbone_is_delegated_whole(backbone, tmp_path):
     """Its program holds a byte for a weight, no float32; torch and ExecuTorch agree on the descriptor."""
     model, path = compressed(backbone), tmp_path / "m.pte"
-    size = export_model(model, path)
+    size = export_program(model, path)
     weights = sum(tensor.nbytes for tensor in model.tensors().values())
     assert size < 1.02 * weights + OVERHEAD
     runner, torch_one = ProgramRunner(path), torch_model(model, INT8)
@@ -141,7 +141,7 @@ def test_grids_of_another_network_are_refused(squeezenet):
 def test_the_choice_is_in_the_program(program, squeezenet, tmp_path):
     assert chosen_convolutions(program) == {"convolutions": INT8}
     float32 = tmp_path / "float32.pte"
-    export_model(squeezenet.to_torch(), float32)
+    export_program(squeezenet.to_torch(), float32)
     assert chosen_convolutions(float32) == {}
 
 
@@ -150,7 +150,7 @@ def test_the_faster_is_kept_and_both_times_are_noted(squeezenet, program, tmp_pa
     ms = {INT8: 2.0, LUT: 2.0} | {faster: 1.0}
     monkeypatch.setattr(convolutions, "time_in_turn", lambda modules, preprocess: {k: ms[k] for k in modules})
     path = tmp_path / "m.pte"
-    export_model(squeezenet, path, convolutions=MEASURED)
+    export_program(squeezenet, path, convolutions=MEASURED)
     assert chosen_convolutions(path) == {"convolutions": faster, "convolutions_ms": ms}
     same = ProgramRunner(path).info.fingerprint == ProgramRunner(program).info.fingerprint
     assert same == (faster == INT8)  # times do not make another model, convolutions do

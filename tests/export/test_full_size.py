@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
+from pocketvlad.model.netvlad import ModelConfig, Network
 
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import run_selftest
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import open_dataset
-from pocketvlad.export.program import export_model
+from pocketvlad.export.program import export_program
 from pocketvlad.index import build_index, write_index
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
@@ -29,9 +29,9 @@ OVERHEAD = 1.02  # of the codes and codebooks: graph, biases, metadata, alignmen
 SLACK_KB = 12_000  # the input, the mapped APK around the model, the index
 
 
-def heavy_tailed_model() -> PlaceModel:
+def heavy_tailed_model() -> Network:
     """Random weights with the whitening's measured shape: many small, a few large (Student t, 4 degrees)."""
-    model = PlaceModel(ModelConfig("alexnet", 64, 4096, Preprocess(480, 640))).eval()
+    model = Network(ModelConfig("alexnet", 64, 4096, Preprocess(480, 640))).eval()
     random = np.random.default_rng(0)
     weight = np.empty(tuple(model.whitening.weight.shape), np.float32)
     for rows in np.array_split(weight, 16):
@@ -44,9 +44,9 @@ def heavy_tailed_model() -> PlaceModel:
 def alexnet(tmp_path_factory):
     """(compressed model, program, folder) with the paper's 5-bit recipe."""
     folder = tmp_path_factory.mktemp("alexnet")
-    compressed = compress_model(heavy_tailed_model(), load_recipe("paper-5bit"))
+    compressed = compress_network(heavy_tailed_model(), load_recipe("paper-5bit"))
     program = folder / "model.pte"
-    export_model(compressed, program)
+    export_program(compressed, program)
     return compressed, program, folder
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from helpers.models import make_model
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.native import build_libraries
@@ -19,9 +20,7 @@ from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_program
 from pocketvlad.index import build_index, write_index
-from pocketvlad.model.backbones import random_backbone
-from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
-from pocketvlad.model.network import Network, NetworkConfig
+from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
 
@@ -53,17 +52,12 @@ def write_photos(folder: Path) -> None:
 
 def small_model(clusters: int = 4, dim: int = 24) -> Network:
     """SqueezeNet with random weights of a fixed seed, for 64x96 photos."""
-    torch.manual_seed(0)
-    options = NetVladOptions(clusters)
-    config = NetworkConfig("squeezenet1_1", Preprocess(64, 96), options=options, dim=dim)
-    backbone, head = random_backbone(config.backbone), NetVlad(config.channels, options)
-    whitening = torch.nn.Linear(head.outputs, dim)
+    model = make_model(clusters=clusters, dim=dim, preprocess=Preprocess(64, 96))
+    assert model.whitening is not None
     with torch.no_grad():
-        head.assignment.weight.mul_(20)
-        whitening.weight.normal_(generator=torch.Generator().manual_seed(1))
-        vlad = head(backbone(torch.randn(8, 3, 64, 96)))
-        whitening.bias.copy_(-whitening.weight @ vlad.mean(0))  # else all photos look alike
-    return Network(config, backbone, head, whitening).eval()
+        vlad = model.head(model.backbone(torch.randn(8, 3, 64, 96)))
+        model.whitening.bias.copy_(-model.whitening.weight @ vlad.mean(0))  # else all photos look alike
+    return model
 
 
 def make_package(folder: Path, model: Network, layer: LayerRecipe) -> Package:

@@ -12,13 +12,13 @@ def train(state: Path, out: Path) -> None:
 
     from helpers.models import make_model
     from pocketvlad.compress.compressed import save_compressed
-    from pocketvlad.compress.post_training import compress_model
+    from pocketvlad.compress.post_training import compress_network
     from pocketvlad.compress.train.parallel import rank_and_world
     from pocketvlad.compress.train.trained import train_compressed
 
     torch.set_num_threads(1)
     plan, source = recipe(steps=12, distill=0.5), make_model()
-    found = train_compressed(source, compress_model(source, plan), plan, place_photos(), state=state)
+    found = train_compressed(source, compress_network(source, plan), plan, place_photos(), state=state)
     if rank_and_world()[0] == 0:
         save_compressed(out, found, {}, force=True)
 

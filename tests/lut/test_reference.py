@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from pocketvlad.model.netvlad import NetVlad
 from torch.nn import functional
 
 from pocketvlad.lut import reference
-from pocketvlad.lut.layers import LutConv2d, LutLinear, LutVladPool
+from pocketvlad.lut.layers import LutConv1d, LutConv2d, LutLinear, LutVladPool
 from pocketvlad.lut.layouts import Bitmap, Dense
 from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
 
 
 def make_lut(shape, bits, seed=0, sparse=False, groups=1, scaled=True):
@@ -50,19 +50,34 @@ def test_conv_op_equals_torch(groups, stride, padding, dilation, kernel):
     torch.testing.assert_close(layer(x), expected.clamp(0, 6), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("groups", "stride", "padding", "dilation", "kernel"),
+    [(1, 1, 1, 1, 3), (2, 2, 0, 1, 3), (1, 1, 4, 2, 5), (6, 1, 1, 1, 3)],
+)
+def test_one_dimensional_conv_op_equals_torch(groups, stride, padding, dilation, kernel):
+    lut = make_lut((12, 6 // groups, kernel), 5)
+    x = torch.randn(2, 6, 23, generator=torch.Generator().manual_seed(0))
+    like = torch.nn.Conv1d(6, 12, kernel, stride, padding, dilation, groups)
+    bias = np.linspace(-1, 1, 12, dtype=np.float32)
+    layer = LutConv1d(lut, bias, like, fast=False, activation=reference.RELU6)
+    weight = torch.from_numpy(lut.dequantize())
+    expected = functional.conv1d(x, weight, torch.from_numpy(bias), stride, padding, dilation, groups)
+    torch.testing.assert_close(layer(x), expected.clamp(0, 6), rtol=1e-5, atol=1e-4)
+
+
 def test_vlad_pool_equals_the_torch_module():
-    pool = NetVlad(8, 16, bias=True)
+    head = NetVlad(16, NetVladOptions(8, assignment_bias=True))
     lut = make_lut((8, 16, 1, 1), 8)
     centroids = np.random.default_rng(1).integers(-127, 128, (8, 16)).astype(np.int8)
     scale = np.full(8, 0.01, np.float32)
     bias = np.linspace(-1, 1, 8, dtype=np.float32)
     with torch.no_grad():
-        pool.assignment.weight.copy_(torch.from_numpy(lut.dequantize()))
-        pool.assignment.bias.copy_(torch.from_numpy(bias))
-        pool.centroids.copy_(torch.from_numpy(centroids * scale[:, None]))
+        head.assignment.weight.copy_(torch.from_numpy(lut.dequantize()))
+        head.assignment.bias.copy_(torch.from_numpy(bias))
+        head.centroids.copy_(torch.from_numpy(centroids * scale[:, None]))
         x = torch.randn(2, 16, 5, 7)
         layer = LutVladPool(lut, bias, centroids, scale, fast=False)
-        torch.testing.assert_close(layer(x), pool(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(layer(x), head(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

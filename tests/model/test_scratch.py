@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketvlad.model.backbones import BACKBONES, build_backbone
+from pocketvlad.model.backbones import BACKBONES, random_backbone
 from pocketvlad.model.scratch import init_backbone_from_photos, sample_patches
 
 
@@ -28,7 +28,7 @@ def test_sampled_patches_are_what_the_convolution_multiplies():
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v2", "resnet18"])
 def test_features_are_finite_varied_and_of_sane_size(name):
-    backbone = build_backbone(name)
+    backbone = random_backbone(name)
     init_backbone_from_photos(backbone, photos(), 0)
     with torch.inference_mode():
         features = backbone(photos())
@@ -40,7 +40,7 @@ def test_features_are_finite_varied_and_of_sane_size(name):
 
 
 def test_the_network_is_homogeneous_so_contrast_cancels():
-    backbone = build_backbone("squeezenet1_1")
+    backbone = random_backbone("squeezenet1_1")
     init_backbone_from_photos(backbone, photos(), 0)
     with torch.inference_mode():
         once, thrice = backbone(photos(2)), backbone(3 * photos(2))
@@ -48,7 +48,7 @@ def test_the_network_is_homogeneous_so_contrast_cancels():
 
 
 def test_flat_light_adds_nothing_after_the_first_layer():
-    backbone = build_backbone("squeezenet1_1")
+    backbone = random_backbone("squeezenet1_1")
     init_backbone_from_photos(backbone, photos(), 0)
     with torch.inference_mode():
         flat = backbone[0](torch.full((1, 3, 32, 32), 0.7))
@@ -56,7 +56,7 @@ def test_flat_light_adds_nothing_after_the_first_layer():
 
 
 def test_the_seed_decides_the_weights():
-    first, again, other = (build_backbone("squeezenet1_1") for _ in range(3))
+    first, again, other = (random_backbone("squeezenet1_1") for _ in range(3))
     for backbone, seed in ((first, 1), (again, 1), (other, 2)):
         init_backbone_from_photos(backbone, photos(), seed)
     name = "3.squeeze.weight"
@@ -65,7 +65,7 @@ def test_the_seed_decides_the_weights():
 
 
 def test_no_hook_stays_behind():
-    backbone = build_backbone("squeezenet1_1")
+    backbone = random_backbone("squeezenet1_1")
     init_backbone_from_photos(backbone, photos(), 0)
     assert not any(module._forward_pre_hooks for module in backbone.modules())
 
@@ -73,4 +73,4 @@ def test_no_hook_stays_behind():
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 1, 8, 8), (0, 3, 8, 8)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="wanted"):
-        init_backbone_from_photos(build_backbone("squeezenet1_1"), torch.zeros(shape), 0)
+        init_backbone_from_photos(random_backbone("squeezenet1_1"), torch.zeros(shape), 0)

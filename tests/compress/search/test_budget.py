@@ -8,11 +8,11 @@ from torch import nn
 
 from helpers.models import make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, check_recipe
 from pocketvlad.compress.search import sensitivity
 from pocketvlad.compress.search.budget import (
-    WHITENING,
+    PROJECTIONS,
     Judged,
     Measured,
     ladder,
@@ -43,7 +43,7 @@ def test_sizes_are_known_before_compressing():
     assert [c.bytes for c in OPTIONS] == sorted((c.bytes for c in OPTIONS), reverse=True)
     for candidate in OPTIONS[:: len(OPTIONS) // 2]:
         check_recipe(candidate.recipe, "search")
-        made = model_bytes(compress_model(MODEL, candidate.recipe, calibration=PHOTOS))
+        made = model_bytes(compress_network(MODEL, candidate.recipe, calibration=PHOTOS))
         assert predicted_bytes(MODEL, candidate.recipe) == pytest.approx(made, rel=0.03)
 
 
@@ -111,7 +111,7 @@ def test_bytes_are_saved_where_they_cost_least():
 
 def test_sensitivity_orders_every_layer_and_leaves_the_model_alone(monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8, 4))
-    monkeypatch.setattr(sensitivity, "WHITENING", (WHITENING[0], WHITENING[6]))
+    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[0], PROJECTIONS[6]))
     before = {name: tensor.clone() for name, tensor in MODEL.state_dict().items()}
     seen = []
     found = measure_sensitivity(MODEL, PHOTOS, PHOTOS[:2], progress=lambda *step: seen.append(step))

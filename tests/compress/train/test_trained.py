@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pocketvlad.model.netvlad import PlaceModel
 
-from helpers.models import make_model, make_photos
+from helpers.models import make_classifier, make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
-from pocketvlad.compress.compressed import CompressedModel
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.compressed import Compressed
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.compress.train.clustered import ClusteredLayer, ClusteredWeight
 from pocketvlad.compress.train.model import FeaturesAndDescriptors
@@ -26,7 +25,8 @@ from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import Trainer, relative_error
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.types import Query
-from pocketvlad.errors import ArtifactError, DatasetError
+from pocketvlad.errors import ArtifactError, DatasetError, RecipeError
+from pocketvlad.model.network import Network
 
 WORKER = Path(__file__).parents[2] / "helpers/train_worker.py"
 TRAIN = TrainRecipe(steps=6, tuples=2, negatives=2, margin=0.5, assign_every=2, refresh_every=3, save_every=1)
@@ -54,7 +54,7 @@ def recipe(**train: object) -> Recipe:
     return dataclasses.replace(RECIPE, train=dataclasses.replace(TRAIN, **train))
 
 
-def same_bytes(a: CompressedModel, b: CompressedModel) -> bool:
+def same_bytes(a: Compressed, b: Compressed) -> bool:
     left, right = a.tensors(), b.tensors()
     return left.keys() == right.keys() and all(np.array_equal(left[k], right[k]) for k in left)
 
@@ -137,7 +137,7 @@ def test_pruned_weights_may_come_back_and_stored_weights_change_centroid():
 def test_training_lowers_the_loss_and_keeps_the_format(codebook):
     model, photos = make_model(), place_photos()
     plan = recipe(codebook=codebook, steps=8, learning_rate=5e-3, distill=1.0, triplet=0.0)
-    start = compress_model(model, plan)
+    start = compress_network(model, plan)
     losses: list[float] = []
     found = train_compressed(model, start, plan, photos, progress=lambda p: losses.append(p.loss))
     assert losses[-1] < losses[0]
@@ -156,7 +156,7 @@ def test_the_relative_error_by_hand():
 
 
 @torch.no_grad()
-def _stage_error(model: PlaceModel, compressed: CompressedModel, photos: TrainingPhotos) -> float:
+def _stage_error(model: Network, compressed: Compressed, photos: TrainingPhotos) -> float:
     batch = torch.stack([photos.tensor(i) for i in range(photos.count)])
     describe = [FeaturesAndDescriptors(each) for each in (compressed.to_torch(), model)]
     return float(relative_error(*(each(batch)[0] for each in describe)))
@@ -165,7 +165,7 @@ def _stage_error(model: PlaceModel, compressed: CompressedModel, photos: Trainin
 def test_features_that_teach_come_nearer():
     model, photos = make_model(), place_photos()
     plan = recipe(distill_features=1.0, triplet=0.0, steps=12, learning_rate=5e-3, assign_every=1)
-    start = compress_model(model, plan)
+    start = compress_network(model, plan)
     found = train_compressed(model, start, plan, photos)
     assert _stage_error(model, found, photos) < 0.9 * _stage_error(model, start, photos)
 
@@ -175,7 +175,7 @@ def test_the_whitening_trains_at_its_own_rate():
     moved = []
     for rate in (1.0, 0.01):
         plan = recipe(distill=1.0, projection_rate=rate, steps=2)
-        trainer = Trainer(model, compress_model(model, plan), plan, photos, torch.device("cpu"))
+        trainer = Trainer(model, compress_network(model, plan), plan, photos, torch.device("cpu"))
         before = trainer.model.layer("whitening").weight.detach().clone()
         trainer.run_step()
         moved.append(float((trainer.model.layer("whitening").weight - before).abs().max()))
@@ -185,7 +185,7 @@ def test_the_whitening_trains_at_its_own_rate():
 def test_iterative_pruning_from_the_original_weights_reaches_its_target():
     model = make_model()
     plan = recipe(start="weights", codebook="recluster", prune_steps=4, l1_projection=1e-4)
-    found = train_compressed(model, compress_model(model, plan), plan, place_photos())
+    found = train_compressed(model, compress_network(model, plan), plan, place_photos())
     assert (found.layers["whitening"].dequantize() == 0).mean() == pytest.approx(0.5, abs=0.02)
 
 
@@ -196,24 +196,30 @@ def test_progress_says_what_is_promised():
     )
     seen = []
     plan = recipe(validate_every=3, steps=3)
-    train_compressed(model, compress_model(model, plan), plan, photos, progress=seen.append)
+    train_compressed(model, compress_network(model, plan), plan, photos, progress=seen.append)
     assert [p.step for p in seen] == [1, 2, 3] and seen[-1].skipped == 1
     assert 0 <= seen[-1].validation_map <= 1 and 0 <= seen[-1].violating <= 1 and seen[-1].seconds_left == 0
     with pytest.raises(DatasetError, match="positive"):
         alone = dataclasses.replace(photos, queries=(Query(0, frozenset()),))
-        train_compressed(model, compress_model(model, plan), plan, alone)
+        train_compressed(model, compress_network(model, plan), plan, alone)
+
+
+def test_a_classifier_has_no_places_to_learn_from():
+    model, plan = make_classifier("squeezenet1_1"), recipe(steps=1)
+    with pytest.raises(RecipeError, match="models of places; found head scores"):
+        train_compressed(model, compress_network(model, plan), plan, place_photos())
 
 
 def test_a_state_of_another_run_is_refused(tmp_path):
     model, photos, state = make_model(), place_photos(), tmp_path / "state.pt"
     plan = recipe(steps=1)
-    train_compressed(model, compress_model(model, plan), plan, photos, state=state)
+    train_compressed(model, compress_network(model, plan), plan, photos, state=state)
     other = recipe(steps=1, margin=0.3)
     with pytest.raises(ArtifactError, match="another"):
-        train_compressed(model, compress_model(model, other), other, photos, state=state)
+        train_compressed(model, compress_network(model, other), other, photos, state=state)
     state.write_bytes(state.read_bytes()[:500])
     with pytest.raises(ArtifactError, match="readable"):
-        train_compressed(model, compress_model(model, plan), plan, photos, state=state)
+        train_compressed(model, compress_network(model, plan), plan, photos, state=state)
 
 
 def _worker(tmp_path: Path, name: str, *launcher: str) -> list[str]:

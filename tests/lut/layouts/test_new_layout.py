@@ -12,7 +12,7 @@ from helpers.models import make_model
 from pocketvlad.compress.codes.assignment import make_grid, quantize_layer
 from pocketvlad.compress.codes.compensation import Curvature, compensate_grid
 from pocketvlad.compress.compressed import load_compressed, save_compressed
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.compress.search.budget import layer_bytes
 from pocketvlad.compress.sizes import layer_sizes
@@ -110,7 +110,7 @@ def test_calibration_and_training_choose_by_its_groups(recipe):
 
 def test_a_model_through_its_file_and_its_sizes(recipe, tmp_path, monkeypatch):
     model, path = make_model(), tmp_path / "c.safetensors"
-    compressed = compress_model(model, recipe)
+    compressed = compress_network(model, recipe)
     save_compressed(path, compressed, {})
     loaded = load_compressed(path)
     lut, again = compressed.layers["whitening"], loaded.layers["whitening"]

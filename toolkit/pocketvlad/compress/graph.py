@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from pocketvlad.compress.layers import KINDS
 from pocketvlad.errors import RecipeError
@@ -61,6 +62,7 @@ def as_graph(network: nn.Module, example: Sequence[Tensor]) -> fx.GraphModule:
     network = network.eval()
     graph = traced(network, example)
     with torch.no_grad():
+        ShapeProp(graph).propagate(*example)
         fold_in_graph(graph, graph)
         graph = _without_nothing(graph)
         if not _same(graph(*example), network(*example)):
@@ -79,15 +81,22 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _hides_layers(graph: fx.GraphModule) -> bool:
-    """Whether a module called as a whole has layers inside, or a layer is called as a function."""
+    """Whether a module called as a whole has layers inside, or a function takes a parameter as its weight."""
     for node in graph.graph.nodes:
         if node.op == "call_module":
             inside = list(graph.get_submodule(str(node.target)).modules())[1:]
             if any(isinstance(module, KINDS) for module in inside) or _is_attention(graph, node):
                 return True
-        if node.op == "call_function" and node.target in _FUNCTIONS:
+        if node.op == "call_function" and node.target in _FUNCTIONS and _reads_parameter(graph, node):
             return True
     return False
+
+
+def _reads_parameter(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a functional layer's weight is learned, not a constant such as the band of a normalisation."""
+    weight = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
+    attribute = isinstance(weight, fx.Node) and weight.op == "get_attr"
+    return attribute and isinstance(_attribute(graph, weight), nn.Parameter)
 
 
 def _is_attention(graph: fx.GraphModule, node: fx.Node) -> bool:

@@ -60,8 +60,8 @@ class TrainingModel(nn.Module):
         object.__setattr__(self, "_network", FeaturesAndDescriptors(place))
 
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> TrainingModel:
-        """To another device together with the network, whose buffers torch does not know of."""
-        self._network._apply(change)
+        """To another device together with what the network keeps for itself, which torch does not know of."""
+        self._network._apply(lambda held: held if held.is_meta else change(held))
         return super()._apply(change, recurse)
 
     def layer(self, name: str) -> ClusteredLayer:

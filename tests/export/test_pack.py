@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from pocketvlad.export.fold import fold_network
 from torch import nn
 
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.export.pack import fold_network
 from pocketvlad.lut.layers import LutConv2d
-from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.backbones import random_backbone
 
 
 def packed(network):
@@ -30,7 +30,7 @@ def packed(network):
 )
 def test_fused_pooling_changes_nothing(backbone, pooled):
     torch.manual_seed(0)
-    network = build_backbone(backbone).eval()
+    network = random_backbone(backbone).eval()
     folded = packed(network)
     with_pool = [module for module in folded.modules() if isinstance(module, LutConv2d) and module.pool]
     assert len(with_pool) == pooled

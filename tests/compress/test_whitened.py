@@ -5,20 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from pocketvlad.compress.descriptors import (
+from torch import nn
+from torch.nn.functional import normalize
+
+from helpers.models import make_model, make_photos
+from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.recipe import LayerRecipe, Recipe
+from pocketvlad.compress.whitened import (
     keep_dimensions,
     require_pca,
     soften_whitening,
     wanted_descriptors,
 )
-from pocketvlad.model.netvlad import PlaceModel
-from torch import nn
-from torch.nn.functional import normalize
-
-from helpers.models import make_model, make_photos
-from pocketvlad.compress.post_training import compress_model
-from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.errors import RecipeError
+from pocketvlad.model.network import Network
 from pocketvlad.model.whitening import fit_whitening
 
 PHOTOS = make_photos(4)
@@ -38,7 +38,7 @@ def whitening() -> nn.Linear:
 
 
 @pytest.fixture
-def fitted(whitening) -> PlaceModel:
+def fitted(whitening) -> Network:
     """A model that ends in a whitening of its own."""
     model = make_model(clusters=8, dim=16)
     model.whitening = copy.deepcopy(whitening)
@@ -54,7 +54,7 @@ def test_fewer_dimensions_are_the_leading_ones_of_a_pca_whitening(fitted):
     assert half.shape == (4, 8) and fitted.config.dim == 16
     assert torch.allclose(half, normalize(whole[:, :8]), atol=1e-6)
     assert keep_dimensions(fitted, 16) is fitted
-    made = compress_model(fitted, Recipe(1, "half", layer=LayerRecipe(bits=3), dimensions=0.5))
+    made = compress_network(fitted, Recipe(1, "half", layer=LayerRecipe(bits=3), dimensions=0.5))
     assert made.to_torch()(PHOTOS).shape == (4, 8)
 
 
@@ -105,7 +105,7 @@ def test_a_whitening_that_is_no_pca_stays_as_it_is(fitted):
 def test_a_recipe_compresses_the_softened_whitening(fitted, calibrate):
     fitted.whitening.weight.data *= torch.linspace(1, 3, 16)[:, None]
     layer = LayerRecipe(row_scale="max", calibrate=calibrate)
-    made = compress_model(fitted, Recipe(1, "soft", layer=layer, soften_whitening=0.01), calibration=PHOTOS)
+    made = compress_network(fitted, Recipe(1, "soft", layer=layer, soften_whitening=0.01), calibration=PHOTOS)
     with torch.inference_mode():
         wanted, found = soften_whitening(fitted, 0.01)(PHOTOS), made.to_torch()(PHOTOS)
         as_it_was = fitted(PHOTOS)

@@ -22,7 +22,7 @@ from helpers.refusals import refused
 from pocketvlad.cli.console import Output
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.search import sensitivity
-from pocketvlad.compress.search.budget import WHITENING
+from pocketvlad.compress.search.budget import PROJECTIONS
 from pocketvlad.compress.train.photos import split_for_training
 from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import open_tensors
@@ -188,7 +188,7 @@ def test_options_that_do_not_go_together_are_one_line(run, files, photos, tmp_pa
 
 def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8, 4))
-    monkeypatch.setattr(sensitivity, "WHITENING", (WHITENING[0], WHITENING[6]))
+    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[0], PROJECTIONS[6]))
     compress = ("compress", files["model"], "--photos", photos)
     out, program = tmp_path / "c.safetensors", tmp_path / "c.pte"
     code, text, _ = run(*compress, "--max-mb", 0.62, "--out", out, "--json")
@@ -205,7 +205,7 @@ def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_
 
 def test_a_search_may_drop_dimensions(run, files, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8,))
-    monkeypatch.setattr(sensitivity, "WHITENING", (WHITENING[6],))
+    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[6],))
     given = ("compress", files["model"], "--photos", photos, "--allow-dim")
     code, text, _ = run(*given, "--max-drop", 100, "--out", tmp_path / "c.safetensors", "--json")
     values = json.loads(text)
