@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -242,7 +243,9 @@ def test_positions_say_recall_everywhere_and_a_model_of_ours_is_taken(
     code, out, err = run("run", plan, "--out", tmp_path / "out")
     assert code == 0 and "Traceback" not in err, err
     summary = TinyRun(plan, tmp_path / "out", {}, ()).summary
-    page = (tmp_path / "out/report.html").read_text()
+    page = re.sub(
+        r"base64,[^\"]+", "", (tmp_path / "out/report.html").read_text()
+    )  # photos may spell anything
     assert summary.metric == "Recall@1" and "Recall@1" in out and "Recall@1" in page
     evaluated = [line for line in stage_lines(err) if name_of(line).startswith("evaluate")]
     assert len(evaluated) == 2 and all("Recall@1" in line for line in evaluated)

@@ -117,5 +117,6 @@ def test_a_vanished_photo_leaves_a_card(tmp_path, summary):
 def test_the_metric_is_the_datasets(summary):
     data = replace(summary.data, fit_split="all")
     page = render_report(replace(summary, metric="Recall@1", data=data))
+    page = re.sub(r"base64,[^\"]+", "", page)  # photos may spell anything
     assert "mAP" not in page
     assert page.count("Recall@1") == 5  # the card, the table and its hint, the plot, the note
