@@ -165,7 +165,11 @@ def _open(path: Path, *, read: bool = False) -> tuple[dict[str, Any], dict[str, 
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(_METADATA_KEY, "null"))
     except (SafetensorError, ValueError) as error:
-        raise ArtifactError(f"{path} is not a readable safetensors file", found=str(error)) from error
+        raise ArtifactError(
+            f"{path} is not a readable safetensors file",
+            found=str(error),
+            do="run `pocketvlad import` on it first if it is a checkpoint",
+        ) from error
     if not isinstance(header, dict) or "kind" not in header:
         raise ArtifactError(f"{path} was not written by pocketvlad", do="run `pocketvlad import` on it first")
     if header.get("format") != FORMAT_VERSION:

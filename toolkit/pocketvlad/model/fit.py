@@ -49,7 +49,8 @@ def fit_network(
         views = max(1, -(-3 * (config.dim or 0) // (2 * len(photos))))
     found = Network.empty(replace(config, dim=None), backbone)
     found.head.to_empty(device="cpu")
-    steps = Steps(progress, len(photos) * (1 + (views if config.dim else 0)))
+    passes = any(True for _ in found.head.parameters()) + (views if config.dim else 0)  # over every photo
+    steps = Steps(progress, len(photos) * passes)
 
     def features(number: int) -> Callable[[], Tensor]:
         def compute() -> Tensor:

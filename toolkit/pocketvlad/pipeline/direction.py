@@ -27,8 +27,9 @@ from pocketvlad.export.pack import EXACT
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.pipeline.paper import l1_recipe, row_recipe
 from pocketvlad.pipeline.pictures import answers_picture, histogram_picture, shown_layers
+from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Accuracy
-from pocketvlad.pipeline.stages import BASELINE, StageRunner, Stages, kernels
+from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.report.reproduction import Counted, DirectionResult, PaperNetwork, PaperRow, Row
 from pocketvlad.runtime.runner import ProgramRunner

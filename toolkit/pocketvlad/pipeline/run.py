@@ -11,15 +11,17 @@ import numpy as np
 from pocketvlad import artifact, machine
 from pocketvlad.android.package import fingerprint as app_fingerprint
 from pocketvlad.android.results import SelfTestResult
+from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset, merge, open_dataset
-from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, RecipeError
+from pocketvlad.dataset.tensors import readable
+from pocketvlad.errors import ArtifactError, CheckpointError, DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer import BACKBONE_KIND, import_checkpoint
 from pocketvlad.index import split_visitors
-from pocketvlad.model.network import save_model
-from pocketvlad.pipeline.plan import Plan
+from pocketvlad.model.network import Network, save_model
+from pocketvlad.pipeline.plan import MODEL, Plan, slug
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.latency import Latency, measure_latency
@@ -64,7 +66,10 @@ class Run:
         if out.exists() and not out.is_dir():
             raise ArtifactError(f"{out} is not a folder", do="name a folder for the run's files")
         self.plan, self.out = plan, out
-        self.dataset = merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
+        # without the photos that cannot be read: every program then answers for the same ones
+        self.dataset = readable(
+            merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
+        )
         self.fitting, self.testing = split_places(self.dataset, plan.photos.fit)
         self.recipes = {name: self._recipe(name) for name in plan.compress.recipes}
         self.stages = StageRunner(out, stages)
@@ -75,7 +80,7 @@ class Run:
 
     def model(self) -> tuple[Path, fit.Fitted]:
         """The uncompressed model: imported whole, or fitted on the fitting places."""
-        out, plan = self.out / "model.safetensors", self.plan.model
+        out, plan = self.out / f"{MODEL}.safetensors", self.plan.model
         source = self.plan.resolve(plan.checkpoint) if plan.checkpoint else None
         inputs = {
             "model": {key: str(value) for key, value in asdict(plan).items()},
@@ -93,12 +98,12 @@ class Run:
 
     def _make_model(self, source: Path | None, out: Path, progress: Progress) -> fit.Fitted:
         plan, name = self.plan.model, self.plan.model.backbone
+        if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
+            return _written(out, _own_model(source), source)
         if source is not None:
             imported = import_checkpoint(source)
             if imported.model is not None:
-                save_model(out, imported.model, {"checkpoint": source.name}, force=True)
-                weights = sum(parameter.numel() for parameter in imported.model.parameters())
-                return fit.Fitted(str(out), megabytes(out), 0, weights, (), imported.model.config.to_json())
+                return _written(out, imported.model, source)
             name = imported.backbone.name if imported.backbone else name
         options = fit.FitOptions(
             name or "",
@@ -252,6 +257,28 @@ class Run:
         return self.stages.run("profile", Profile, inputs, [], body, say).ops
 
 
+def _own_model(path: Path) -> Network:
+    """A model that `fit` or `import` made, as it is.
+
+    Raises:
+        CheckpointError: it is compressed, or a classifier.
+    """
+    model = open_model(path)
+    if isinstance(model, Compressed):
+        raise CheckpointError(f"{path} is compressed already", do="name the model it was made from")
+    if not model.config.describes:
+        raise CheckpointError(f"{path} is a classifier and describes no places", allowed="a model of places")
+    return model
+
+
+def _written(out: Path, model: Network, source: Path) -> fit.Fitted:
+    """A whole model as the run's own, fitted on no photo."""
+    made_from = {"checkpoint": source.name, "sha256": artifact.file_sha256(source)}
+    save_model(out, model, made_from, force=True)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return fit.Fitted(str(out), megabytes(out), 0, weights, (), model.config.to_json())
+
+
 def _say_emulated(made: SelfTestResult) -> str:
     worst = min(picture.cosine for picture in made.pictures)
     return f"{'passed' if made.passed else 'FAILED'}, worst cosine to the host {worst:.6f}"
@@ -272,8 +299,3 @@ def split_places(dataset: Dataset, fit_split: str) -> tuple[Dataset, Dataset]:
             allowed="places with two photos or more",
         )
     return parts
-
-
-def slug(name: str) -> str:
-    """A recipe's name as a file name."""
-    return Path(name).stem if name.endswith(".toml") else name

@@ -130,8 +130,7 @@ def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensor
 def written(out: Path, network: Network, photos: PhotoTensors) -> Fitted:
     """What a fit says of the model it wrote."""
     weights = sum(parameter.numel() for parameter in network.parameters())
-    skipped = (*photos.dataset.skipped, *photos.skipped)
-    return Fitted(str(out), megabytes(out), len(photos), weights, skipped, network.config.to_json())
+    return Fitted(str(out), megabytes(out), len(photos), weights, photos.skipped, network.config.to_json())
 
 
 def _require_possible(options: FitOptions) -> None:
