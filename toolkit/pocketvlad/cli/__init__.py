@@ -16,7 +16,7 @@ from pocketvlad import __version__
 from pocketvlad.cli.console import Output
 from pocketvlad.cli.index import index_app
 from pocketvlad.cli.models import add_model_commands
-from pocketvlad.cli.options import Json, Threads
+from pocketvlad.cli.options import Json, Seed, Threads, example
 from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
@@ -54,17 +54,20 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Compress place-recognition models and run them on phones."""
 
 
-app.command()(package)
+_PACKAGE = "package --program model.pte --index places.pvix --out demo.apk"
+app.command(epilog=example(_PACKAGE))(package)
 
 
-@app.command()
+@app.command(epilog=example("run plan.toml --out out/mine"))
 def run(
-    plan: Path,
+    plan: Annotated[Path, typer.Argument(help="A TOML file; calibration/plans has two.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for every stage's files.")],
     as_json: Json = False,
 ) -> None:
@@ -86,7 +89,7 @@ def run(
         raise PhoneError(f"{failed[0]['machine']} disagrees with the workstation", found=reasons)
 
 
-@app.command()
+@app.command(epilog=example("reproduce --backbone vgg16 --train oxford:O --test paris:P --out out/table"))
 def reproduce(
     backbone: Annotated[str, typer.Option(help="alexnet, vgg16 or squeezenet1_1.")],
     train: Annotated[str, typer.Option(help="KIND:PATH that fits and, with --steps, trains.")],
@@ -103,7 +106,7 @@ def reproduce(
     dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0: none.")] = 512,
     size: Annotated[str, typer.Option(help="Input HxW of a fitted model, pixels.")] = "480x640",
     l1: Annotated[float, typer.Option(min=0, help="Lambda behind the weight histograms.")] = 1e-5,
-    seed: int = 0,
+    seed: Seed = 0,
     threads: Threads = 2,
     as_json: Json = False,
 ) -> None:
@@ -135,10 +138,10 @@ def reproduce(
     output.result(to_table(result), silent=True)
 
 
-@app.command()
+@app.command(epilog=example("bench model.pte float32.pte --profile"))
 def bench(
     programs: Annotated[list[Path], typer.Argument(help="One or more .pte files, timed in turn.")],
-    runs: Annotated[int, typer.Option(min=1)] = 20,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each program.")] = 20,
     threads: Threads = 1,
     profile: Annotated[
         bool, typer.Option("--profile", help="And the time of each op, from an ETDump.")
@@ -158,7 +161,7 @@ def bench(
     output.result(result.to_json(), silent=True)
 
 
-@app.command()
+@app.command(epilog=example("doctor"))
 def doctor(as_json: Json = False) -> None:
     """What this machine has and lacks, and how to get it."""
     from pocketvlad import machine

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from pocketvlad.cli.console import Output, progress
-from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+from pocketvlad.cli.options import Force, Index, Json, Out, Photos, Program, Threads, example
 
 index_app = typer.Typer(no_args_is_help=True, help="Build, extend, inspect and search the place index.")
 
 
-@index_app.command("build")
+@index_app.command("build", epilog=example("index build model.pte --photos folder:photos --out places.pvix"))
 def index_build(
-    program: Path,
+    program: Program,
     photos: Photos,
     out: Out,
     vectors: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float16",
@@ -33,9 +33,9 @@ def index_build(
     Output(as_json).result(result.to_json())
 
 
-@index_app.command("add")
+@index_app.command("add", epilog=example("index add places.pvix --program model.pte --photos folder:more"))
 def index_add(
-    index: Path,
+    index: Index,
     program: Annotated[Path, typer.Option(help="The program that made the index.")],
     photos: Photos,
     replace: Annotated[bool, typer.Option("--replace", help="Replace photos of the same name.")] = False,
@@ -50,17 +50,17 @@ def index_add(
     Output(as_json).result(result.to_json())
 
 
-@index_app.command("info")
-def index_info(index: Path, as_json: Json = False) -> None:
+@index_app.command("info", epilog=example("index info places.pvix"))
+def index_info(index: Index, as_json: Json = False) -> None:
     """What an index holds."""
     from pocketvlad.steps import index as step
 
     Output(as_json).result(step.info(index).to_json())
 
 
-@index_app.command("search")
+@index_app.command("search", epilog=example("index search places.pvix photo.jpg --program model.pte"))
 def index_search(
-    index: Path,
+    index: Index,
     photos: Annotated[list[Path], typer.Argument(help="Photos to recognise.")],
     program: Annotated[Path, typer.Option(help="The program that made the index.")],
     top: Annotated[int, typer.Option(min=1, help="Matches per photo.")] = 5,

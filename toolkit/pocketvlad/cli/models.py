@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketvlad.cli.console import Output, progress
-from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+from pocketvlad.cli.options import AnyFile, Force, Json, Model, Out, Photos, Seed, Threads, example
 
 if TYPE_CHECKING:
     from pocketvlad.steps.evaluate import Evaluation
 
-_COMMANDS: list[tuple[str | None, Callable[..., None]]] = []
+_COMMANDS: list[tuple[str | None, str, Callable[..., None]]] = []
 _LAYER_COLUMNS = ("layer", "weights", "bits", "layout", "pruned", "total", "bits_per_weight", "share")
 
 
-def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _command(name: str | None = None, *, shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def keep(function: Callable[..., None]) -> Callable[..., None]:
-        _COMMANDS.append((name, function))
+        _COMMANDS.append((name, shown, function))
         return function
 
     return keep
@@ -28,8 +28,8 @@ def _command(name: str | None = None) -> Callable[[Callable[..., None]], Callabl
 
 def add_model_commands(app: typer.Typer) -> None:
     """Add every command of this file."""
-    for name, function in _COMMANDS:
-        app.command(name)(function)
+    for name, shown, function in _COMMANDS:
+        app.command(name, epilog=example(shown))(function)
 
 
 def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
@@ -45,9 +45,9 @@ def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
     return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
 
 
-@_command("import")
+@_command("import", shown="import vgg16_netvlad.pth.tar --out model.safetensors")
 def import_(
-    checkpoint: Path,
+    checkpoint: Annotated[Path, typer.Argument(help="Of any layout; nothing in it is ever run.")],
     out: Out,
     layout: Annotated[str, typer.Option(help="auto, or the name of a layout.")] = "auto",
     wanted: Annotated[
@@ -63,7 +63,7 @@ def import_(
     Output(as_json).result({**found.to_json(), **found.config})
 
 
-@_command()
+@_command(shown="fit --backbone squeezenet1_1 --photos folder:photos --out model.safetensors")
 def fit(
     out: Out,
     photos: Photos,
@@ -76,7 +76,7 @@ def fit(
     dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0 for no whitening.")] = 512,
     size: Annotated[str, typer.Option(help="Input HxW in pixels.")] = "480x640",
     views: Annotated[int, typer.Option(min=0, help="Views per photo for the whitening; 0: as needed.")] = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -90,9 +90,9 @@ def fit(
     Output(as_json).result({**result.to_json(), **result.config})
 
 
-@_command()
+@_command(shown="compress model.safetensors --photos folder:photos --out small.safetensors")
 def compress(
-    model: Path,
+    model: Model,
     out: Out,
     recipe: Annotated[str, typer.Option(help="Name of a shipped recipe, or a TOML file.")] = "auto",
     photos: Annotated[
@@ -114,9 +114,9 @@ def compress(
 ) -> None:
     """Prune, quantize to codebooks and, where the recipe says so, fine-tune.
 
-    A search (--max-drop or --max-mb) calibrates on the even places of --photos, in the order of their names,
-    and measures every candidate's exported program on the odd ones. A recipe that trains can be interrupted:
-    the same command goes on from the folder OUT.training.
+    A search (--max-drop, --max-mb) calibrates on the even places of --photos and measures on the odd ones.
+
+    A recipe that trains can be interrupted: the same command goes on from the folder OUT.training.
     """
     from pocketvlad.steps import compress as step
     from pocketvlad.steps.search import Limits
@@ -137,9 +137,9 @@ def compress(
     output.result({**values, **values["figures"]})
 
 
-@_command()
+@_command(shown="evaluate model.pte --dataset folder:photos --baseline model.safetensors")
 def evaluate(
-    file: Path,
+    file: AnyFile,
     dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
     baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
     classes: Annotated[
@@ -158,9 +158,9 @@ def evaluate(
     output.table("against the baseline", difference_rows(found))
 
 
-@_command()
+@_command(shown="describe model.pte --photos folder:photos --out descriptors.h5")
 def describe(
-    file: Path, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
+    file: AnyFile, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
 ) -> None:
     """Write descriptors in hloc's HDF5 layout."""
     from pocketvlad.steps import describe as step
@@ -170,9 +170,9 @@ def describe(
     Output(as_json).result(result.to_json())
 
 
-@_command()
+@_command(shown="export small.safetensors --size 480x640 --out model.pte")
 def export(
-    model: Path,
+    model: Model,
     out: Out,
     size: Annotated[str | None, typer.Option(help="Input HxW in pixels; the model's own if absent.")] = None,
     semantics: Annotated[

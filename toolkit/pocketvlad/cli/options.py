@@ -7,8 +7,19 @@ from typing import Annotated
 
 import typer
 
+
+def example(line: str) -> str:
+    """The last line of a command's help."""
+    return f"Example: pocketvlad {line}"
+
+
+Model = Annotated[Path, typer.Argument(help="A .safetensors of import, fit or compress.")]
+AnyFile = Annotated[Path, typer.Argument(help="A model, a compressed model or a .pte.")]
+Program = Annotated[Path, typer.Argument(help="The .pte.")]
+Index = Annotated[Path, typer.Argument(help="The .pvix.")]
 Out = Annotated[Path, typer.Option("--out", help="File to write; never overwritten without --force.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of every random choice.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]

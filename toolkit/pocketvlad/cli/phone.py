@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketvlad.cli.console import Output
-from pocketvlad.cli.options import Json
+from pocketvlad.cli.options import Json, example
 from pocketvlad.errors import PhoneError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
 Serial = Annotated[str | None, typer.Option(help="adb serial, where several devices are connected.")]
 
 
-@phone_app.command("install")
+@phone_app.command("install", epilog=example("phone install --apk demo.apk"))
 def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Install the APK on the connected phone."""
     from pocketvlad.android import phone
@@ -27,7 +27,7 @@ def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> Non
     Output(as_json).result(phone.install(apk, serial=serial).to_json())
 
 
-@phone_app.command("test")
+@phone_app.command("test", epilog=example("phone test --emulate --apk demo.apk"))
 def phone_test(
     apk: Apk,
     emulate: Annotated[bool, typer.Option("--emulate", help="Run the APK's own libraries here.")] = False,
@@ -50,7 +50,7 @@ def phone_test(
     _require_passed(result)
 
 
-@phone_app.command("bench")
+@phone_app.command("bench", epilog=example("phone bench --apk demo.apk"))
 def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Times of each stage on the connected phone, beside this machine's for the same pictures.
 

@@ -1,0 +1,157 @@
+"""What the README and the pages of docs tell a reader to type is run, on a few small photos.
+
+A page's blocks run in order in one folder. It holds what a reader has: photos, the rendered scenes, and the files that
+an earlier page made. A block that cannot run here has ``<!-- not run: reason -->`` just above it, a block that
+a reader saves ``<!-- file: NAME -->``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.pages import Block, blocks, commands
+from pocketvlad.cli import main
+from pocketvlad.pipeline.plan import load_plan
+
+ROOT = Path(__file__).parents[2]
+SCENES = ROOT / "calibration/scenes"
+MADE = ("api.md", "cli.md")  # from the code; tests/docs/test_pages.py holds their examples
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name not in MADE)]
+RUNNABLE = ("python", "sh")
+LANGUAGES = (*RUNNABLE, "toml", "text", "csv", "")
+PLACES, VIEWS = 4, 4  # of the scenes
+EARLIER = {"docs/robots.md": "model.pte", "docs/paper.md": "model.safetensors"}  # a file of an earlier page
+NOT_RUN = {  # blocks a page may leave out; more is a page that nobody tests
+    "README.md": 2,
+    "docs/tutorial.md": 2,
+    "docs/paper.md": 2,
+    "docs/robots.md": 1,
+}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def _scenes() -> list[Path]:
+    return [path for place in range(1, PLACES + 1) for path in sorted(SCENES.glob(f"p{place:02}_*"))[:VIEWS]]
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory) -> Path:
+    """What every reader has."""
+    folder = tmp_path_factory.mktemp("reader")
+    scenes, photos = folder / "calibration/scenes", folder / "photos"
+    scenes.mkdir(parents=True)
+    for path in _scenes():
+        place = path.stem[: path.stem.index("_", 4)]
+        (photos / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, scenes)
+        shutil.copy(path, photos / place)
+    names = {path.name for path in _scenes()}
+    with (SCENES / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.reader(file) if row[0] in {"image", *names}]
+    with (scenes / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    shutil.copy(_scenes()[0], folder / "photo.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def earlier(inputs, tmp_path_factory) -> Path:
+    """A small model and its program, for the pages that begin with one."""
+    import pocketvlad as pv
+
+    folder = tmp_path_factory.mktemp("earlier")
+    model = pv.fit("squeezenet1_1", inputs / "photos", clusters=4, dim=8, size=(64, 96), views=1)
+    pv.save(model, folder / "model.safetensors")
+    pv.export(pv.compress(model, "paper-8bit"), folder / "model.pte")
+    return folder
+
+
+def _run_python(block: Block, names: dict[str, object], page: str) -> None:
+    # the page's lines in a traceback
+    source = "\n" * block.line + block.text
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, page, "exec"), names)
+
+
+def _run_shell(block: Block, patch: pytest.MonkeyPatch, page: str) -> None:
+    for command in commands(block.text):
+        words = shlex.split(command)
+        assert words[0] == "pocketvlad", f"{page}:{block.line}: {words[0]} cannot be run here: say so above"
+        patch.setattr(sys, "argv", words)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert not ended.value.code, f"{page}:{block.line}: {command}\n{said.getvalue()}"
+
+
+@contextlib.contextmanager
+def _folder_of(page: Path, inputs: Path, request: pytest.FixtureRequest, out: Path) -> Iterator[None]:
+    shutil.copytree(inputs, out, dirs_exist_ok=True)
+    if name_of(page) in EARLIER:
+        shutil.copy(request.getfixturevalue("earlier") / EARLIER[name_of(page)], out)
+    if page.name == "robots.md":
+        _name_as_poses(page, out / "photos")
+    before = Path.cwd()
+    os.chdir(out)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _name_as_poses(page: Path, photos: Path) -> None:
+    """The photos by the names in the page's file of positions."""
+    (poses,) = [block.text for block in blocks(page) if block.file == "poses.csv"]
+    shutil.rmtree(photos)
+    for row, source in zip(csv.DictReader(io.StringIO(poses)), _scenes(), strict=False):
+        (photos / row["image"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, photos / row["image"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_blocks_run(page, inputs, request, tmp_path, monkeypatch):
+    todo = [
+        block for block in blocks(page) if block.file or (block.language in RUNNABLE and not block.not_run)
+    ]
+    if not todo:
+        return
+    names: dict[str, object] = {"__name__": "page"}
+    with _folder_of(page, inputs, request, tmp_path):
+        for block in todo:
+            if block.file is not None:
+                Path(block.file).write_text(block.text, encoding="utf-8")
+            elif block.language == "python":
+                _run_python(block, names, name_of(page))
+            else:
+                _run_shell(block, monkeypatch, name_of(page))
+        for plan in Path().glob("*plan*.toml"):
+            load_plan(plan)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_few_blocks_are_left_out_each_with_a_reason(page):
+    found = blocks(page)
+    assert not [block.line for block in found if block.language not in LANGUAGES]
+    assert sum(block.not_run is not None for block in found) == NOT_RUN.get(name_of(page), 0)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "docs" / name for name in MADE)], ids=name_of)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    targets = [each for each in re.findall(r"\]\(([^)]+)\)", text) if not each.startswith("http")]
+    files = [each.partition("#")[0] for each in targets]
+    assert not [each for each in files if each and not (page.parent / each).exists()]
