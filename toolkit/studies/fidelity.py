@@ -1,59 +1,40 @@
-"""How close the descriptors of packed programs stay to float32, beside XNNPACK int8 of the same model.
+r"""How close the descriptors of packed programs stay to float32, beside XNNPACK int8 of the same model.
 
-The embedded street scenes fit the models (a backbone built from the photos, unless WEIGHTS names real ones) and
-calibrate every contender; descriptors are compared on photos of other places. XNNPACK int8 is ExecuTorch's static
-quantization: per channel, activations by the same calibration photos; once of the whole model, as the suites that
-time it have it, and once with NetVLAD's sums in float32, whose differences of close sums do not bear 8 bits, and the
-whitening's input quantized on the fly. A row's figures are mean cosines to float32 of the exported programs; its ratio
-is that of what they lose, 1 - cosine.
+Half of the embedded street scenes' places fit each model (its backbone too, unless a file has its weights) and
+calibrate every contender; descriptors are compared on the photos of the other half. XNNPACK int8 is ExecuTorch's static
+quantization: per channel, activations by the same photos; once of the whole model, as the suites that time it have it,
+and once with NetVLAD's sums in float32, whose differences of close sums do not bear 8 bits, and the whitening's input
+quantized on the fly. Cells are mean cosines to the exported float32 program, megabytes in brackets; a goal is of what
+is lost, 1 - cosine: the peer's over ours. Writes out/studies/fidelity/fidelity.json; fits for half an hour:
 
-Set POCKETVLAD_SQUEEZENET to a SqueezeNet 1.1 checkpoint for a model with trained features.
+    PYTHONPATH=toolkit .venv/bin/python -m studies.fidelity --weights squeezenet1_1.safetensors
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import peers
-import quantized
 import torch
-from pocketvlad.commands.models import make_backbone
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
-from rows import Row
-from torch import Tensor, nn
+from rich.console import Console
 
-from pocketvlad.compress.post_training import compress_model
+from bench.measured import text_table, write_measurement
+from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
-from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.dataset import open_dataset
-from pocketvlad.export.program import export_model
-from pocketvlad.model.fit import fit_clusters, load_photo_tensors
-from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.model.whitening import fit_whitening
 from pocketvlad.resources import resource_dir
-from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps.common import parse_size
+from pocketvlad.steps.fit import FitOptions
+from studies.contenders import OUT, Contender, be_quiet, by_recipe
+from studies.folds import FITTING, CrossFit, Fold, open_folds
+from studies.rivals import DYNAMIC8, STATIC8, xnnpack
 
-UNIT = "cosine"
-HEIGHT, WIDTH = 240, 320
-WEIGHTS = "POCKETVLAD_SQUEEZENET"
-CALIBRATION, TESTED = 24, 30  # photos
-_SMALLEST_WINDOW = 0.6  # of each side of the feature map
-WHOLE, LAYERS = "XNNPACK int8", "XNNPACK int8, NetVLAD in float32"
-# Ours; at 1/32 of the bytes another cosine is expected than int8's.
-RECIPES = {
-    "8-bit": Recipe(1, "8-bit", layer=LayerRecipe(8, "uniform", row_scale="max", calibrate="gptq")),
-    "5-bit": Recipe(1, "5-bit", layer=LayerRecipe(5, "kmeans", row_scale="soft", calibrate="gptq")),
-    # the convolutions in int8 throughout, whatever is faster on this machine
-    "compact-10x-int8": dataclasses.replace(load_recipe("compact-10x-int8"), convolutions=INT8),
-    "compact-48x": load_recipe("compact-48x"),
-}
+DIMENSIONS = {"alexnet": 4096, "vgg16": 4096}
+WITH_WEIGHTS, WITH_WEIGHTS_DIM = "squeezenet1_1", 512
+WHOLE, LAYERS = f"xnnpack-{STATIC8}", f"xnnpack-{DYNAMIC8}"
 # By recipe and peer: with NetVLAD's sums in float32 that peer loses what 8 bits lose, which 3 do not match.
 GOALS = {
     ("8-bit", WHOLE): 1.0,
@@ -62,121 +43,102 @@ GOALS = {
     ("5-bit", LAYERS): 1.0,
     ("compact-10x-int8", WHOLE): 1.0,
 }
+_SMALLEST_LOSS = 1e-9
 
 
-def whole(model: PlaceModel, photos: list[Tensor]) -> nn.Module:
-    """Everything XNNPACK takes in int8."""
-    return quantized.static_int8(quantized.PlainOperators(model), photos)
-
-
-def layers(model: PlaceModel, photos: list[Tensor]) -> nn.Module:
-    """The convolutions and the whitening in int8."""
-    return quantized.static_and_dynamic(copy.deepcopy(model), photos, torch.int8)
-
-
-PEERS = {WHOLE: whole, LAYERS: layers}
+def contenders() -> list[Contender]:
+    """A column each; at 1/32 of the bytes another cosine is expected than int8's."""
+    eight = Recipe(1, "8-bit", layer=LayerRecipe(8, "uniform", row_scale="max", calibrate="gptq"))
+    five = Recipe(1, "5-bit", layer=LayerRecipe(5, "kmeans", row_scale="soft", calibrate="gptq"))
+    # the convolutions in int8 throughout, whatever is faster on this machine
+    quick = replace(load_recipe("compact-10x-int8"), convolutions=INT8)
+    named = {
+        "8-bit": eight,
+        "5-bit": five,
+        "`compact-10x-int8`": quick,
+        "`compact-48x`": load_recipe("compact-48x"),
+    }
+    return [
+        *(by_recipe("", name, recipe, "ours") for name, recipe in named.items()),
+        xnnpack("", STATIC8, "int8"),
+        xnnpack("", DYNAMIC8, "int8, NetVLAD in float32"),
+    ]
 
 
 @dataclass(frozen=True)
-class Case:
-    """A model: ``weights`` of the backbone, or None for one built from the photos."""
+class Fidelity:
+    """A contender's mean cosine to float32, and its megabytes."""
 
-    backbone: str
-    dim: int
-    weights: Path | None = None
+    cosine: float
+    mb: float
 
     @property
-    def name(self) -> str:
-        trained = "ImageNet" if self.weights else "untrained"
-        return f"{self.backbone} ({trained}), WPCA {self.dim}, {HEIGHT}x{WIDTH}"
+    def cell(self) -> str:
+        return f"{self.cosine:.4f} ({self.mb:.1f})"
 
 
-def cases() -> list[Case]:
-    weights = os.environ.get(WEIGHTS)
-    trained = [Case("squeezenet1_1", 512, Path(weights))] if weights else []
-    return [Case("alexnet", 4096), Case("vgg16", 4096), *trained]
-
-
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
-    """A row for each model and recipe."""
-    del folder, rounds  # a program that was cached might be another model's
-    register_executorch_ops()
-    peers.portable_lib._unsafe_reset_threadpool(threads)
-    torch.set_num_threads(threads)
-    photos = open_dataset(str(resource_dir("calibration") / "scenes"))
-    fitting, testing = ([photo.path for photo in photos.split(half).photos] for half in ("even", "odd"))
-    found: list[Row] = []
-    for case in cases():
-        say(f"{case.name}: fitting")
-        model, tensors = fit(case, fitting)
-        tests = load_photo_tensors(testing[:: max(1, len(testing) // TESTED)], model.config)[0]
-        calibration = torch.stack(tensors[:: max(1, len(tensors) // CALIBRATION)])
-        with tempfile.TemporaryDirectory() as work, torch.no_grad():
-            found += _rows(case, model, calibration, tests, Path(work), threads, say)
+def measured(fold: Fold, columns: Sequence[Contender]) -> dict[str, Fidelity]:
+    """By the contender's key."""
+    found = {}
+    for contender in columns:
+        scores = fold.score(contender.test(fold))
+        found[contender.key] = Fidelity(float(scores.cosines.mean()), scores.file_bytes / 1e6)
     return found
 
 
-def _rows(
-    case: Case,
-    model: PlaceModel,
-    calibration: Tensor,
-    tests: list[Tensor],
-    work: Path,
-    threads: int,
-    say: Callable[[str], None],
-) -> Iterator[Row]:
-    wanted = np.concatenate([model(photo[None]).numpy() for photo in tests])
-
-    def cosine(describe: Callable[[Tensor], np.ndarray]) -> float:
-        return float(np.mean([describe(photo) @ row for photo, row in zip(tests, wanted, strict=True)]))
-
-    theirs: dict[str, tuple[float, int]] = {}
-    for peer, build in PEERS.items():
-        say(f"{case.name}: {peer}")
-        program = work / f"{peer}.pte"
-        size = quantized.write_program(
-            build(model, list(calibration[:, None])), model.config.preprocess, program
-        )
-        call = peers.loaded(program)
-        theirs[peer] = cosine(lambda photo, call=call: call(photo[None])[0].reshape(-1).numpy()), size
-    for name, recipe in RECIPES.items():
-        say(f"{case.name}: {name}")
-        program = work / f"{name}.pte"
-        export_model(compress_model(model, recipe, calibration=calibration), program)
-        runner, size = ProgramRunner(program, threads=threads), program.stat().st_size
-        ours = cosine(lambda photo, runner=runner: runner.describe_tensor(photo.numpy()))
-        for peer, (cosine_of_peer, peer_size) in theirs.items():
-            title = f"{case.name}, {name}: {size / 1e6:.1f} MB, the peer {peer_size / 1e6:.1f} MB"
-            ratio = (1 - cosine_of_peer) / max(1 - ours, 1e-9)
-            sizes = size, peer_size
-            goal = GOALS.get((name, peer))
-            yield Row(title, ours, peer, cosine_of_peer, ratio, goal, threads, unit=UNIT, bytes=sizes)
+def figures(model: str, found: Mapping[str, Fidelity]) -> list[dict[str, Any]]:
+    """One for each goal that can be judged: what the peer loses over what ours loses."""
+    rows = []
+    for (ours, peer), goal in GOALS.items():
+        if ours in found and peer in found:
+            lost = max(1 - found[ours].cosine, _SMALLEST_LOSS)
+            ratio = (1 - found[peer].cosine) / lost
+            rows.append({"model": model, "ours": ours, "peer": peer, "ratio": ratio, "goal": goal})
+    return rows
 
 
-@torch.no_grad()
-def fit(case: Case, photos: list[Path]) -> tuple[PlaceModel, list[Tensor]]:
-    """The float32 model, and the photos as its inputs.
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    be_quiet()
+    torch.manual_seed(0)
+    columns, rows, goals = contenders(), [], []
+    for model in models(options):
+        fitted = CrossFit((options.photos,), model, options.out / model.backbone)
+        with Output(False).stages() as stages:
+            (fold,) = open_folds(fitted, stages, FITTING[:1])
+            found = measured(fold, columns)
+        name = f"{model.backbone}{'' if model.weights else ', untrained'}, {model.dim} dimensions"
+        rows.append((name, *(found[contender.key].cell for contender in columns)))
+        goals += figures(model.backbone, found)
+    headings = ("model", *(contender.name for contender in columns))
+    data = f"photos of places that calibrated nothing, {options.size}"
+    module, out = "studies.fidelity", options.out / "fidelity.json"
+    write_measurement(out, headings, rows, data=data, module=module, arguments=arguments, figures=goals)
+    Console(width=150).print(text_table(f"mean cosine to float32 (MB); {data}", headings, rows))
 
-    As ``fit_model``, but what the whitening is fitted to are windows of the photos' feature maps: thousands of
-    crops of the photos would take VGG16 half an hour.
-    """
-    config = ModelConfig(case.backbone, 64, case.dim, Preprocess(HEIGHT, WIDTH))
-    tensors, _ = load_photo_tensors(photos, config)
-    model = PlaceModel(config, make_backbone(config, case.weights, photos, 0)).eval()
-    fit_clusters(model, tensors, 0)
-    vectors = torch.cat(list(_vectors(model, tensors, -(-5 * case.dim // (4 * 2 * len(tensors))))))
-    model.whitening = fit_whitening(vectors, case.dim)
-    return model.requires_grad_(False), tensors
+
+def _parser() -> argparse.ArgumentParser:
+    wrapped = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.fidelity", description=__doc__, formatter_class=wrapped
+    )
+    parser.add_argument("--models", nargs="*", choices=[[], *DIMENSIONS], default=list(DIMENSIONS))
+    parser.add_argument("--weights", type=Path, help=f"of {WITH_WEIGHTS}, which is then another model")
+    parser.add_argument("--photos", default=str(resource_dir("calibration") / "scenes"))
+    parser.add_argument("--size", default="240x320")
+    parser.add_argument("--out", type=Path, default=OUT / "fidelity")
+    return parser
 
 
-def _vectors(model: PlaceModel, photos: list[Tensor], windows: int) -> Iterator[Tensor]:
-    """VLAD vectors [1, K * D] of random windows of every photo's and mirror image's features."""
-    random = np.random.default_rng(0)
-    for photo in photos:
-        for view in (photo, photo.flip(2)):
-            features = model.backbone(view[None])
-            height, width = features.shape[2:]
-            for _ in range(windows):
-                h, w = (int(np.ceil(random.uniform(_SMALLEST_WINDOW, 1) * n)) for n in (height, width))
-                top, left = random.integers(0, height - h + 1), random.integers(0, width - w + 1)
-                yield model.pool(features[:, :, top : top + h, left : left + w])
+def models(options: argparse.Namespace) -> list[FitOptions]:
+    """What the command line asks to fit."""
+    height, width = parse_size(options.size)
+    found = [FitOptions(name, dim=DIMENSIONS[name], height=height, width=width) for name in options.models]
+    if options.weights is not None:
+        trained = FitOptions(WITH_WEIGHTS, options.weights, dim=WITH_WEIGHTS_DIM, height=height, width=width)
+        found.insert(0, trained)
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
