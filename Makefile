@@ -15,7 +15,7 @@ test: $(VENV)/.installed-dev machine
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python toolkit/bench
+	PYTHONPATH=toolkit $(BIN)/python -m bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --no-cache .

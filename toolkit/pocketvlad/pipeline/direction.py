@@ -178,7 +178,7 @@ class Direction:
 
         def body(progress: Progress) -> Accuracy:
             runner = ProgramRunner(program, threads=self.options.threads)
-            result = evaluate_descriptors(self.test, describe_all(runner, self.test, out, progress))
+            result = evaluate_descriptors(self.test, describe_all(runner.describe, self.test, out, progress))
             return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
 
         def say(made: Accuracy) -> str:

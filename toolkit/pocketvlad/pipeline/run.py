@@ -161,7 +161,7 @@ class Run:
         }
 
         def body(progress: Progress) -> Accuracy:
-            found = describe_all(ProgramRunner(program, threads=2), self.testing, out, progress)
+            found = describe_all(ProgramRunner(program, threads=2).describe, self.testing, out, progress)
             result = evaluate_descriptors(self.testing, found)
             return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
 
