@@ -17,9 +17,10 @@ import torchvision
 from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.model.backbones import resnet
+from pocketvlad.model.backbones import efficientnet_lite, resnet
 from pocketvlad.model.backbones.caffe import CaffeNet
 from pocketvlad.model.batchnorm import fold_batch_norm
+from pocketvlad.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 T = TypeVar("T", bound=nn.Module)
 COUNTER = "num_batches_tracked"  # of a batch norm; nothing needs it
@@ -37,6 +38,8 @@ class BackboneSpec:
         without_last_activation: the features without that activation, in place.
         layers: what the classifier has behind its features; None where it has none.
         prefix: of the features' keys in the classifier's state dict.
+        mean, std: that inputs are normalised by, of values 0 to 1.
+        plain_key: a checkpoint's key as the backbone has it.
     """
 
     build: Callable[[int], nn.Module]
@@ -45,6 +48,9 @@ class BackboneSpec:
     without_last_activation: Callable[[nn.Sequential], nn.Sequential]
     layers: Split | None = None
     prefix: str = "features."
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    plain_key: Callable[[str], str] = str
 
 
 def _torchvision(name: str) -> Callable[[int], nn.Module]:
@@ -95,6 +101,25 @@ def _caffe(classes: int) -> nn.Module:
     return CaffeNet()
 
 
+def _lite(width: float, depth: float) -> BackboneSpec:
+    """EfficientNet-Lite, which ends in a convolution."""
+    lite = efficientnet_lite
+    return BackboneSpec(
+        lambda classes: lite.EfficientNetLite(width, depth),
+        lite.scaled(lite.CHANNELS, width),
+        _all,
+        _as_it_is,
+        prefix="",
+        mean=lite.MEAN,
+        std=lite.STD,
+        plain_key=lite.plain_key,
+    )
+
+
+def _as_it_is(backbone: nn.Sequential) -> nn.Sequential:
+    return backbone
+
+
 def _plain(name: str, channels: int, count: int) -> BackboneSpec:
     """AlexNet and VGG: a sequence of convolutions, activations and poolings."""
     return BackboneSpec(_torchvision(name), channels, _first(count + 1), _drop_last, _with_last_stage)
@@ -112,14 +137,15 @@ def _resnet(name: str, channels: int) -> BackboneSpec:
 
 BACKBONES: dict[str, BackboneSpec] = {
     "alexnet": _plain("alexnet", 256, 11),
-    "alexnet_caffe": BackboneSpec(
-        _caffe, 256, _all, lambda backbone: backbone
-    ),  # ends in its last convolution
+    "alexnet_caffe": BackboneSpec(_caffe, 256, _all, _as_it_is),  # ends in its last convolution
     "vgg16": _plain("vgg16", 512, 29),
     "squeezenet1_1": BackboneSpec(_torchvision("squeezenet1_1"), 512, _all, _linear_fire, _convolved),
     "mobilenet_v2": _blocks("mobilenet_v2", 1280),
     "mobilenet_v3_small": _blocks("mobilenet_v3_small", 576),
     "mobilenet_v3_large": _blocks("mobilenet_v3_large", 960),
+    "efficientnet_lite0": _lite(1.0, 1.0),
+    "efficientnet_lite1": _lite(1.0, 1.1),
+    "efficientnet_lite2": _lite(1.1, 1.2),
     "resnet18": _resnet("resnet18", 512),
     "resnet34": _resnet("resnet34", 512),
     "resnet50": _resnet("resnet50", 2048),
@@ -130,7 +156,7 @@ CLASSIFIERS = tuple(name for name, spec in BACKBONES.items() if spec.layers is n
 
 
 def backbone_spec(name: str) -> BackboneSpec:
-    """The spec of a backbone by torchvision's name."""
+    """The spec of a backbone by its name."""
     if name not in BACKBONES:
         raise CheckpointError("unknown backbone", found=repr(name), allowed=", ".join(BACKBONES))
     return BACKBONES[name]
@@ -171,7 +197,9 @@ def build_backbone(
         CheckpointError: keys are missing or have other shapes.
     """
     backbone = plain_backbone(name, last_activation=last_activation)
-    _load(backbone, weights, backbone_spec(name).prefix, name)
+    spec = backbone_spec(name)
+    plain = {spec.plain_key(key): value for key, value in weights.items()}
+    _load(backbone, plain, spec.prefix, name)
     return _folded(backbone)
 
 
