@@ -124,7 +124,9 @@ def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensor
     """The backbone with the weights of a file, or built from the photos themselves."""
     if options.weights is not None:
         weights = read_backbone_weights(options.weights)
-        return build_backbone(config.backbone, weights, last_activation=config.last_activation)
+        return build_backbone(
+            config.backbone, weights, last_activation=config.last_activation, size=config.size
+        )
     return backbone_from_photos(config, photos, options.seed)  # type: ignore[arg-type]
 
 
