@@ -10,7 +10,9 @@ from typing import IO, Any
 
 _ZIP = b"PK\x03\x04"
 _HEADERS = 3  # pickles before the content in torch's old format: magic number, protocol, machine
-_SAFE = ("torch", "collections", "numpy")
+# what tensors, arrays and containers need
+_SAFE = ("torch._utils.", "torch._tensor.", "torch.storage.", "torch.Size", "numpy.", "collections.", "_codecs.")
+_STORAGE = "Storage"  # ends the names of torch's
 
 
 class Named:
@@ -95,4 +97,4 @@ def _holds_code(value: Any, depth: int) -> bool:
 
 
 def _is_safe(kind: type[Named]) -> bool:
-    return kind.name.split(".")[0] in _SAFE
+    return kind.name.startswith(_SAFE) or kind.name.endswith(_STORAGE)
