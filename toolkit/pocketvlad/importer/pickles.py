@@ -46,8 +46,9 @@ class _Looker(pickle.Unpickler):
             return dict
         return type(name.rpartition(".")[2], (Named,), {"name": f"{module}.{name}"})
 
-    def persistent_load(self, pid: Any) -> None:
-        """A tensor's storage, which is not looked at."""
+    def persistent_load(self, pid: Any) -> Any:
+        """A tensor's storage, which is not looked at, or in torch's old format a module's class."""
+        return pid[1] if pid[0] == "module" else None
 
 
 def key_of_code(path: Path) -> str | None:
