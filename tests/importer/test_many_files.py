@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 import plain
-import plain_heads
-from helpers import checkpoints
+from helpers import checkpoints, plain_heads
 from helpers.checkpoints import HEADS, in_sequence, resnet, tiny_transformers, under
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint

@@ -8,8 +8,7 @@ import torch
 from torch.nn import functional
 
 import plain
-import plain_heads
-from helpers import checkpoints
+from helpers import checkpoints, plain_heads
 from helpers.checkpoints import HEADS, in_sequence, resnet, tiny_transformers, under
 from pocketvlad.errors import CheckpointError, RecipeError
 from pocketvlad.importer import LAYOUTS, boq, convap, cosplace, dinov2, dvgl, megaloc, mixvpr, salad

@@ -49,12 +49,16 @@ class Gem(Head):
         self.linear = nn.Linear(channels, options.dim) if options.dim else None
 
     def forward(self, x: Tensor) -> Tensor:
+        pooled = self.pooled(x)
+        return unit_length(pooled if self.linear is None else self.linear(pooled))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """The mean alone, float32 [B, D]."""
         if self.normalize:
             x = unit_length(x, dim=1)
         # a power that no kernel has, in steps that XNNPACK has
         powers = (x.clamp_min(_SMALLEST).log() * self.power).exp().mean(dim=(2, 3), keepdim=True)
-        pooled = (powers.log() * (1 / self.power)).exp().flatten(1)
-        return unit_length(pooled if self.linear is None else self.linear(pooled))
+        return (powers.log() * (1 / self.power)).exp().flatten(1)
 
     def roles(self) -> dict[str, str]:
         return {} if self.linear is None else {_LINEAR: PROJECTION}
