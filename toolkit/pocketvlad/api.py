@@ -59,18 +59,26 @@ def load(
     return load_compressed(path, graph_of(into, inputs))
 
 
-def import_checkpoint(path: str | Path, *, layout: str = "auto", classifier: bool = False) -> Network:
+def import_checkpoint(
+    path: str | Path,
+    *,
+    layout: str = "auto",
+    classifier: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Network:
     """A model from a public checkpoint.
 
     Args:
         path: the checkpoint; nothing in it is ever run.
         layout: its layout's name; ``auto`` finds it.
         classifier: a torchvision classifier as a whole, which gives scores.
+        size: height and width of the input; None: the layout's own.
 
     Raises:
+        RecipeError: a size the model cannot take.
         CheckpointError: it cannot be read, is of no known layout, or holds a backbone alone.
     """
-    imported = read_checkpoint(path, layout)
+    imported = read_checkpoint(path, layout, size)
     if classifier:
         return classifier_of(imported, Path(path))
     if imported.model is None:

@@ -25,7 +25,8 @@ from pocketvlad.dataset.types import Query, merge
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model.network import Network, load_model
-from pocketvlad.pipeline.stages import BASELINE, StageRunner, Stages, kernels
+from pocketvlad.pipeline.plan import BASELINE
+from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit

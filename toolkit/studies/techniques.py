@@ -23,7 +23,7 @@ from pocketvlad.compress.codes.assignment import row_scale
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 from pocketvlad.compress.sizes import model_bytes
-from pocketvlad.compress.train.recipe import TrainRecipe
+from pocketvlad.compress.train_recipe import TrainRecipe
 from studies import palettized
 from studies.contenders import Contender, Study, by_recipe
 from studies.folds import Describe, Fold, whitening_of

@@ -51,3 +51,19 @@ def test_a_linear_layer_is_a_projection_that_only_training_gives():
     Gem(4, GemOptions()).fit([lambda: torch.rand(1, 4, 2, 2)], seed=0)  # has no values
     with pytest.raises(CheckpointError, match="Gem has values that only training gives"):
         Gem(4, GemOptions(2)).fit([lambda: torch.rand(1, 4, 2, 2)], seed=0)
+
+
+@torch.no_grad()
+def test_a_layer_stands_between_the_mean_and_the_length():
+    head, x = Gem(6, GemOptions(3, 2.5)), torch.rand(2, 6, 5, 7)
+    mean = Gem(6, GemOptions(0, 2.5))
+    plain = torch.linalg.vector_norm(mean.pooled(x), dim=1)
+    assert float((plain - 1).abs().min()) > 0.01  # so that the length before the layer matters
+    wanted = torch.nn.functional.normalize(head.linear(mean.pooled(x)), dim=1)
+    torch.testing.assert_close(head(x), wanted)
+
+
+@pytest.mark.parametrize("power", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_power_of_no_mean_is_refused(power):
+    with pytest.raises(CheckpointError, match="power of the mean is impossible; found"):
+        Gem(6, GemOptions(power=power))

@@ -53,13 +53,18 @@ def import_(
     wanted: Annotated[
         str, typer.Option("--as", help="model, or classifier: a whole torchvision network.")
     ] = ("model"),
+    size: Annotated[
+        str | None, typer.Option(help="Of the input, HEIGHTxWIDTH; else the layout's own.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Read a public checkpoint of any supported layout, or a torchvision classifier."""
+    from pocketvlad.steps.common import parse_size
     from pocketvlad.steps.importing import import_file
 
-    found = import_file(checkpoint, out, layout=layout, wanted=wanted, force=force)
+    wanted_size = parse_size(size) if size else None
+    found = import_file(checkpoint, out, layout=layout, wanted=wanted, size=wanted_size, force=force)
     Output(as_json).result({**found.to_json(), **found.config})
 
 

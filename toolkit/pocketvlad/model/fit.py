@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from pocketvlad.errors import CheckpointError
 from pocketvlad.model.backbones import empty_backbone
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.scratch import init_backbone_from_photos
@@ -78,8 +79,15 @@ def backbone_from_photos(config: NetworkConfig, photos: Sequence[Tensor], seed: 
         config: of the network it is for.
         photos: preprocessed, float32 [3, H, W] each; some of them, evenly spread, are looked at.
         seed: of the sampled patches.
+
+    Raises:
+        CheckpointError: the backbone is a transformer, which only training gives values.
     """
-    backbone = empty_backbone(config.backbone, last_activation=config.last_activation)
+    backbone = empty_backbone(config.backbone, last_activation=config.last_activation, size=config.size)
+    if not isinstance(backbone, nn.Sequential):
+        raise CheckpointError(
+            f"backbone {config.backbone} cannot be built from photos", do="give it trained weights"
+        )
     step = max(1, len(photos) // _SCRATCH_PHOTOS)
     chosen = torch.stack([photos[number] for number in range(0, len(photos), step)])
     init_backbone_from_photos(backbone.to_empty(device="cpu"), chosen, seed)

@@ -13,7 +13,7 @@ from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
 from pocketvlad.importer import read_backbone_weights
-from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.backbones import backbone_spec, build_backbone
 from pocketvlad.model.fit import backbone_from_photos, fit_network
 from pocketvlad.model.heads import head_class
 from pocketvlad.model.network import Network, NetworkConfig, save_model
@@ -51,7 +51,8 @@ class FitOptions:
         """Of the network that is fitted."""
         kind = head_class(self.head).Options
         given = {"clusters": self.clusters} if "clusters" in {f.name for f in fields(kind)} else {}
-        preprocess = Preprocess(self.height, self.width)
+        spec = backbone_spec(self.backbone)
+        preprocess = Preprocess(self.height, self.width, spec.mean, spec.std)
         return NetworkConfig(self.backbone, preprocess, self.head, kind(**given), self.dim or None)
 
 
@@ -123,7 +124,9 @@ def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensor
     """The backbone with the weights of a file, or built from the photos themselves."""
     if options.weights is not None:
         weights = read_backbone_weights(options.weights)
-        return build_backbone(config.backbone, weights, last_activation=config.last_activation)
+        return build_backbone(
+            config.backbone, weights, last_activation=config.last_activation, size=config.size
+        )
     return backbone_from_photos(config, photos, options.seed)  # type: ignore[arg-type]
 
 
