@@ -126,7 +126,7 @@ def choose_whitening(vectors: Tensor, places: Places, wanted: Wanted) -> Choice:
     if not scored:
         return Choice(_unmeasured(vectors.shape[0], vectors.shape[1], wanted))
     plain = scored[0]
-    chosen = _best(scored[1:] if wanted.dim else scored)
+    chosen = _best(scored if wanted.dim is None and wanted.strength is None else scored[1:])
     curve = (*(each for each in scored[1:] if _near(each, chosen)), plain)
     searched = labels[np.concatenate([part.searched for part in parts])]
     return Choice(chosen, curve, len(searched), len(set(searched)), time.perf_counter() - start)
