@@ -138,6 +138,11 @@ def rows_of(found: Sequence[MeasuredContender]) -> list[tuple[str, ...]]:
     return rows
 
 
-def by_recipe(group: str, name: str, recipe: Recipe, side: Side = "rival") -> Contender:
-    """A recipe, its exported program measured; the recipe's own name is its key."""
-    return Contender(group, recipe.name, name, lambda fold: fold.test_recipe(recipe.name, recipe), side)
+def by_recipe(group: str, name: str, recipe: Recipe, side: Side = "rival", softer: float = 0.0) -> Contender:
+    """A recipe, its exported program measured; the recipe's own name is its key.
+
+    ``softer``: what a softer whitening of the float32 model may cost in cosine first.
+    """
+    return Contender(
+        group, recipe.name, name, lambda fold: fold.test_recipe(recipe.name, recipe, softer), side
+    )

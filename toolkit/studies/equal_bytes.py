@@ -21,7 +21,6 @@ from rich.console import Console
 
 from bench.measured import text_table, write_measurement
 from pocketvlad.compress.recipe import LayerRule, load_recipe
-from pocketvlad.compress.whitened import soften_whitening
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 from studies import head_to_head
@@ -43,6 +42,7 @@ from studies.rivals import (
     xnnpack,
 )
 from studies.scores import Tested
+from studies.softening import soften_whitening
 
 SOFTER = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03)  # of 1 - cosine, given up for a better ranking
 FINE = (0.0002, 0.0005, 0.001)  # where the rivals are near to float32
@@ -65,19 +65,18 @@ recipe stores a bit per weight to say what survives, so that pruned it cannot re
 
 
 def ours(group: str, base: str, softer: float | None = None, **changes: Any) -> Contender:
-    """A recipe of ours as it ships; or with a softer whitening, or other options for that layer, at another size."""
+    """A recipe of ours as it ships; or of a model whose whitening is softer; or with other options for that layer."""
     recipe = load_recipe(base)
     if softer is None and not changes:
         return by_recipe(group, f"ours, {base}", recipe, "ours")
     said = [f"{name.replace('_', ' ')} {value}" for name, value in changes.items()]
     if softer is not None:
-        recipe = replace(recipe, soften_whitening=softer)
         said.append(f"softened by {softer}" if softer else "not softened")
     loss = changes.pop("int8_loss", recipe.int8_loss)
     key = "-".join([base, *(part.replace(" ", "-") for part in said)])
     rules = (*recipe.rule, LayerRule(role=PROJECTION, **changes))
     recipe = replace(recipe, name=key, int8_loss=loss, rule=rules)
-    return by_recipe(group, f"ours, {base}, {', '.join(said)}", recipe, "ours")
+    return by_recipe(group, f"ours, {base}, {', '.join(said)}", recipe, "ours", softer or 0.0)
 
 
 def softened(group: str, loss: float) -> Contender:

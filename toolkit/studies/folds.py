@@ -24,7 +24,7 @@ from pocketvlad.dataset.tensors import PhotoTensors, open_tensors, readable
 from pocketvlad.dataset.types import Query, merge
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
-from pocketvlad.model.network import Network, load_model
+from pocketvlad.model.network import Network, load_model, save_model
 from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
@@ -33,6 +33,7 @@ from pocketvlad.steps import compress, export, fit
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.describe import Described, describe_all
 from studies.scores import Scores, Tested, joined
+from studies.softening import soften_whitening
 
 FITTING = ("even", "odd")
 Describe = Callable[[Any], np.ndarray]  # path or decoded photo -> descriptor float32 [dim]
@@ -142,17 +143,20 @@ class Fold:
         self.stages.run(f"describe {name}", Described, inputs, [out], body, say)
         return np.load(out)
 
-    def test_recipe(self, name: str, recipe: Recipe) -> Tested:
-        """Compress by a recipe on the fitting photos, export, describe the testing photos."""
-        out = self.folder / f"{name}.safetensors"
+    def test_recipe(self, name: str, recipe: Recipe, softer: float = 0.0) -> Tested:
+        """Compress by a recipe on the fitting photos, export, describe the testing photos.
+
+        ``softer``: what a softer whitening of the float32 model may cost in cosine first.
+        """
+        out, model = self.folder / f"{name}.safetensors", self._softened(softer)
         inputs = {
-            "model": artifact.file_sha256(self.model),
+            "model": artifact.file_sha256(model),
             "recipe": recipe.key(),
             "photos": self.hashes[0],
         }
 
         def body(progress: Progress) -> compress.CompressionResult:
-            found = compress.compress(self.model, out, recipe, self.fitting, force=True, progress=progress)
+            found = compress.compress(model, out, recipe, self.fitting, force=True, progress=progress)
             if found is None:
                 raise RecipeError("a study runs in one process", do="start it without torchrun")
             return found
@@ -165,6 +169,14 @@ class Fold:
         compressed = load_compressed(out)
         sizes = model_bytes(compressed), float_bytes(compressed)
         return Tested(descriptors, program.stat().st_size, *sizes)
+
+    def _softened(self, loss: float) -> Path:
+        """The model's file, or one of it with a softer whitening."""
+        if not loss:
+            return self.model
+        out = self.folder / f"softened-{loss}.safetensors"
+        save_model(out, soften_whitening(self.network(), loss), {"softened": loss}, force=True)
+        return out
 
     def test_peer(
         self, name: str, options: dict[str, Any], build: Callable[[], tuple[Describe, int]]

@@ -13,7 +13,6 @@ from torch import nn
 from bench import peers, quantized
 from pocketvlad import artifact
 from pocketvlad.compress.recipe import LayerRule, load_recipe
-from pocketvlad.compress.whitened import soften_whitening
 from pocketvlad.core.native import register_executorch_ops
 from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
@@ -23,6 +22,7 @@ from studies.contenders import Contender, by_recipe
 from studies.folds import Describe, Fold
 from studies.palettized import Palette
 from studies.scores import Tested
+from studies.softening import soften_whitening
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
 DKM: dict[str, Any] = {"steps": 12, "batch": 8, "rate": 1e-3}

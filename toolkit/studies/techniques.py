@@ -42,9 +42,9 @@ Fine-tuning: {STEPS} steps, the whitening layer frozen; each row adds to the one
 tenth of the rate and twenty times its weight beside the teachers."""
 
 
-def _recipe(key: str, rest: LayerRecipe, rule: LayerRule, softer: float = 0.0) -> Recipe:
+def _recipe(key: str, rest: LayerRecipe, rule: LayerRule) -> Recipe:
     """The layers that the rule matches by its options, the others by ``rest``."""
-    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0, soften_whitening=softer)
+    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0)
 
 
 def whitening() -> Iterator[Contender]:
@@ -53,7 +53,7 @@ def whitening() -> Iterator[Contender]:
 
     def row(key: str, name: str, softer: float = 0.0, **options: Any) -> Contender:
         rule = LayerRule("whitening", **{"bits": 2, "pin_zero": False, **options})
-        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule, softer))
+        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule), softer=softer)
 
     scaled: dict[str, Any] = {"row_scale": "soft"}
     compensated = {**scaled, "calibrate": "gptq"}
