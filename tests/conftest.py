@@ -11,6 +11,7 @@ import pytest
 
 from helpers.adb_server import AdbServer, adb_server
 from helpers.phones import MODEL_RULES, SERIAL
+from helpers.runs import TinyRun, run_plan, scene_photos, write_plan
 
 # threads that spin while they wait make two test runs on the same cores crawl; read when torch is loaded
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -49,6 +50,15 @@ def package(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("package")
     write_photos(folder / "photos")
     return make_package(folder, small_model(), LayerRecipe(bits=5, sparsity=0.3, layout="sparse"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """A whole plan on a few small photos, to the APK and the report, by the command line."""
+    folder = tmp_path_factory.mktemp("tiny run")
+    scene_photos(folder / "photos")
+    (folder / "photos/place-3/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
+    return run_plan(write_plan(folder, emulate=True), folder / "out")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
 def test_an_existing_file_is_kept_without_force(tmp_path):
     out = tmp_path / "a.bin"
     artifact.write_bytes(out, b"first")
-    with pytest.raises(ArtifactError, match="exists already; .*--force"):
+    with pytest.raises(ArtifactError, match="exists already; write elsewhere, or overwrite it by force"):
         artifact.write_bytes(out, b"second")
     assert out.read_bytes() == b"first"
     artifact.write_bytes(out, b"second", force=True)
@@ -93,3 +93,21 @@ def test_a_stage_runs_again_only_when_something_changed(tmp_path):
     assert StageLog(tmp_path).run("s", {"a": 2}, [out], body) == ({"n": 2}, True)
     out.write_text("tampered")
     assert StageLog(tmp_path).run("s", {"a": 2}, [out], body) == ({"n": 3}, True)
+
+
+def test_tensors_are_read_from_the_mapping_and_the_file_stays_as_it_is(tmp_path):
+    path = tmp_path / "m.safetensors"
+    kinds = ("float32", "float16", "int8", "uint8", "int32", "int64", "bool")
+    wanted = {kind: np.arange(6).reshape(2, 3).astype(kind) for kind in kinds}
+    artifact.save_tensors(path, "model", wanted, {})
+    before = path.read_bytes()
+    found, _ = artifact.load_tensors(path, "model")
+    for kind in kinds:
+        assert found[kind].dtype == wanted[kind].dtype and (found[kind] == wanted[kind]).all()
+    assert all(_is_mapped(each) for each in found.values()), "no copy in memory"
+    found["float32"][:] = 7
+    assert path.read_bytes() == before
+
+
+def _is_mapped(array: np.ndarray) -> bool:
+    return isinstance(array, np.memmap) or (array.base is not None and _is_mapped(array.base))

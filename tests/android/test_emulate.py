@@ -17,7 +17,7 @@ from PIL import Image
 
 from helpers.packages import Package, make_package, package_compressed, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import IndexFormatError, MissingToolError, PackageError, PhoneError
@@ -51,7 +51,7 @@ def int8_package(tmp_path_factory) -> Package:
     dataset = open_dataset(str(folder / "photos"))
     photos = [torch.from_numpy(photo_tensor(p.path, model.config.preprocess)) for p in dataset.photos]
     recipe = Recipe(1, "int8", layer=LayerRecipe(bits=8), convolutions=INT8)
-    compressed = compress_model(model, recipe, calibration=torch.stack(photos))
+    compressed = compress_network(model, recipe, calibration=torch.stack(photos))
     return package_compressed(folder, compressed, dtype="int8")
 
 

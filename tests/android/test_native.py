@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pocketvlad.android import cache, native, runtime, zig
+from pocketvlad.android import native, runtime, zig
 from pocketvlad.android.elf import read_library
 from pocketvlad.android.native import LIBRARIES, build_libraries, check_libraries
-from pocketvlad.errors import ArtifactError, MissingToolError, PackageError
+from pocketvlad.errors import MissingToolError, PackageError
 
 JNI = {"nativeOpen", "nativeClose", "nativeDescribe", "nativeSearch", "nativeName", "nativeLabel"}
 JNI |= {"nativeThumbnail", "nativePosition", "nativeInfo"}
@@ -180,31 +180,3 @@ def test_npm_that_fails_or_is_missing(monkeypatch, tmp_path):
 def test_only_headers_and_two_libraries_are_taken(member, target):
     found = runtime._target(runtime.PurePosixPath(member))
     assert (None if found is None else str(found)) == target
-
-
-def test_cache_survives_a_failure_and_two_makers(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-    def fail(folder: Path) -> None:
-        (folder / "half").write_text("")
-        raise PackageError("no")
-
-    def make(folder: Path) -> None:
-        (folder / "whole").write_text("1")
-        if not (tmp_path / "pocketvlad/thing").exists():
-            cache.cached_folder("thing", lambda other: (other / "whole").write_text("2"))
-
-    with pytest.raises(PackageError):
-        cache.cached_folder("thing", fail)
-    assert list((tmp_path / "pocketvlad").iterdir()) == []
-    assert (cache.cached_folder("thing", make) / "whole").read_text() == "2"
-    assert [path.name for path in (tmp_path / "pocketvlad").iterdir()] == ["thing"]
-
-
-def test_unwritable_cache_is_one_line(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(
-        ArtifactError, match=r"cannot fill the cache folder .*; found Not a directory; make room"
-    ):
-        cache.cached_folder("thing", lambda folder: None)

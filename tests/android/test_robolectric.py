@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pocketvlad.model.netvlad import ModelConfig
 
 from helpers.icc import DISPLAY_P3, profile
 from helpers.packages import Package, make_package
@@ -31,9 +30,11 @@ from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.android.template import full_manifest, link_resources, maven_file
 from pocketvlad.compress.recipe import LayerRecipe
-from pocketvlad.model.backbones import build_backbone
-from pocketvlad.model.fit import fit_model
-from pocketvlad.model.preprocess import Preprocess, load_photo
+from pocketvlad.model.backbones import random_backbone
+from pocketvlad.model.fit import fit_network
+from pocketvlad.model.heads.netvlad import NetVladOptions
+from pocketvlad.model.network import NetworkConfig
+from pocketvlad.model.preprocess import Preprocess, load_photo, photo_tensor
 from pocketvlad.resources import resource_dir
 
 SDKS = {
@@ -99,9 +100,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
     for photo in sorted(REAL_PHOTOS.glob("*.jpg"))[:2]:
         _add_photo(photo, folder / "photos" / "A real place")
     torch.manual_seed(0)
-    config = ModelConfig("squeezenet1_1", clusters=8, dim=32, preprocess=PREPROCESS)
-    backbone = build_backbone(config.backbone).eval()
-    model, _ = fit_model(config, backbone, sorted((folder / "photos").rglob("*.jpg")), views=1)
+    config = NetworkConfig("squeezenet1_1", PREPROCESS, options=NetVladOptions(clusters=8), dim=32)
+    photos = [photo_tensor(path, PREPROCESS) for path in sorted((folder / "photos").rglob("*.jpg"))]
+    model = fit_network(
+        config, random_backbone(config.backbone), list(map(torch.from_numpy, photos)), views=1
+    )
     made = make_package(folder, model, LayerRecipe(bits=8))
     build_apk(
         made.apk,

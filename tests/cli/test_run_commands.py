@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,8 @@ REASON = "a.jpg: a cosine of 0.990000, under 0.999900"
 @pytest.mark.parametrize("passed", [True, False])
 def test_an_emulated_phone_that_disagrees_is_exit_status_1(run, monkeypatch, passed):
     result = {"passed": passed, "machine": "qemu max", "reasons": [] if passed else [REASON]}
-    monkeypatch.setattr(pocketvlad.pipeline, "run_plan", lambda *_: {"emulated": [result]})
+    summary = SimpleNamespace(emulated=(result,), to_json=lambda: {"emulated": [result]})
+    monkeypatch.setattr(pocketvlad.pipeline, "run_plan", lambda *_: summary)
     monkeypatch.setattr(pocketvlad.report.terminal, "terminal_summary", lambda _: "the table")
     code, out, err = run("run", "plan.toml", "--out", "out")
     assert "the table" in out and code == (0 if passed else 1)

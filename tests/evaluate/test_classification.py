@@ -5,7 +5,6 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from pocketvlad.model.classifier import CLASSIFIER_INPUT
 from torchvision.transforms import v2
 
 from pocketvlad.dataset import open_dataset
@@ -16,7 +15,7 @@ from pocketvlad.evaluate.classification import (
     compare_classifiers,
     evaluate_classifier,
 )
-from pocketvlad.importer.torchvision import build_classifier, load
+from pocketvlad.importer.torchvision import CLASSIFIER_INPUT, build_classifier, load
 from pocketvlad.model.preprocess import DecodedPhoto, photo_tensor
 
 

@@ -58,7 +58,7 @@ def test_nanne(tmp_path, photo, bias, parallel):
     torch.save(checkpoint, tmp_path / "checkpoint.pth.tar")
     imported, found = describe(tmp_path / "checkpoint.pth.tar", photo)
     assert imported.layout == "Nanne/pytorch-NetVlad" and imported.notes
-    assert (imported.model.config.clusters, imported.model.config.dim) == (K, None)
+    assert (imported.model.config.options.clusters, imported.model.config.dim) == (K, None)
     torch.testing.assert_close(found, nanne_forward(convolutions, tensors, photo), atol=1e-5, rtol=0)
 
 
@@ -93,7 +93,7 @@ def test_patchnetvlad_at_its_published_sizes(tmp_path, photo, rows):
     wpca = {"WPCA.0.weight": projection[:, :, None, None], "WPCA.0.bias": bias}
     torch.save({"state_dict": {**tensors, **wpca}}, tmp_path / "c.pth.tar")
     imported, found = describe(tmp_path / "c.pth.tar", photo)
-    assert imported.model.config.descriptor_dim == rows
+    assert imported.model.outputs == rows
     expected = plain.whitened(nanne_forward(convolutions, tensors, photo), projection, bias)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 

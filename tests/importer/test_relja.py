@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pocketvlad.model.caffe import CrossMapNorm
 from torch import nn
 from torch.nn import functional
 
@@ -14,6 +13,7 @@ from helpers import matfiles
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint
 from pocketvlad.importer.matlab import read_mat
+from pocketvlad.model.backbones.caffe import CrossMapNorm
 from pocketvlad.model.preprocess import photo_tensor
 
 K, P = 5, 12

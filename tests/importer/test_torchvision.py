@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import import_checkpoint, read_backbone_weights, save_imported
-from pocketvlad.importer.torchvision import NAMES, build_classifier, load
-from pocketvlad.model.backbones import build_backbone
+from pocketvlad.importer.torchvision import build_classifier, load
+from pocketvlad.model.backbones import CLASSIFIERS, build_backbone
 
 REAL = Path(__file__).parents[2] / "../shared/data/weights/squeezenet1_1-imagenet.safetensors"
 SMALL = ("squeezenet1_1", "mobilenet_v2", "resnet18")
@@ -35,7 +35,7 @@ def test_a_classifier_is_recognised_and_computes_the_same(tmp_path, name, suffix
         torch.testing.assert_close(build_classifier(imported.backbone)(x), original(x))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_features_alone_are_recognised(name):
     with torch.device("meta"):
         state = getattr(torchvision.models, name)(weights=None).state_dict()
@@ -77,9 +77,17 @@ def test_a_nearly_right_network_is_refused_with_what_differs(tmp_path):
 
 
 def test_a_network_it_does_not_know_is_refused(tmp_path):
-    torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "c.pth")
+    torch.save(torchvision.models.squeezenet1_0(weights=None).state_dict(), tmp_path / "c.pth")
     with pytest.raises(
-        CheckpointError, match=r"nearly a torchvision resnet18 checkpoint, with .* does not have"
+        CheckpointError, match=r"nearly a torchvision squeezenet1_1 checkpoint, with \d+ diff"
+    ):
+        import_checkpoint(tmp_path / "c.pth")
+
+
+def test_a_layer_too_many_is_refused(tmp_path):
+    torch.save(network("resnet18").state_dict() | {"layer5.weight": torch.zeros(3)}, tmp_path / "c.pth")
+    with pytest.raises(
+        CheckpointError, match=r"found 'layer5.weight', which torchvision resnet18 does not have"
     ):
         import_checkpoint(tmp_path / "c.pth")
 

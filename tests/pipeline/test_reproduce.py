@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +17,21 @@ from pocketvlad.cli import main
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.recipe import check_recipe
 from pocketvlad.dataset import open_dataset
+from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
 from pocketvlad.pipeline import reproduce
 from pocketvlad.pipeline.paper import (
     ALEXNET,
     MATCHES,
     VGG16,
-    PaperNetwork,
     l1_recipe,
     paper_network,
     row_recipe,
 )
 from pocketvlad.report.paper import markdown, terminal_table
+from pocketvlad.report.reproduction import Counted, DirectionResult, PaperNetwork, Reproduction
 from pocketvlad.runtime.describer import open_describer
+from pocketvlad.schema import from_table
 
 ROWS = (ALEXNET.rows[2], ALEXNET.rows[5])
 
@@ -75,6 +79,11 @@ def post_training(streets, tmp_path_factory):
     return out
 
 
+def reproduction(folder: Path) -> Reproduction:
+    """As ``reproduce.json`` has it."""
+    return from_table(Reproduction, json.loads((folder / "reproduce.json").read_text()), "reproduce.json")
+
+
 def test_the_papers_figures():
     assert paper_network("vgg16") is VGG16 and paper_network("alexnet") is ALEXNET
     assert paper_network("squeezenet1_1") is ALEXNET
@@ -103,61 +112,68 @@ def test_settings_are_recipes(match, steps):
 
 
 def test_the_figures_are_those_of_the_files(post_training, streets):
-    values = json.loads((post_training / "reproduce.json").read_text())
-    assert [way["test"].rsplit("/", 1)[1] for way in values["ways"]] == ["south", "north"]
-    way, folder = values["ways"][0], post_training / "way-1"
-    assert any("broken.jpg" in line for line in way["skipped"])
+    directions = reproduction(post_training).directions
+    assert [way.test.rsplit("/", 1)[1] for way in directions] == ["south", "north"]
+    way, folder = directions[0], post_training / "direction-1"
+    assert sum("broken.jpg" in line for line in way.skipped) == 1
     south = open_dataset(f"folder:{streets}/south")
     results = {}
-    for name in ("float32", *(row["name"] for row in way["rows"])):
+    for name in ("float32", *(row.name for row in way.rows)):
         describer = open_describer(folder / f"{name}.pte")
         results[name] = evaluate_descriptors(
             south, np.stack([describer.describe(p.path) for p in south.photos])
         )
-    assert way["score"] == pytest.approx(100 * results["float32"].score)
-    for row, of_paper in zip(way["rows"], ROWS, strict=True):
-        change = compare(results["float32"], results[row["name"]])
-        assert row["drop"] == pytest.approx({"mean": -change.mean, "low": -change.high, "high": -change.low})
-        compressed = load_compressed(folder / f"{row['name']}.safetensors")
+    assert way.score == pytest.approx(100 * results["float32"].score)
+    for row, of_paper in zip(way.rows, ROWS, strict=True):
+        change = compare(results["float32"], results[row.name])
+        lost = {"mean": -change.mean, "low": -change.high, "high": -change.low}
+        assert asdict(row.drop) == pytest.approx(lost) and row.paper == of_paper
+        compressed = load_compressed(folder / f"{row.name}.safetensors")
         weights = sum(lut.codes.size for lut in compressed.layers.values())
         zeros = sum(np.count_nonzero(lut.dequantize() == 0) for lut in compressed.layers.values())
-        assert row["pruned"] == pytest.approx(100 * zeros / weights)
-        assert of_paper.pruned - 0.1 < row["pruned"] < of_paper.pruned + 5
-        assert row["program_bytes"] == (folder / f"{row['name']}.pte").stat().st_size > row["codes_bytes"]
-        packed = sum(lut.packed.nbytes for lut in compressed.layers.values())
-        assert row["codes_bytes"] == packed
+        assert row.counted.pruned == pytest.approx(100 * zeros / weights)
+        assert of_paper.pruned - 0.1 < row.counted.pruned < of_paper.pruned + 5
+        assert row.program_bytes == (folder / f"{row.name}.pte").stat().st_size > row.counted.codes_bytes
+        packed = sum(lut.packed.packed.nbytes for lut in compressed.layers.values())
+        assert row.counted.codes_bytes == packed
 
 
 def test_files_for_people(post_training):
-    values = json.loads((post_training / "reproduce.json").read_text())
+    values = reproduction(post_training)
     table = (post_training / "table.md").read_text()
     assert table == markdown(values) and table.count("| 8b 0.01 | 69.9% | 2.1/1.8 | 20.0 | 12.4× |") == 2
     assert "left out: they need --steps above 0" in table and "its AlexNet stands beside" in table
-    assert all(Image.open(post_training / f"way-{n}/matches.png").width > 700 for n in (1, 2))
-    for way in values["ways"]:  # sizes and losses of the largest model still fit
-        way["weights_bytes"], way["program_bytes"] = 595e6, 596e6
-        for row in way["rows"]:
-            row |= {
-                "codes_bytes": 123.45e6,
-                "program_bytes": 134.56e6,
-                "drop": {"mean": -14.2, "low": -20.1, "high": -9.9},
-            }
+    assert all(Image.open(post_training / f"direction-{n}/matches.png").width > 700 for n in (1, 2))
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(terminal_table(values))
+    console.print(terminal_table(replace(values, directions=tuple(map(largest, values.directions)))))
     text = console.export_text()
     assert "…" not in text and "−14.2 (−20.1, −9.9) 123.45 134.56" in re.sub(" +", " ", text)
 
 
+def largest(way: DirectionResult) -> DirectionResult:
+    """With sizes and losses of the largest model, which must still fit."""
+    rows = tuple(
+        replace(
+            row,
+            drop=Difference(-14.2, -20.1, -9.9),
+            program_bytes=134_560_000,
+            counted=Counted(row.counted.pruned, 123_450_000),
+        )
+        for row in way.rows
+    )
+    return replace(way, weights_bytes=595_000_000, program_bytes=596_000_000, rows=rows)
+
+
 def test_a_second_run_goes_on(post_training, streets, monkeypatch, capfd):
     """Only what a lost file needs runs again, to the same bytes."""
-    program = post_training / "way-1" / f"{ROWS[1].name}.pte"
+    program = post_training / "direction-1" / f"{ROWS[1].name}.pte"
     before = program.read_bytes()
     table = (post_training / "table.md").read_text()
     program.unlink()
     assert call(monkeypatch, *arguments(streets, post_training, "--both-ways", "--match", "pruned")) == 0
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("✓")]
     assert len(lines) == 18 and [line for line in lines if " kept " not in line] == [
-        line for line in lines if f"way-1 program {ROWS[1].name}" in line
+        line for line in lines if f"direction-1 program {ROWS[1].name}" in line
     ]
     assert program.read_bytes() == before and (post_training / "table.md").read_text() == table
 
@@ -165,20 +181,17 @@ def test_a_second_run_goes_on(post_training, streets, monkeypatch, capfd):
 def test_steps_fine_tune_and_show_the_l1_penalty(streets, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "ROWS", ROWS[1:])
     assert call(monkeypatch, *arguments(streets, tmp_path / "out", "--steps", 2, "--l1", 0.01)) == 0
-    folder = tmp_path / "out/way-1"
+    folder = tmp_path / "out/direction-1"
     svg = (folder / "weights.svg").read_text()
     assert svg.startswith("<svg") and "whitening" in svg and "before" in svg and "after" in svg
     recipe = load_compressed(folder / f"{ROWS[0].name}.safetensors").recipe
-    assert recipe["train"]["steps"] == 2 and not list(folder.glob("*.state"))
-    values = json.loads((tmp_path / "out/reproduce.json").read_text())
-    assert (
-        values["ways"][0]["l1"] == 0.01
-        and "fine-tuned for 2 steps" in (tmp_path / "out/table.md").read_text()
-    )
+    assert recipe.train.steps == 2 and not list(folder.glob("*.state"))
+    assert reproduction(tmp_path / "out").directions[0].l1 == 0.01
+    assert "fine-tuned for 2 steps" in (tmp_path / "out/table.md").read_text()
 
 
 def test_bad_options_are_one_line(streets, tmp_path, monkeypatch, capfd, post_training):
-    model = post_training / "way-1/model.safetensors"
+    model = post_training / "direction-1/model.safetensors"
     assert call(monkeypatch, *arguments(streets, tmp_path / "a", "--match", "size")) == 1
     assert "thresholds, pruned" in capfd.readouterr().err
     command = [str(part).replace("squeezenet1_1", "vgg16") for part in arguments(streets, tmp_path / "b")]

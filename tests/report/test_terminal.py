@@ -1,35 +1,46 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
+from pocketvlad.report import units
 from pocketvlad.report.terminal import terminal_summary
-from report_example import example
 
 
-def shown(value, width=110):
+def shown(value, width=160):
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(terminal_summary(value))
     return console.export_text()
 
 
-def test_the_table_ends_with_where_the_apk_is_and_how_to_install_it():
-    text = shown(example(title="Street scenes"))
-    for part in ("Street scenes", "70.7 MB", "6.12 MB", "11.6×", "69.8", "−1.4 (−2.3 to −0.4)", "21.4 ms"):
-        assert part in text
-    assert "out/demo/demo.apk (16.4 MB)" in text
-    assert "adb install -r out/demo/demo.apk" in text
-    assert "14 of 15 photos" in text
+def test_the_table_ends_with_where_the_apk_is_and_how_to_install_it(summary):
+    text, app, change = " ".join(shown(summary).split()), summary.app, summary.after.change
+    parts = [summary.title, f"{app.recognised} of {app.visitors} photos", app.install, app.apk]
+    parts += [f"({units.size(app.apk_bytes)})", f"{summary.data.queries} queries on 6 photos of 2 places"]
+    parts.append(f"{units.signed(change.mean)} ({units.spread(change.low, change.high)})")
+    for row in summary.variants:
+        parts += [
+            units.size(row.program_bytes),
+            f"{row.score:.1f}",
+            units.milliseconds(row.latency.median_ms),
+        ]
+    assert [part for part in parts if part not in text] == []
 
 
-def test_the_apps_recipe_is_marked():
-    lines = shown(example()).splitlines()
-    assert [line.split()[1] for line in lines if "▸" in line] == ["paper-5bit"]
+def test_the_apps_recipe_is_marked(summary):
+    lines = shown(summary).splitlines()
+    assert [line.split()[1] for line in lines if "▸" in line] == [summary.app.recipe]
 
 
-def test_brackets_in_a_title_are_text_not_markup():
-    assert "[bold] places [/]" in shown(example(title="[bold] places [/]"))
+def test_brackets_in_a_title_are_text_not_markup(summary):
+    assert "[bold] places [/]" in shown(replace(summary, title="[bold] places [/]"))
 
 
-def test_the_metric_is_the_datasets():
-    text = shown(example(metric="Recall@1"))
+def test_the_metric_is_the_datasets(summary):
+    text = shown(replace(summary, metric="Recall@1"))
     assert text.count("Recall@1") == 2 and "mAP" not in text
+
+
+def test_photos_of_no_places_are_counted_alone(summary):
+    text = shown(replace(summary, data=replace(summary.data, test_places=0)))
+    assert "queries on 6 photos;" in text

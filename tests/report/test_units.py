@@ -40,3 +40,9 @@ def test_times_keep_two_or_three_digits():
 def test_shares_and_ratios():
     assert [units.percent(share) for share in (0, 0.023, 0.66)] == ["0%", "2.3%", "66%"]
     assert [units.ratio(value) for value in (1.17, 39.2)] == ["1.2×", "39×"]
+
+
+def test_photos_with_and_without_places():
+    assert units.photos(90, 15) == "90 photos of 15 places"
+    assert units.photos(90, 15, "other ") == "90 photos of 15 other places"
+    assert units.photos(90, 0, "other ") == "90 other photos"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from pocketvlad.errors import PocketvladError
+
 _TARGET = re.compile(r"(?:0x)?([0-9a-f]+) <[^>]*>$")
 _LEAVES = {"b", "br", "bl", "blr", "ret", "cbz", "cbnz", "tbz", "tbnz"}
 _LONGEST = 600  # instructions of a loop worth looking at
@@ -59,19 +61,22 @@ class Tools:
         command = [self.mca, "-mtriple=aarch64", f"-mcpu={self.tables(core)}", "-mattr=+dotprod"]
         command += [f"-iterations={_ITERATIONS}", "-instruction-info=0", "-resource-pressure=0"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-        return int(re.search(r"Total Cycles:\s+(\d+)", done.stdout).group(1)) / _ITERATIONS
+        cycles = re.search(r"Total Cycles:\s+(\d+)", done.stdout)
+        if cycles is None:
+            raise PocketvladError(f"{self.mca} says no cycles", found=done.stdout.split("\n", 1)[0])
+        return int(cycles[1]) / _ITERATIONS
 
     def loops(self, file: Path, symbol: str = "") -> Iterator[Loop]:
         """The innermost loops of ``symbol``, or of the whole file."""
         command = [self.objdump, "-d", "--no-show-raw-insn", "--mattr=+dotprod,+fullfp16,+i8mm"]
         command += [f"--disassemble-symbols={symbol}"] if symbol else []
         with subprocess.Popen([*command, str(file)], stdout=subprocess.PIPE, text=True) as process:
-            yield from find_loops(process.stdout)
+            yield from find_loops(process.stdout or ())
 
 
 def find_tools() -> list[Tools]:
     """Every LLVM on the path that has both programs, newest first."""
-    found = {}
+    found: dict[int, Tools] = {}
     for suffix in _VERSIONS:
         mca, objdump = shutil.which(f"llvm-mca{suffix}"), shutil.which(f"llvm-objdump{suffix}")
         if mca and objdump:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import machine
 import numpy as np
-import peers
 import torch
-from rows import Row, Timing, compare, take_turns
 
+from bench import caches, peers
+from bench.rows import Comparison, Timing, compare, take_turns
 from pocketvlad.core.native import register_executorch_ops
 
 SHAPES = [(16384, 4096), (32768, 4096)]
@@ -57,16 +57,16 @@ OURS = [
 ]
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows, for ``threads`` threads; programs are cached in ``folder``."""
     register_executorch_ops()
     torch.set_num_threads(threads)
     peers.portable_lib._unsafe_reset_threadpool(threads)
-    found: list[Row] = []
+    found: list[Comparison] = []
     for columns, rows in SHAPES:
         say(f"{columns} -> {rows}: preparing")
         calls, packed = _contenders(folder, rows, columns, say)
-        for state, before in (("cold", machine.evict), ("warm", None)):
+        for state, before in (("cold", caches.evict), ("warm", None)):
             say(f"{columns} -> {rows}: timing, {state}")
             timings = take_turns(calls, rounds, before)
             timings |= take_turns(packed, rounds, before) if threads == 1 else {}
@@ -77,7 +77,10 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
     return found
 
 
-def _contenders(folder: Path, rows: int, columns: int, say: Callable[[str], None]):
+def _contenders(
+    folder: Path, rows: int, columns: int, say: Callable[[str], None]
+) -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], object]]]:
+    """Calls by name: of the programs, and of the streaming reads of their bytes."""
     x = torch.randn(1, columns)
     calls: dict[str, Callable[[], object]] = {}
     packed: dict[str, Callable[[], object]] = {}
@@ -94,7 +97,7 @@ def _contenders(folder: Path, rows: int, columns: int, say: Callable[[str], None
         calls[ours.name] = _call(path, x)
         if STREAM in ours.goals:
             data = np.memmap(path, np.uint8, "r")  # as the runtime maps it
-            packed[f"{ours.name} {STREAM}"] = lambda data=data: machine.read_bytes(data)
+            packed[f"{ours.name} {STREAM}"] = partial(caches.read_bytes, data)
     return calls, packed
 
 
@@ -103,7 +106,7 @@ def _call(path: Path, x: torch.Tensor) -> Callable[[], object]:
     return lambda: run_program(x)
 
 
-def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Row]:
+def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Comparison]:
     for ours in OURS:
         name = ours.name
         for peer, goal in ours.goals.items():
@@ -116,7 +119,7 @@ def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Row
 
 def _in_cache_rows(
     folder: Path, rows: int, columns: int, cold: dict[str, Timing], rounds: int
-) -> Iterator[Row]:
+) -> Iterator[Comparison]:
     """For each dense layer with a streaming read in ``cold``: computing alone beside memory alone."""
     x = torch.randn(1, columns)
     dense = [ours for ours in OURS if STREAM in ours.goals]
@@ -136,12 +139,12 @@ def _in_cache_rows(
         title = (
             f"GEMV {columns} -> {rows} in cache, {name} ({what} binds, cold is {measured / bound:.2f}x it)"
         )
-        yield Row(title, computing, STREAM, memory, memory / computing, None, 1)
+        yield Comparison(title, computing, STREAM, memory, memory / computing, None, 1)
 
 
 def _rows_in_cache(bits: int, columns: int) -> int:
     """Rows, in eights, whose packed bytes fill at most three quarters of the second cache."""
-    return max(machine.l2_bytes() * 3 // 4 // (columns * bits // 8) // 8 * 8, 8)
+    return max(caches.l2_bytes() * 3 // 4 // (columns * bits // 8) // 8 * 8, 8)
 
 
 def _repeated(call: Callable[[], object]) -> Callable[[], object]:

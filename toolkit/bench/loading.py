@@ -13,10 +13,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import peers
-from rows import Row, Timing, compare
-
-import models
+from bench import models, peers
+from bench.rows import Comparison, Timing, compare
 
 _CHILD = """
 import json, sys, time, torch
@@ -38,10 +36,10 @@ FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """AlexNet at the sizes of the model bench; anonymous megabytes stand in the row's name."""
     del rounds  # a process each: a few starts are enough
-    found: list[Row] = []
+    found: list[Comparison] = []
     for backbone, dim, height, width, _ in models.MODELS:
         if backbone not in BACKBONES:
             continue
@@ -80,7 +78,7 @@ def _start(path: Path, threads: int, height: int, width: int) -> dict[str, float
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _rows(prefix: str, starts: dict[str, list[dict[str, float]]], threads: int) -> list[Row]:
+def _rows(prefix: str, starts: dict[str, list[dict[str, float]]], threads: int) -> list[Comparison]:
     times = {label: Timing.of([start["seconds"] for start in each]) for label, each in starts.items()}
     memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
     rows = []

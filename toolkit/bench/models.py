@@ -10,29 +10,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import peers
-import quantized
 import torch
-from pocketvlad.export.fold import FAST, fold
-from pocketvlad.model.netvlad import ModelConfig, PlaceModel
-from rows import Row, compare, take_turns
 from torch import Tensor, fx, nn
 
-from pocketvlad.compress.calibrate.activations import ActivationGrid, GridFitter, trace
-from pocketvlad.compress.compressed import CompressedModel, quantize_centroids
-from pocketvlad.compress.post_training import compressible_layers
+from bench import peers, quantized
+from bench.rows import Comparison, compare, take_turns
+from pocketvlad.compress.calibrate.activations import GridFitter
+from pocketvlad.compress.compressed import Compressed, skeleton_of
+from pocketvlad.compress.graph import traced
+from pocketvlad.compress.grid import ActivationGrid
+from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import INT8 as BY_XNNPACK
 from pocketvlad.compress.recipe import LUT
 from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.lut.layouts import Dense, OneOf
+from pocketvlad.export.pack import FAST, pack
+from pocketvlad.lut.layouts import Dense, Layout, OneOf
+from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.model.backbones import random_backbone
+from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
+from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
 # Backbone, descriptor size, height, width, {peer: goal}.
-MODELS = [
+MODELS: list[tuple[str, int, int, int, dict[str, float | None]]] = [
     ("alexnet", 4096, 480, 640, {FP32: None, INT8: 1.0}),
     ("alexnet", 4096, 240, 320, {FP32: None, INT8: 1.0}),
     ("vgg16", 4096, 240, 320, {FP32: None, INT8: 1.0}),
@@ -61,11 +66,11 @@ OURS = {
 }
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows, for ``threads`` threads; programs are cached in ``folder``."""
     register_executorch_ops()
     peers.portable_lib._unsafe_reset_threadpool(threads)
-    found: list[Row] = []
+    found: list[Comparison] = []
     for backbone, dim, height, width, goals in MODELS:
         name = f"{backbone} {height}x{width}"
         calls = {}
@@ -88,52 +93,63 @@ def file_name(backbone: str, height: int, width: int, label: str) -> str:
 
 
 def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
-    config = ModelConfig(backbone, 64, dim, Preprocess(height, width))
-
-    def plain() -> PlaceModel:
-        torch.manual_seed(0)
-        model = PlaceModel(config).eval()
-        nn.init.normal_(model.whitening.weight, std=0.01)
-        return model
+    """What builds each, by its name."""
+    plain = partial(random_network, backbone, dim, height, width)
 
     def int8() -> nn.Module:
         return quantized.static_int8(quantized.PlainOperators(plain()), [torch.randn(1, 3, height, width)])
 
-    ours = {name: partial(_packed, plain, packing) for name, packing in OURS.items()}
-    return {FP32: plain, INT8: int8, **ours}
+    return {
+        FP32: plain,
+        INT8: int8,
+        **{name: partial(_packed, plain, packing) for name, packing in OURS.items()},
+    }
 
 
-def _packed(plain: Callable[[], PlaceModel], packing: Packing) -> nn.Module:
+def random_network(backbone: str, dim: int, height: int, width: int, clusters: int = 64) -> Network:
+    """Backbone, NetVLAD and whitening with random weights of a fixed seed, in eval mode."""
+    torch.manual_seed(0)
+    config = NetworkConfig(backbone, Preprocess(height, width), options=NetVladOptions(clusters), dim=dim)
+    head = NetVlad(config.channels, NetVladOptions(clusters))
+    whitening = nn.Linear(head.outputs, dim)
+    nn.init.normal_(whitening.weight, std=0.01)
+    return Network(config, random_backbone(backbone), head, whitening).eval()
+
+
+def _packed(plain: Callable[[], Network], packing: Packing) -> nn.Module:
     """Every layer packed, codes at random."""
-    model, rng = plain(), np.random.default_rng(packing.bits)
-    layers, biases = {}, {}
-    for name, layer in compressible_layers(model).items():
-        shape = tuple(layer.weight.shape)
-        layout = OneOf(packing.block) if packing.block and name == "whitening" else Dense()
-        bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
-        codes = rng.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
-        codebook = rng.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
-        mask = layout.survivors(layer.weight.detach().numpy()) if layout.group else None
-        layers[name] = LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32), mask, layout)
-        if layer.bias is not None:
-            biases[name] = layer.bias.detach().numpy()
-    centroids, scale = quantize_centroids(model.pool.centroids.detach().numpy())
-    int8 = packing.convolutions == BY_XNNPACK
-    grids = _grids(model) if int8 else {}
-    compressed = CompressedModel(model.config, layers, biases, centroids, scale, activations=grids)
-    return fold(compressed, FAST, packing.convolutions)
+    network, random = plain(), np.random.default_rng(packing.bits)
+    found = compressible_layers(network)
+    layers = {name: _random_codes(name, layer, packing, random) for name, layer in found.items()}
+    biases = {name: layer.bias.detach().numpy() for name, layer in found.items() if layer.bias is not None}
+    rows = {name: network.get_parameter(name).detach().numpy() for name in network.constants()}
+    constants = {name: QuantizedRows.of(each) for name, each in rows.items()}
+    grids = _grids(network.backbone, network.config.preprocess) if packing.convolutions == BY_XNNPACK else {}
+    skeleton = skeleton_of(network, layers, constants)
+    return pack(
+        Compressed(skeleton, layers, biases, constants, activations=grids), FAST, packing.convolutions
+    )
 
 
-def _grids(model: PlaceModel) -> dict[str, ActivationGrid]:
+def _random_codes(name: str, layer: Layer, packing: Packing, random: np.random.Generator) -> LutTensor:
+    shape = tuple(layer.weight.shape)
+    layout: Layout = OneOf(packing.block) if packing.block and name == "whitening" else Dense()
+    bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
+    codes = random.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
+    codebook = random.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
+    mask = layout.survivors(layer.weight.detach().numpy()) if layout.group else None
+    return LutTensor(shape, bits, codes, codebook, np.ones(shape[0], np.float32), mask, layout)
+
+
+def _grids(backbone: nn.Module, size: Preprocess) -> dict[str, ActivationGrid]:
     """Of the activations of one random image."""
-    fitter = GridFitter(model.backbone)
+    fitter = GridFitter(backbone)
 
     class Watched(fx.Interpreter):
-        def run_node(self, node: fx.Node) -> Tensor:
-            found = super().run_node(node)
+        def run_node(self, node: fx.Node) -> Any:
+            found: Tensor = super().run_node(node)
             return found if node.op == "output" else fitter(node, [found])[0]
 
-    size = model.config.preprocess
     with torch.no_grad():
-        Watched(trace(model.backbone)).run(torch.randn(1, 3, size.height, size.width))
+        Watched(traced(backbone)).run(torch.randn(1, 3, size.height, size.width))
     return fitter.grids

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
 from executorch.extension.pybindings import portable_lib
-from torch import nn
+from torch import Tensor, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerAxis, PerGroup
 
@@ -19,11 +20,12 @@ from pocketvlad.lut.layers import LutLinear
 from pocketvlad.lut.layouts import Bitmap, Dense, Layout, OneOf
 from pocketvlad.lut.tensor import LutTensor
 
+_INT4 = torch.int4  # type: ignore[attr-defined]  # its stubs lack it
 XNNPACK = {
     "XNNPACK fp32": None,
     "XNNPACK int8": (torch.int8, PerAxis(0)),
-    "XNNPACK int4": (torch.int4, PerAxis(0)),
-    "XNNPACK int4 group 32": (torch.int4, PerGroup(32)),
+    "XNNPACK int4": (_INT4, PerAxis(0)),
+    "XNNPACK int4 group 32": (_INT4, PerGroup(32)),
 }
 
 
@@ -33,8 +35,9 @@ def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int) -> Path:
     def build() -> nn.Module:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(columns, rows)).eval()
-        if XNNPACK[peer] is not None:
-            dtype, granularity = XNNPACK[peer]
+        kind = XNNPACK[peer]
+        if kind is not None:
+            dtype, granularity = kind
             config = Int8DynamicActivationIntxWeightConfig(weight_dtype=dtype, weight_granularity=granularity)
             quantize_(model, config)
         return model
@@ -81,7 +84,7 @@ def exported(path: Path, build: Callable[[], nn.Module], shape: tuple[int, ...])
     return path
 
 
-def loaded(path: Path):
+def loaded(path: Path) -> Callable[[Tensor], Sequence[Any]]:
     """The program, ready to run: a call with one input tensor."""
     module = portable_lib._load_for_executorch(str(path))
     return lambda x: module.forward((x,))

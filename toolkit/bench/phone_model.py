@@ -16,13 +16,12 @@ match, the fastest counts.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assembly import Loop, Tools, find_tools
-from rows import Row
-
+from bench.assembly import Loop, Tools, find_tools
+from bench.rows import Comparison
 from pocketvlad.android import native, runtime
 from pocketvlad.android.zig import find_zig
 from pocketvlad.errors import PocketvladError
@@ -120,7 +119,7 @@ OURS = [
 GOALS = {("4-bit", "cortex-a76"): 1.0}
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """A row for each kernel, peer, core and installed LLVM; none without llvm-mca."""
     del folder, threads, rounds
     tools = find_tools()
@@ -137,7 +136,9 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
     return [row for tool in tools for row in _rows(tool, ours, theirs)]
 
 
-def _rows(tools: Tools, ours: dict[tuple[Isa, Ours], Loop], theirs: dict[Peer, list[Loop]]) -> Iterator[Row]:
+def _rows(
+    tools: Tools, ours: dict[tuple[Isa, Ours], Loop], theirs: dict[Peer, list[Loop]]
+) -> Iterator[Comparison]:
     for (isa, kernel), loop in ours.items():
         weights = kernel.weights(loop.counts[isa.product])
         for core in isa.cores:
@@ -153,7 +154,7 @@ def _rows(tools: Tools, ours: dict[tuple[Isa, Ours], Loop], theirs: dict[Peer, l
                 model = f"model of {core} ({tools.tables(core)} of LLVM {tools.version})"
                 name = f"{model}: GEMV, {isa.name}, {kernel.name}"
                 goal = GOALS.get((kernel.name, core))
-                yield Row(name, cycles, peer.name, best, best / cycles, goal, 1, unit=UNIT)
+                yield Comparison(name, cycles, peer.name, best, best / cycles, goal, 1, unit=UNIT)
 
 
 def _our_loops(tools: Tools) -> dict[tuple[Isa, Ours], Loop]:
@@ -168,9 +169,12 @@ def _our_loops(tools: Tools) -> dict[tuple[Isa, Ours], Loop]:
             target = "--target=aarch64-linux-android26"
             zig.run("clang", target, *options, "-c", str(source), "-o", str(compiled))
             for number, kernel in enumerate(OURS):
-                loops = tools.loops(compiled, f"probe{number}")
-                found[isa, kernel] = max(loops, key=lambda loop, isa=isa: loop.counts[isa.product])
+                found[isa, kernel] = _busiest(tools.loops(compiled, f"probe{number}"), isa.product)
     return found
+
+
+def _busiest(loops: Iterable[Loop], instruction: str) -> Loop:
+    return max(loops, key=lambda loop: loop.counts[instruction])
 
 
 def _peer_loops(tools: Tools) -> dict[Peer, list[Loop]]:

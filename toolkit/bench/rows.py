@@ -1,4 +1,4 @@
-"""The rows of bench.json, and side-by-side timing.
+"""Ours beside a peer: side-by-side timing, and the rows of bench.json.
 
 Contenders take turns within a round, so that all of them meet the same noise.
 """
@@ -9,7 +9,9 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+MS = "ms"
 _ATTEMPTS = 5
 
 
@@ -28,14 +30,13 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """One line of bench.json: ``ratio`` above 1 means better than the peer.
 
     Attributes:
-        ours, theirs: in ``unit``, which names them in bench.json: ``ours_ms`` and ``peer_ms``.
+        ours, theirs: in ``unit``, which is part of their names in bench.json: ``ours_ms`` and ``peer_ms``.
         goal: the ratio wanted, or None.
         spread: 10th and 90th percentile of ours, where it was timed; ``peer_spread`` the peer's.
-        bytes: of our file and of the peer's, where they belong to the figure.
     """
 
     name: str
@@ -45,34 +46,48 @@ class Row:
     ratio: float
     goal: float | None
     threads: int
-    unit: str = "ms"
+    unit: str = MS
     spread: tuple[float, float] | None = None
     peer_spread: tuple[float, float] | None = None
-    bytes: tuple[int, int] | None = None
 
     @property
-    def digits(self) -> int:
-        """Behind the decimal point of the two figures, in a table."""
-        return {"ms": 2, "cosine": 4}.get(self.unit, 1)
+    def met(self) -> bool | None:
+        """Whether the goal is met; None without one."""
+        return None if self.goal is None else self.ratio >= self.goal
 
-    def to_json(self) -> dict:
-        unit = self.unit.replace(" ", "_")
-        found = {"name": self.name, "unit": self.unit, f"ours_{unit}": self.ours, "peer": self.peer}
-        found |= {
-            f"peer_{unit}": self.theirs,
-            "ratio": self.ratio,
-            "goal": self.goal,
-            "threads": self.threads,
-        }
+    def to_json(self) -> dict[str, Any]:
+        """Values by :func:`columns`, and the spreads."""
+        unit = _in_names(self.unit)
+        values = (self.name, self.ours, self.peer, self.theirs, self.ratio, self.goal, self.threads)
+        found: dict[str, Any] = dict(zip(columns(self.unit), values, strict=True))
         if self.spread is not None:
             found |= {f"spread_{unit}": self.spread, f"peer_spread_{unit}": self.peer_spread}
-        if self.bytes is not None:
-            found |= {"ours_bytes": self.bytes[0], "peer_bytes": self.bytes[1]}
         return found
 
+    def cells(self) -> tuple[str, ...]:
+        """The same as text."""
+        digits = 2 if self.unit == MS else 1
+        ours, theirs = (f"{value:.{digits}f}" for value in (self.ours, self.theirs))
+        if self.spread is not None:
+            ours += f" ({self.spread[0]:.2f}-{self.spread[1]:.2f})"
+        goal = "" if self.goal is None else f"{self.goal:g}{'' if self.met else ' missed'}"
+        return (self.name, ours, self.peer, theirs, f"{self.ratio:.2f}", goal, str(self.threads))
 
-def compare(name: str, ours: Timing, peer: str, theirs: Timing, goal: float | None, threads: int) -> Row:
-    return Row(
+
+def columns(unit: str) -> tuple[str, ...]:
+    """Of a table of comparisons in this unit."""
+    unit = _in_names(unit)
+    return ("name", f"ours_{unit}", "peer", f"peer_{unit}", "ratio", "goal", "threads")
+
+
+def _in_names(unit: str) -> str:
+    return unit.replace(" ", "_")
+
+
+def compare(
+    name: str, ours: Timing, peer: str, theirs: Timing, goal: float | None, threads: int
+) -> Comparison:
+    return Comparison(
         name,
         ours.median,
         peer,

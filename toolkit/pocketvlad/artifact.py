@@ -20,6 +20,11 @@ from pocketvlad.errors import ArtifactError
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pocketvlad"
+_DTYPES = {  # of our files, by safetensors' names
+    **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
+    **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
+    "BOOL": "?",
+}
 _VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
 
 
@@ -159,11 +164,40 @@ def _open(path: Path, *, read: bool = False) -> tuple[dict[str, Any], dict[str, 
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(_METADATA_KEY, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if read else {}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
-        raise ArtifactError(f"{path} is not a readable safetensors file", found=str(error)) from error
+        raise ArtifactError(
+            f"{path} is not a readable safetensors file",
+            found=str(error),
+            do="run `pocketvlad import` on it first if it is a checkpoint",
+        ) from error
     if not isinstance(header, dict) or "kind" not in header:
         raise ArtifactError(f"{path} was not written by pocketvlad", do="run `pocketvlad import` on it first")
     if header.get("format") != FORMAT_VERSION:
         raise ArtifactError(f"{path} has format {header.get('format')}", allowed=FORMAT_VERSION)
-    return header, tensors
+    return header, _mapped(path) if read else {}
+
+
+def _mapped(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file that was opened already, in its mapping: what nobody reads takes no memory.
+
+    The mapping is private: who writes to a tensor gets a copy of the page. A file is never written in place, so what
+    was mapped stays.
+    """
+    data = np.memmap(path, np.uint8, mode="c")
+    start = 8 + int(data[:8].view("<u8")[0])
+    found = {}
+    for name, about in json.loads(data[8:start].tobytes()).items():
+        if name != "__metadata__":
+            first, last = (start + offset for offset in about["data_offsets"])
+            if about["dtype"] not in _DTYPES:
+                allowed = ", ".join(_DTYPES)
+                raise ArtifactError(
+                    f"{path}: {name} has an unknown type", found=about["dtype"], allowed=allowed
+                )
+            found[name] = _tensor(data[first:last], _DTYPES[about["dtype"]], about["shape"])
+    return found
+
+
+def _tensor(data: np.ndarray, dtype: str, shape: list[int]) -> np.ndarray:
+    aligned = data.ctypes.data % np.dtype(dtype).itemsize == 0
+    return np.asarray(data if aligned else data.copy()).view(dtype).reshape(shape)

@@ -1,25 +1,27 @@
-"""Rows of a cross-fitted table: what is tested under which name, and the command that prints them."""
+"""Rows of a cross-fitted table: what is tested under which name, and the command that measures and writes them."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from halves import Half, Outcome, Scores, Tested, add_arguments, measure, open_halves
 from rich.console import Console
-from rich.table import Table
 
-from pocketvlad import machine
+from bench.measured import text_table, write_measurement
+from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import Recipe
+from studies.folds import CrossFit, Fold, add_arguments, cross_fit, measure, open_folds, said_of
+from studies.scores import COLUMNS, Outcome, Scores, Tested
 
+OUT = Path("out/studies")
+_WIDTH = 150
 Side = Literal["ours", "rival", "neither"]
 
 
@@ -30,13 +32,13 @@ class Contender:
     group: str
     key: str
     name: str
-    test: Callable[[Half], Tested]
+    test: Callable[[Fold], Tested]
     side: Side = "rival"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A contender that was measured."""
+class MeasuredContender:
+    """A contender and how it did."""
 
     contender: Contender
     scores: Scores
@@ -44,57 +46,103 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """The outcome's figures and which contender they are of."""
-        named = {"group": self.contender.group, "key": self.contender.key}
-        return {**named, **asdict(self.outcome), "smaller": self.outcome.smaller}
+        return {"group": self.contender.group, "key": self.contender.key, **self.outcome.to_json()}
 
 
-def by_recipe(group: str, name: str, recipe: Recipe) -> Contender:
-    """A recipe, its exported program measured; the recipe's own name is its key."""
-    return Contender(group, recipe.name, name, lambda half: half.test_recipe(recipe.name, recipe))
+@dataclass(frozen=True)
+class Study:
+    """A command that cross-fits.
 
-
-def table(rows: list[Row], title: str, note: str) -> Table:
-    """``rows``: those of one group lie together."""
-    first = rows[0].outcome
-    title = f"{title}: float32 mAP {first.map_before:.1f}, {first.queries} queries"
-    view = Table(title=title, caption=note.replace("\n", " "), caption_justify="left")
-    view.add_column("method")
-    for column in ("MB", "smaller", "cosine", "mAP", "change", "95% interval", "loses"):
-        view.add_column(column, justify="right")
-    for group, members in groupby(rows, key=lambda row: row.contender.group):
-        view.add_section()
-        view.add_row(group, style="bold")
-        for o in (row.outcome for row in members):
-            cells = (f"{o.program_mb:.2f}", f"{o.smaller:.1f}x", f"{o.cosine:.4f}", f"{o.map_after:.1f}")
-            interval = f"{o.low:+.1f} to {o.high:+.1f}"
-            view.add_row(f"  {o.recipe}", *cells, f"{o.change:+.1f}", interval, o.verdict)
-    return view
-
-
-def run(
-    everyone: Sequence[Contender], *, about: str, title: str, note: str, size: str, out: Path
-) -> tuple[list[Row], argparse.Namespace]:
-    """The command: measures all rows, or those named by ``--only``, prints the table and writes ``<out>/<out>.json``.
-
-    ``about`` is its description, ``size`` and ``out`` are defaults of its options. Returns the rows and the options.
+    Attributes:
+        name: of the module, of its folder and file under ``OUT``.
+        about: its description.
+        title, note: of the table that it prints.
+        size: of the input where none is asked.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser, size=size, out=out)
-    keys = [contender.key for contender in everyone]
-    parser.add_argument("--only", nargs="+", choices=keys, metavar="KEY", help="of: " + ", ".join(keys))
-    options = parser.parse_args()
+
+    name: str
+    about: str
+    title: str
+    note: str
+    size: str
+
+    @property
+    def module(self) -> str:
+        return f"studies.{self.name}"
+
+    def parser(self) -> argparse.ArgumentParser:
+        """With the arguments of every study."""
+        wrapped = argparse.RawDescriptionHelpFormatter
+        parser = argparse.ArgumentParser(
+            prog=f"python -m {self.module}", description=self.about, formatter_class=wrapped
+        )
+        add_arguments(parser, size=self.size, out=OUT / self.name)
+        return parser
+
+    def chosen(
+        self, everyone: Sequence[Contender], arguments: Sequence[str]
+    ) -> tuple[CrossFit, list[Contender]]:
+        """What the command line asks for; ``--only`` names some of the contenders."""
+        parser, keys = self.parser(), [contender.key for contender in everyone]
+        parser.add_argument("--only", nargs="+", choices=keys, metavar="KEY", help="of: " + ", ".join(keys))
+        options = parser.parse_args(arguments)
+        wanted = keys if options.only is None else options.only
+        return cross_fit(options), [each for each in everyone if each.key in wanted]
+
+    def run(
+        self, options: CrossFit, contenders: Sequence[Contender], arguments: Sequence[str]
+    ) -> tuple[list[MeasuredContender], str]:
+        """Measure the contenders, print the table, write ``<out>/<name>.json``.
+
+        Returns:
+            The rows, and what was measured in a few words.
+        """
+        be_quiet()
+        torch.manual_seed(0)
+        with Output(False).stages() as stages:
+            folds = open_folds(options, stages)
+            found = [measured(each, folds) for each in contenders]
+        rows, data = rows_of(found), said_of(folds, options)
+        write_measurement(
+            options.out / f"{self.name}.json",
+            COLUMNS,
+            rows,
+            data=data,
+            module=self.module,
+            arguments=arguments,
+            figures=[row.to_json() for row in found],
+        )
+        title = f"{self.title}: float32 mAP {found[0].outcome.map_before:.1f}; {data}"
+        Console(width=_WIDTH).print(text_table(title, COLUMNS, rows, self.note))
+        return found, data
+
+
+def be_quiet() -> None:
+    """No warnings of the libraries between the lines of the stages."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
-    torch.manual_seed(0)
-    halves, say = open_halves(options), Console(stderr=True).log
-    rows = []
-    for contender in everyone:
-        if options.only is None or contender.key in options.only:
-            say(contender.key)
-            scores = measure(halves, contender.test)
-            rows.append(Row(contender, scores, scores.outcome(contender.name)))
-    found = [row.to_json() for row in rows]
-    result = {"machine": machine.describe(), "size": options.size, "note": note, "rows": found}
-    (options.out / f"{out.name}.json").write_text(json.dumps(result, indent=2) + "\n")
-    Console(width=150).print(table(rows, f"{title}, {options.size}", note))
-    return rows, options
+
+
+def measured(contender: Contender, folds: Sequence[Fold]) -> MeasuredContender:
+    """A contender tested in every fold."""
+    scores = measure(folds, contender.test)
+    return MeasuredContender(contender, scores, scores.outcome(contender.name))
+
+
+def rows_of(found: Sequence[MeasuredContender]) -> list[tuple[str, ...]]:
+    """Cells by ``COLUMNS``; those of one group lie together, under its name where it has one."""
+    rows: list[tuple[str, ...]] = []
+    for group, members in groupby(found, key=lambda row: row.contender.group):
+        rows += [(group,)] if group else []
+        rows += [row.outcome.cells() for row in members]
+    return rows
+
+
+def by_recipe(group: str, name: str, recipe: Recipe, side: Side = "rival", softer: float = 0.0) -> Contender:
+    """A recipe, its exported program measured; the recipe's own name is its key.
+
+    ``softer``: what a softer whitening of the float32 model may cost in cosine first.
+    """
+    return Contender(
+        group, recipe.name, name, lambda fold: fold.test_recipe(recipe.name, recipe, softer), side
+    )

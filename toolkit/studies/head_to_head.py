@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from contenders import Row
-from rich.table import Table
-
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
+from studies.contenders import MeasuredContender
+from studies.scores import interval
 
 SIZE_TOLERANCE = 1.01  # of the rival's bytes, as sizes cannot be met to the byte
+COLUMNS = ("rival", "ours", "MB", "cosine", "mAP", "ours ahead by (95%)")
 NOTE = f"""\
 Of our rows in a rival's group, of at most {SIZE_TOLERANCE:.0%} of its bytes and nearer to float32 in cosine, the one
 that is the least so: as softened as the rival's cosine allows. mAP has no part in the choice. The interval is of the
@@ -25,8 +26,8 @@ class Duel:
     ``difference`` is of mAP, ours less the rival's, from 0 to 1.
     """
 
-    rival: Row
-    ours: Row | None
+    rival: MeasuredContender
+    ours: MeasuredContender | None
     difference: Difference | None
 
     def to_json(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class Duel:
         return found
 
 
-def duels(rows: list[Row]) -> list[Duel]:
+def duels(rows: Sequence[MeasuredContender]) -> list[Duel]:
     """One for each rival; rows of one group lie together."""
     found = []
     for _, members in groupby(rows, key=lambda row: row.contender.group):
@@ -48,7 +49,7 @@ def duels(rows: list[Row]) -> list[Duel]:
     return found
 
 
-def duel(rival: Row, own: list[Row]) -> Duel:
+def duel(rival: MeasuredContender, own: Sequence[MeasuredContender]) -> Duel:
     """The rival and the farthest from float32 of our rows that are nearer to it than the rival."""
     most = SIZE_TOLERANCE * rival.outcome.program_mb
     nearer = [r for r in own if r.outcome.program_mb <= most and r.outcome.cosine > rival.outcome.cosine]
@@ -58,33 +59,25 @@ def duel(rival: Row, own: list[Row]) -> Duel:
     return Duel(rival, ours, bootstrap_difference(rival.scores.after, ours.scores.after))
 
 
-def table(found: list[Duel], title: str) -> Table:
-    """A line for each rival."""
-    view = Table(title=title, caption=NOTE.replace("\n", " "), caption_justify="left")
-    for column in ("rival", "ours"):
-        view.add_column(column)
-    for column in ("MB", "cosine", "mAP", "ours ahead by", "95% interval"):
-        view.add_column(column, justify="right")
+def rows_of(found: Sequence[Duel]) -> list[tuple[str, ...]]:
+    """Cells by ``COLUMNS``, a line for each rival under the name of its group."""
+    rows: list[tuple[str, ...]] = []
     for group, members in groupby(found, key=lambda one: one.rival.contender.group):
-        view.add_section()
-        view.add_row(group, style="bold")
-        for one in members:
-            view.add_row(*_cells(one))
-    return view
+        rows += [(group,), *(_cells(one) for one in members)]
+    return rows
 
 
 def _cells(one: Duel) -> tuple[str, ...]:
     rival, ours, ahead = one.rival.outcome, one.ours, one.difference
     if ours is None or ahead is None:
         sizes = (f"{rival.program_mb:.2f}", f"{rival.cosine:.4f}", f"{rival.map_after:.1f}")
-        return (f"  {rival.recipe}", "none as near", *sizes, "", "")
+        return (rival.name, "none as near", *sizes, "")
     own = ours.outcome
     return (
-        f"  {rival.recipe}",
-        own.recipe.removeprefix("ours, "),
+        rival.name,
+        own.name.removeprefix("ours, "),
         f"{rival.program_mb:.2f}, {own.program_mb:.2f}",
         f"{rival.cosine:.4f}, {own.cosine:.4f}",
         f"{rival.map_after:.1f}, {own.map_after:.1f}",
-        f"{100 * ahead.mean:+.1f}",
-        f"{100 * ahead.low:+.1f} to {100 * ahead.high:+.1f}",
+        interval(Difference(100 * ahead.mean, 100 * ahead.low, 100 * ahead.high)),
     )

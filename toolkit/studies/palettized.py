@@ -11,14 +11,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from pocketvlad.model.netvlad import PlaceModel
 from torch import Tensor, nn
 
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.dataset.tensors import PhotoTensors
+from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import photo_tensor
 
 MARGIN, NEGATIVES = 0.1, 5
@@ -41,9 +42,13 @@ class Palette:
     rows: int = 0
     scales: bool = False
 
-    def configuration(self, **more: object) -> dict:
+    def configuration(self, **more: object) -> dict[str, Any]:
         """As coremltools reads it, with ``more`` options for every layer."""
-        shared = {"granularity": "per_tensor", "enable_per_channel_scale": self.scales, **more}
+        shared: dict[str, Any] = {
+            "granularity": "per_tensor",
+            "enable_per_channel_scale": self.scales,
+            **more,
+        }
         if self.rows:
             shared |= {"granularity": "per_grouped_channel", "group_size": self.rows}
         rest = {**shared, "n_bits": self.convolution_bits or self.bits}
@@ -51,7 +56,7 @@ class Palette:
         return {"global_config": rest, "module_name_configs": {"whitening": whitening}}
 
 
-def post_training(model: PlaceModel, palette: Palette) -> PlaceModel:
+def post_training(model: Network, palette: Palette) -> Network:
     """k-means of every layer's weights."""
     from coremltools.optimize.torch.palettization import PostTrainingPalettizer, PostTrainingPalettizerConfig
 
@@ -59,7 +64,7 @@ def post_training(model: PlaceModel, palette: Palette) -> PlaceModel:
     return PostTrainingPalettizer(model, config).compress()
 
 
-def sensitive(model: PlaceModel, palette: Palette, sensitivity: Path) -> PlaceModel:
+def sensitive(model: Network, palette: Palette, sensitivity: Path) -> Network:
     """k-means weighted by what :func:`write_sensitivity` found."""
     from coremltools.optimize.torch.palettization import SKMPalettizer, SKMPalettizerConfig
 
@@ -67,8 +72,12 @@ def sensitive(model: PlaceModel, palette: Palette, sensitivity: Path) -> PlaceMo
     return SKMPalettizer(model, config).compress(sensitivity_path=str(sensitivity))
 
 
-def write_sensitivity(model: PlaceModel, photos: PhotoTensors, tuples: int, out: Path) -> None:
-    """Squared gradients of the triplet loss by weight, over the first ``tuples`` queries that violate the margin."""
+def write_sensitivity(model: Network, photos: PhotoTensors, tuples: int, out: Path) -> int:
+    """Squared gradients of the triplet loss by weight, over the first ``tuples`` queries that violate the margin.
+
+    Returns:
+        How many there were.
+    """
     from coremltools.optimize.torch.palettization import SKMPalettizer, SKMPalettizerConfig
 
     def loss(network: nn.Module, batch: Tensor) -> Tensor:
@@ -77,11 +86,13 @@ def write_sensitivity(model: PlaceModel, photos: PhotoTensors, tuples: int, out:
 
     config = SKMPalettizerConfig.from_dict({**Palette(4).configuration(), "calibration_nsamples": tuples})
     palettizer = SKMPalettizer(copy.deepcopy(model), config)
-    palettizer.compute_sensitivity(violating_tuples(model, photos, tuples), loss, str(out))
+    found = violating_tuples(model, photos, tuples)
+    palettizer.compute_sensitivity(found, loss, str(out))
+    return len(found)
 
 
 @torch.no_grad()
-def violating_tuples(model: PlaceModel, photos: PhotoTensors, count: int) -> list[Tensor]:
+def violating_tuples(model: Network, photos: PhotoTensors, count: int) -> list[Tensor]:
     """Query, best positive and hardest negatives that violate the margin, each float32 [2 + negatives, 3, H, W]."""
     everything = range(len(photos.dataset.photos))
     described = np.concatenate([model(photos.stack([number])).numpy() for number in everything])
@@ -95,8 +106,8 @@ def violating_tuples(model: PlaceModel, photos: PhotoTensors, count: int) -> lis
 
 
 def differentiable(
-    model: PlaceModel, palette: Palette, photos: Tensor, *, steps: int, batch: int, rate: float
-) -> PlaceModel:
+    model: Network, palette: Palette, photos: Tensor, *, steps: int, batch: int, rate: float
+) -> Network:
     """Differentiable k-means, trained towards the float32 descriptors of ``photos`` [N, 3, H, W].
 
     It starts from the lookup tables of :func:`post_training`, and each step moves them once: its own start takes hours
@@ -115,7 +126,7 @@ def differentiable(
         fake = getattr(module, "weight_fake_quant", None)
         if fake is not None:
             fake.create_partitions(module.weight.detach())
-            lut = start.get_submodule(name)._buffers[_LUT]
+            lut: Any = start.get_submodule(name)._buffers[_LUT]
             fake.centroids = list(lut.reshape(len(fake.partitions), -1, 1).clone())
     groups = [
         {"params": [p], "lr": rate * float(p.detach().square().mean().sqrt())} for p in network.parameters()
@@ -147,14 +158,14 @@ def palettized_bytes(model: nn.Module) -> int:
     return total
 
 
-def described_by(model: PlaceModel) -> Callable[[object], np.ndarray]:
+def described_by(model: Network) -> Callable[[Any], np.ndarray]:
     """Photo -> descriptor float32 [dim], by torch, from parameters rounded to half precision."""
     for parameter in model.parameters():
         parameter.data = parameter.data.half().float()
     model.eval()
 
     @torch.inference_mode()
-    def describe(photo: object) -> np.ndarray:
+    def describe(photo: Any) -> np.ndarray:
         return model(torch.from_numpy(photo_tensor(photo, model.config.preprocess))[None])[0].numpy()
 
     return describe

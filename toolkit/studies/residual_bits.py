@@ -1,20 +1,25 @@
 """How many residual bits an int8 index needs: the first matches that agree with float32's, computed in NumPy.
 
 Every row has a scale and int8 values, and so many bits a value that say where in its step of int8 the value lies; the
-index keeps 2 (pocketvlad/index/FORMAT.md). The bench's scene, and rows that nothing resembles; prints one table:
+index keeps 2 (pocketvlad/index/FORMAT.md). The bench's scene, and rows that nothing resembles; prints one table and
+writes out/studies/residual_bits.json:
 
-    .venv/bin/python toolkit/studies/residual_bits.py
+    PYTHONPATH=toolkit .venv/bin/python -m studies.residual_bits
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from search import DIM, JUDGED, PHOTOS, scene, unit
+from bench.measured import text_table, write_measurement
+from bench.searching import DIM, JUDGED, PHOTOS, scene, unit
+from studies.contenders import OUT
 
 BITS = (0, 1, 2, 4)
 SEEDS = 4
@@ -52,20 +57,34 @@ def agreement(vectors: np.ndarray, queries: np.ndarray, bits: int) -> float:
     return float(((queries @ stored(vectors, bits).T).argmax(axis=1) == wanted).mean())
 
 
-def main() -> None:
-    view = Table(title=f"first matches that are float32's, per cent of {JUDGED}; {PHOTOS} rows of {DIM}")
-    for column in ("residual bits", "bytes a row", *(f"{name}, seeds 0 to {SEEDS - 1}" for name in SCENES)):
-        view.add_column(column, justify="right")
+def table(seeds: Sequence[int] = range(SEEDS)) -> tuple[list[str], list[list[str]]]:
+    """Headings, and a row of text for each number of bits: per cent of the queries, seed by seed."""
     found: dict[tuple[int, str], list[str]] = {}
     for name, make in SCENES.items():
-        for seed in range(SEEDS):
+        for seed in seeds:
             vectors, queries = make(np.random.default_rng(seed))
             for bits in BITS:
                 found.setdefault((bits, name), []).append(f"{100 * agreement(vectors, queries, bits):.1f}")
-    for bits in BITS:
-        view.add_row(str(bits), str(bytes_of_a_row(bits)), *(", ".join(found[bits, name]) for name in SCENES))
-    Console(width=130).print(view)
+    columns = ["residual bits", "bytes a photo", *(f"{name}, seeds {_span(seeds)}" for name in SCENES)]
+    rows = [[str(b), str(bytes_of_a_row(b)), *(", ".join(found[b, name]) for name in SCENES)] for b in BITS]
+    return columns, rows
+
+
+def _span(seeds: Sequence[int]) -> str:
+    return f"{seeds[0]} to {seeds[-1]}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m studies.residual_bits", description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT)
+    out = parser.parse_args(arguments).out
+    columns, rows = table()
+    data = f"{PHOTOS} synthetic descriptors of {DIM} values, {JUDGED} queries a seed, computed in NumPy"
+    file = out / "residual_bits.json"
+    write_measurement(file, columns, rows, data=data, module="studies.residual_bits", arguments=arguments)
+    title = f"first matches that are float32's, per cent; {data}"
+    Console(width=130).print(text_table(title, columns, rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

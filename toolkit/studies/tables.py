@@ -1,17 +1,18 @@
 """The tables of docs/measurements.md, made from docs/data/*.json.
 
 A file is one table: its name is that of the marker ``<!-- table: NAME -->`` under which it stands, up to
-``<!-- end -->``. Figures are text, as they were printed:
+``<!-- end -->``. It has the form of :mod:`bench.measured`, so that what a study writes can be copied here as it is:
 
-    .venv/bin/python toolkit/studies/tables.py
+    PYTHONPATH=toolkit .venv/bin/python -m studies.tables
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.schema import from_table
@@ -30,6 +31,8 @@ class MeasuredTable:
         command: lines that print it again.
         data: photos or weights that were measured.
         machine, isa: where; date: when it was written down, year-month-day.
+        versions: of what computed it.
+        figures: behind the text, unrounded; they are not shown.
     """
 
     columns: tuple[str, ...]
@@ -39,6 +42,8 @@ class MeasuredTable:
     machine: str
     isa: str
     date: str
+    versions: dict[str, str] = field(default_factory=dict)
+    figures: tuple[dict[str, Any], ...] = ()
 
     def markdown(self) -> str:
         """The command, the table, and what was measured where."""

@@ -1,32 +1,33 @@
 r"""What each technique beside the paper's is worth at equal bytes: scales, groups, calibration, vectors, teachers.
 
-Cross-fitted as crossfit.py does it. Prints one table and writes out/bench/techniques/techniques.json; a second run
-keeps what has not changed:
+Cross-fitted as studies.crossfit does it. Prints one table and writes out/studies/techniques/techniques.json; a second
+run keeps what has not changed:
 
-    .venv/bin/python toolkit/studies/techniques.py --photos folder:indoor folder:outdoor \
+    PYTHONPATH=toolkit .venv/bin/python -m studies.techniques --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import palettized
 import torch
-from contenders import Contender, by_recipe, run
-from halves import Half, Tested
-from pocketvlad.model.netvlad import load_model
 from sklearn.cluster import KMeans
 from torch import Tensor
 
 from pocketvlad.compress.codes.assignment import row_scale
-from pocketvlad.compress.post_training import compress_model
+from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe, load_recipe
 from pocketvlad.compress.sizes import model_bytes
+from pocketvlad.compress.train_recipe import TrainRecipe
+from studies import palettized
+from studies.contenders import Contender, Study, by_recipe
+from studies.folds import Describe, Fold, whitening_of
+from studies.scores import Tested
 
 PAIRS, SAMPLES = 16, 200_000  # centroids of two weights each, and pairs they are clustered from
 STEPS = 40
@@ -41,9 +42,9 @@ Fine-tuning: {STEPS} steps, the whitening layer frozen; each row adds to the one
 tenth of the rate and twenty times its weight beside the teachers."""
 
 
-def _recipe(key: str, rest: LayerRecipe, rule: LayerRule, softer: float = 0.0) -> Recipe:
+def _recipe(key: str, rest: LayerRecipe, rule: LayerRule) -> Recipe:
     """The layers that the rule matches by its options, the others by ``rest``."""
-    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0, soften_whitening=softer)
+    return Recipe(1, key, layer=rest, rule=(rule,), int8_loss=0.0)
 
 
 def whitening() -> Iterator[Contender]:
@@ -52,7 +53,7 @@ def whitening() -> Iterator[Contender]:
 
     def row(key: str, name: str, softer: float = 0.0, **options: Any) -> Contender:
         rule = LayerRule("whitening", **{"bits": 2, "pin_zero": False, **options})
-        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule, softer))
+        return by_recipe(group, name, _recipe(f"whitening-{key}", rest, rule), softer=softer)
 
     scaled: dict[str, Any] = {"row_scale": "soft"}
     compensated = {**scaled, "calibrate": "gptq"}
@@ -63,7 +64,7 @@ def whitening() -> Iterator[Contender]:
     yield pairs(group, f"a scale per row, {PAIRS} centroids of two weights each")
     yield row("moments", "a scale per row, centroids weighted", **scaled, calibrate="moments")
     yield row("gptq", "a scale per row, errors compensated", **compensated)
-    pruned = {"sparsity": 0.5, "layout": "sparse"}
+    pruned: dict[str, Any] = {"sparsity": 0.5, "layout": "sparse"}
     yield row("pruned", "the same, half of the weights pruned (a bit each)", **compensated, **pruned)
     yield row("zero", "errors compensated, one centroid is 0", **compensated, pin_zero=True)
     yield row("soft", "errors compensated, whitening softened by 0.005", 0.005, **compensated)
@@ -103,12 +104,10 @@ def pruned() -> Iterator[Contender]:
 def teachers() -> Iterator[Contender]:
     """What fine-tuning learns from, after convolutions at 4 bits on an even grid."""
     group, base = f"convolutions at 4 bits on an even grid, {STEPS} steps", load_recipe("conv-4bit-trained")
-    assert base.train is not None
+    train = replace(base.train or TrainRecipe(), steps=STEPS)
 
-    def row(key: str, name: str, **options: float) -> Contender:
-        assert base.train is not None
-        recipe = replace(base, name=f"trained-{key}", train=replace(base.train, steps=STEPS, **options))
-        return by_recipe(group, name, recipe)
+    def row(key: str, name: str, **options: Any) -> Contender:
+        return by_recipe(group, name, replace(base, name=f"trained-{key}", train=replace(train, **options)))
 
     yield by_recipe(group, "not fine-tuned", load_recipe("conv-4bit"))
     alone = {"triplet": 1.0, "distill": 0.0, "distill_features": 0.0, "learning_rate": TRIPLET_RATE}
@@ -123,35 +122,40 @@ def pairs(group: str, name: str) -> Contender:
     scaled = LayerRule("whitening", bits=2, row_scale="soft", pin_zero=False)
     recipe = Recipe(1, key, layer=LayerRecipe(8), rule=(scaled,))
 
-    def test(half: Half) -> Tested:
-        def build() -> tuple[Any, int]:
-            model = load_model(half.model)
-            compressed = compress_model(model, recipe)
+    def test(fold: Fold) -> Tested:
+        def build() -> tuple[Describe, int]:
+            network = fold.network()
+            compressed = compress_network(network, recipe)
             found = compressed.to_torch()
-            assert model.whitening is not None and found.whitening is not None
             with torch.no_grad():
-                found.whitening.weight.copy_(by_pairs(model.whitening.weight.detach()))
+                whitening_of(found).weight.copy_(by_pairs(whitening_of(network).weight.detach()))
             more = 4 * (2 * PAIRS - 4)  # of the codebook
             return palettized.described_by(found), model_bytes(compressed) + more
 
-        return half.test_peer(key, {"centroids": PAIRS, "samples": SAMPLES}, build)
+        return fold.test_peer(key, {"centroids": PAIRS, "samples": SAMPLES}, build)
 
     return Contender(group, key, name, test)
 
 
 def by_pairs(weight: Tensor) -> Tensor:
     """Float32 [O, I], I even: each two weights of a row, over its scale, become the nearest of ``PAIRS`` centroids."""
-    scale = row_scale(weight.numpy(), "soft")
-    assert scale is not None
-    scaled = (weight / torch.from_numpy(scale)[:, None]).reshape(-1, 2)
+    kept = row_scale(weight.numpy(), "soft")
+    scale = torch.ones(len(weight)) if kept is None else torch.from_numpy(kept)
+    scaled = (weight / scale[:, None]).reshape(-1, 2)
     chosen = np.random.default_rng(0).choice(len(scaled), SAMPLES, replace=False)
     centroids = KMeans(PAIRS, n_init=1, random_state=0).fit(scaled[chosen].numpy()).cluster_centers_
     centres = torch.from_numpy(centroids.astype(np.float32))
     parts = [centres[torch.cdist(part, centres).argmin(dim=1)] for part in scaled.split(1 << 20)]
-    return torch.cat(parts).reshape(weight.shape) * torch.from_numpy(scale)[:, None]
+    return torch.cat(parts).reshape(weight.shape) * scale[:, None]
+
+
+STUDY = Study("techniques", str(__doc__), "technique by technique", NOTE, "240x320")
+
+
+def main(arguments: Sequence[str]) -> None:
+    everyone = [*whitening(), *convolutions(), *pruned(), *teachers()]
+    STUDY.run(*STUDY.chosen(everyone, arguments), arguments)
 
 
 if __name__ == "__main__":
-    everyone = [*whitening(), *convolutions(), *pruned(), *teachers()]
-    out = Path("out/bench/techniques")
-    run(everyone, about=str(__doc__), title="technique by technique", note=NOTE, size="240x320", out=out)
+    main(sys.argv[1:])

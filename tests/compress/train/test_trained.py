@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.models import make_model, make_photos
+from helpers.models import make_classifier, make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.post_training import compress_network
@@ -25,7 +25,7 @@ from pocketvlad.compress.train.trainer import Trainer, relative_error
 from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
 from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset.types import Query
-from pocketvlad.errors import ArtifactError, DatasetError
+from pocketvlad.errors import ArtifactError, DatasetError, RecipeError
 from pocketvlad.model.network import Network
 
 WORKER = Path(__file__).parents[2] / "helpers/train_worker.py"
@@ -202,6 +202,12 @@ def test_progress_says_what_is_promised():
     with pytest.raises(DatasetError, match="positive"):
         alone = dataclasses.replace(photos, queries=(Query(0, frozenset()),))
         train_compressed(model, compress_network(model, plan), plan, alone)
+
+
+def test_a_classifier_has_no_places_to_learn_from():
+    model, plan = make_classifier("squeezenet1_1"), recipe(steps=1)
+    with pytest.raises(RecipeError, match="models of places; found head scores"):
+        train_compressed(model, compress_network(model, plan), plan, place_photos())
 
 
 def test_a_state_of_another_run_is_refused(tmp_path):

@@ -19,6 +19,7 @@ from pocketvlad.progress import quiet
 
 _SHOW_AFTER = 1.0  # seconds: shorter work shows no bar
 _SPEED_OVER = 600.0  # seconds that the time left is estimated from: steps may be slow
+_SKIPPED_SHOWN = 5  # lines about what could not be read
 _LINE_EVERY = 30.0  # seconds between the lines that take a bar's place in a log
 
 
@@ -33,13 +34,20 @@ class Output:
         self.as_json = as_json
 
     def result(self, values: Mapping[str, Any], *, silent: bool = False) -> None:
-        """The command's result; ``silent`` when a table has shown it already."""
+        """The command's result; ``silent`` when a table has shown it already. What was skipped goes to stderr."""
         if self.as_json:
             print(json.dumps(values, default=str))
-        elif not silent:
-            for key, value in values.items():
-                if not isinstance(value, (list, dict)):
-                    _console(False).print(f"{key.replace('_', ' '):>20}  {_cell(value)}", markup=False)
+            return
+        shown = {} if silent else values
+        for key, value in shown.items():
+            if not isinstance(value, (list, dict)):
+                _console(False).print(_line(key, value), markup=False)
+        skipped = values.get("skipped", ())
+        for line in skipped[:_SKIPPED_SHOWN]:
+            _console(True).print(_line("skipped", line), markup=False, soft_wrap=True)
+        if len(skipped) > _SKIPPED_SHOWN:
+            more = f"{len(skipped) - _SKIPPED_SHOWN} more; --json names all"
+            _console(True).print(_line("skipped", more), markup=False, soft_wrap=True)
 
     def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows with equal keys as a table."""
@@ -152,6 +160,10 @@ class _Lines:
 
     def stop(self) -> None:
         """Nothing is left to clear."""
+
+
+def _line(key: str, value: Any) -> str:
+    return f"{key.replace('_', ' '):>20}  {_cell(value)}"
 
 
 def _cell(value: Any) -> str:

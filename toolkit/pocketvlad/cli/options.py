@@ -23,3 +23,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of every random choice.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
+Views = Annotated[
+    int, typer.Option("--views", min=0, help="Views per photo for the whitening; 0: as needed.")
+]
+Whitening = Annotated[
+    str, typer.Option("--whitening", help="auto, full, pca, or a strength from 0 (PCA alone) to 1 (full).")
+]

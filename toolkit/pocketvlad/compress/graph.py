@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from pocketvlad.compress.layers import KINDS
 from pocketvlad.errors import RecipeError
@@ -61,6 +62,7 @@ def as_graph(network: nn.Module, example: Sequence[Tensor]) -> fx.GraphModule:
     network = network.eval()
     graph = traced(network, example)
     with torch.no_grad():
+        ShapeProp(graph).propagate(*example)
         fold_in_graph(graph, graph)
         graph = _without_nothing(graph)
         if not _same(graph(*example), network(*example)):

@@ -25,7 +25,7 @@ class PhotoTensors:
     Attributes:
         dataset: of the photos that can be read.
         tensor: photo number -> float32 [3, H, W], preprocessed.
-        skipped: one line for each photo that cannot be read.
+        skipped: the dataset's own lines, and one for each photo that cannot be read.
     """
 
     dataset: Dataset
@@ -55,35 +55,40 @@ def open_tensors(
     dataset: Dataset,
     preprocess: Preprocess,
     *,
+    most: int | None = None,
     kept_bytes: int = KEPT_BYTES,
     progress: Progress | None = None,
 ) -> PhotoTensors:
-    """Read every photo once; keep all tensors if they take at most ``kept_bytes``.
+    """Read every photo once, or until ``most`` could be read; keep all tensors if they take at most ``kept_bytes``.
 
     Raises:
         PhotoError: none could be read.
     """
     keep = 4 * 3 * preprocess.height * preprocess.width * len(dataset.photos) <= kept_bytes
-    tensors, readable, skipped = [], [], []
+    tensors: list[Tensor | None] = []
+    numbers: list[int] = []
+    skipped: list[str] = []
     for number, photo in enumerate(dataset.photos):
+        if len(numbers) == most:
+            break
         try:
             tensor = _tensor(photo, preprocess)
         except PhotoError as error:
             skipped.append(str(error))
         else:
-            readable.append(number)
+            numbers.append(number)
             tensors.append(tensor if keep else None)
         if progress is not None:
             progress(number + 1, len(dataset.photos))
-    if not readable:
+    if not numbers:
         raise PhotoError(f"no photo of {dataset.name} could be read", found=skipped[0] if skipped else "none")
-    kept = dataset if len(readable) == len(dataset.photos) else dataset.subset(readable)
+    kept = dataset if len(numbers) == len(dataset.photos) else dataset.subset(numbers)
 
     def tensor_of(number: int) -> Tensor:
         found = tensors[number]
         return _tensor(kept.photos[number], preprocess) if found is None else found
 
-    return PhotoTensors(kept, tensor_of, tuple(skipped))
+    return PhotoTensors(kept, tensor_of, (*dataset.skipped, *skipped))
 
 
 def _tensor(photo: Photo, preprocess: Preprocess) -> Tensor:

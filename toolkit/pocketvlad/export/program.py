@@ -101,6 +101,8 @@ def _source(
     if not isinstance(plain, Network):
         return _module_source(network, example, semantics)
     config = replace(plain.config, preprocess=preprocess or plain.config.preprocess)
+    config.check_size()
+    _require_made_for(plain, config)
     inputs = photo_example(config.preprocess)
     if not isinstance(network, Compressed):
         identity = {"config": config.to_json(), "int8": [], "semantics": FLOAT}
@@ -109,6 +111,18 @@ def _source(
     identity = {**_identity(network, config, choice), "semantics": semantics}
     packed = pack(network, semantics, choice.convolutions)
     return _Source(packed, inputs, identity, config.preprocess, plain.outputs, choice)
+
+
+def _require_made_for(network: Network, config: NetworkConfig) -> None:
+    """A backbone with its input's size in its weights takes no other."""
+    if hasattr(network.backbone, "map") and config.size != network.config.size:
+        height, width = network.config.size
+        raise ExportError(
+            f"backbone {config.backbone} has its input size in its weights",
+            found=f"{config.size[0]}x{config.size[1]}",
+            allowed=f"{height}x{width}",
+            do="import the checkpoint again for the size wanted",
+        )
 
 
 def _identity(compressed: Compressed, config: NetworkConfig, choice: Choice) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,11 +12,27 @@ from typing import Any
 from torch import Tensor
 
 from pocketvlad import artifact
-from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import dvgl, nanne, openibl, patchnetvlad, relja, torchvision
+from pocketvlad.errors import CheckpointError, RecipeError
+from pocketvlad.importer import (
+    boq,
+    convap,
+    cosplace,
+    dinov2,
+    dvgl,
+    megaloc,
+    mixvpr,
+    nanne,
+    openibl,
+    patchnetvlad,
+    relja,
+    salad,
+    torchvision,
+)
 from pocketvlad.importer.reading import read_checkpoint, read_content
 from pocketvlad.importer.types import BackboneWeights, ImportedModel
-from pocketvlad.model.network import save_model
+from pocketvlad.importer.unsupported import refuse_unsupported
+from pocketvlad.model.backbones.dinov2 import Size
+from pocketvlad.model.network import Network, save_model
 
 __all__ = [
     "BACKBONE_KIND",
@@ -33,32 +51,50 @@ LAYOUTS: dict[str, ModuleType] = {
     "patchnetvlad": patchnetvlad,
     "nanne": nanne,
     "openibl": openibl,
+    "cosplace": cosplace,
+    "mixvpr": mixvpr,
+    "convap": convap,
+    "salad": salad,
+    "megaloc": megaloc,
+    "boq": boq,
+    "dinov2": dinov2,
     "dvgl": dvgl,
     "relja": relja,
     "torchvision": torchvision,
 }
 
 
-def import_checkpoint(path: Path | str, layout: str = "auto") -> ImportedModel:
+# of these the input size is part of the weights
+_MADE_FOR_A_SIZE: dict[ModuleType, Callable[[Mapping[str, Any], Size], ImportedModel]] = {
+    each: each.load for each in (salad, megaloc, boq)
+}
+
+
+def import_checkpoint(path: Path | str, layout: str = "auto", size: Size | None = None) -> ImportedModel:
     """Read a place-recognition model, or a backbone alone.
 
     Args:
         path: the checkpoint.
         layout: a key of :data:`LAYOUTS`, or ``auto``.
+        size: height and width of the input; None: the layout's own.
 
     Raises:
         CheckpointError: unreadable, of no known layout, or nearly one (saying what differs).
+        RecipeError: a size the model cannot take.
     """
     path = Path(path)
     if layout != "auto" and layout not in LAYOUTS:
         raise CheckpointError("unknown layout", found=repr(layout), allowed=", ".join(["auto", *LAYOUTS]))
+    kind = artifact.kind_of(path)
+    if kind not in (None, BACKBONE_KIND):
+        raise CheckpointError(f"{path} is a pocketvlad {kind} file already", do="use it as it is")
     content = read_content(path)
-    if artifact.kind_of(path) not in (None, BACKBONE_KIND):
-        raise CheckpointError(f"{path} is a pocketvlad model already", do="use it as it is")
     candidates = LAYOUTS.values() if layout == "auto" else [LAYOUTS[layout]]
-    for module in candidates:
-        if module.matches(content):
-            return _named(path, module, content)
+    with _naming(path):
+        refuse_unsupported(content)
+        for module in candidates:
+            if module.matches(content):
+                return _loaded(module, content, size)
     keys = ", ".join(list(content)[:3])
     allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
     raise CheckpointError(
@@ -66,14 +102,34 @@ def import_checkpoint(path: Path | str, layout: str = "auto") -> ImportedModel:
     )
 
 
-def _named(path: Path, module: ModuleType, content: dict[str, Any]) -> ImportedModel:
-    """``module.load`` with the file's name in its errors."""
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors about a checkpoint's content get its name."""
     try:
-        return module.load(content)
-    except CheckpointError as error:
-        raise CheckpointError(
+        yield
+    except (CheckpointError, RecipeError) as error:
+        raise type(error)(
             f"{path}: {error.what}", found=error.found, allowed=error.allowed, do=error.do
         ) from error
+
+
+def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None) -> ImportedModel:
+    if size is None:
+        return module.load(content)
+    if module in _MADE_FOR_A_SIZE:
+        return _MADE_FOR_A_SIZE[module](content, size)
+    imported = module.load(content)
+    return imported if imported.model is None else replace(imported, model=_resized(imported.model, size))
+
+
+def _resized(network: Network, size: Size) -> Network:
+    """The same network for another input size."""
+    height, width = size
+    config = replace(
+        network.config, preprocess=replace(network.config.preprocess, height=height, width=width)
+    )
+    config.check_size()
+    return Network(config, network.backbone, network.head, network.whitening).eval()
 
 
 def read_backbone_weights(path: Path | str) -> dict[str, Tensor]:

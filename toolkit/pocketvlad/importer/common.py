@@ -1,22 +1,22 @@
-"""What the PyTorch layouts share: convolutions, a soft assignment, centres and a PCA under various keys."""
+"""What the PyTorch layouts share: a backbone, a head, NetVLAD and a PCA under various keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
 from torch import Tensor, nn
 
-from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.types import ImportedModel, Shape, Tensors, require
-from pocketvlad.model.backbones import COUNTER, backbone_spec, build_backbone, plain_backbone
+from pocketvlad.importer.backbones import FoundBackbone, numbered
+from pocketvlad.importer.types import ImportedModel, Shape, Tensors
+from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.heads.base import HeadOptions
 from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 
 IMAGENET = Preprocess(480, 640)  # RGB / 255, ImageNet's mean and deviation
-_BY_FIRST_CONVOLUTION = {(64, 3, 3, 3): "vgg16", (64, 3, 11, 11): "alexnet"}
+NO_SIZE = "the checkpoint names no input size: 480x640 is assumed"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class NetVladKeys:
         whitening: prefix of ``weight`` and ``bias`` [P], or None for a layout without one.
         whitening_axes: dimensions of the whitening's weight: 4 for [P, K * D, 1, 1], 2 for [P, K * D].
         preprocess: from a photo to the input.
+        resnets: whether the backbone may be a ResNet.
     """
 
     layout: str
@@ -40,13 +41,7 @@ class NetVladKeys:
     whitening: str | None
     whitening_axes: int = 4
     preprocess: Preprocess = IMAGENET
-
-
-@cache
-def backbone_shapes(name: str) -> dict[str, Shape]:
-    """Shapes of a backbone's tensors by their keys in it, without allocating them."""
-    state = plain_backbone(name).state_dict()
-    return {key: tuple(value.shape) for key, value in state.items() if not key.endswith(COUNTER)}
+    resnets: bool = False
 
 
 def load_netvlad(tensors: Tensors, keys: NetVladKeys, notes: tuple[str, ...] = ()) -> ImportedModel:
@@ -55,29 +50,64 @@ def load_netvlad(tensors: Tensors, keys: NetVladKeys, notes: tuple[str, ...] = (
     Raises:
         CheckpointError: naming every key that is missing, of another shape or left over.
     """
-    name = _backbone_name(tensors, keys)
-    channels = backbone_spec(name).channels
-    clusters = _length(tensors, keys.centroids)
+    found = numbered(tensors, keys.backbone, keys.layout, resnets=keys.resnets)
+    clusters = length_of(tensors, keys.centroids)
     bias = tensors.get(f"{keys.assignment}.bias")
-    dim = _length(tensors, f"{keys.whitening}.weight") if keys.whitening else None
-    shapes: dict[str, Shape] = {
-        f"{keys.backbone}{key}": shape for key, shape in backbone_shapes(name).items()
-    }
-    shapes |= {keys.centroids: (clusters, channels), f"{keys.assignment}.weight": (clusters, channels, 1, 1)}
+    dim = length_of(tensors, f"{keys.whitening}.weight") if keys.whitening else None
+    shapes: dict[str, Shape] = {keys.centroids: (clusters, found.channels)}
+    shapes[f"{keys.assignment}.weight"] = (clusters, found.channels, 1, 1)
     if bias is not None:
         shapes[f"{keys.assignment}.bias"] = (clusters,)
     if keys.whitening:
-        columns = clusters * channels if clusters else None
+        columns = clusters * found.channels if clusters else None
         shapes[f"{keys.whitening}.weight"] = (dim, columns, 1, 1)[: keys.whitening_axes]
         shapes[f"{keys.whitening}.bias"] = (dim,)
-    require(tensors, keys.layout, shapes)
-    weights = {key: tensors[f"{keys.backbone}{key}"] for key in backbone_shapes(name)}
-    whitening = None
+    found.require(tensors, keys.layout, shapes)
+    options = NetVladOptions(clusters or 0, bias is not None)
+    values = {"assignment.weight": f"{keys.assignment}.weight", "centroids": keys.centroids}
+    if bias is not None:
+        values["assignment.bias"] = f"{keys.assignment}.bias"
+    head = {own: tensors[key] for own, key in values.items()}
+    model = network_of(found, tensors, keys.preprocess, "netvlad", options, head)
     if keys.whitening:
-        whitening = (tensors[f"{keys.whitening}.weight"].flatten(1), tensors[f"{keys.whitening}.bias"])
-    pool = Pool(tensors[f"{keys.assignment}.weight"], bias, tensors[keys.centroids])
-    model = netvlad_network(name, keys.preprocess, weights, pool, whitening)
+        weight, offset = (tensors[f"{keys.whitening}.{part}"] for part in ("weight", "bias"))
+        model = with_whitening(model, weight.flatten(1), offset)
     return ImportedModel(model, keys.layout, notes)
+
+
+def network_of(
+    found: FoundBackbone,
+    tensors: Tensors,
+    preprocess: Preprocess,
+    head: str,
+    options: HeadOptions,
+    values: Mapping[str, Tensor],
+) -> Network:
+    """A network, in eval mode.
+
+    Args:
+        found: its backbone.
+        tensors: of the file, complete.
+        preprocess: from a photo to the input.
+        head: its name.
+        options: the head's.
+        values: the head's state dict.
+
+    Raises:
+        RecipeError: an input size that the backbone or the head cannot take.
+    """
+    config = NetworkConfig(found.name, preprocess, head, options, last_activation=found.last_activation)
+    config.check_size()
+    network = Network.empty(config, found.build(tensors, config.size))
+    network.head.load_state_dict({key: _plain(value) for key, value in values.items()}, assign=True)
+    return network.requires_grad_(True).eval()
+
+
+def with_whitening(network: Network, weight: Tensor, bias: Tensor) -> Network:
+    """The network with a whitening layer [P, V] and its bias [P] behind its head."""
+    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
+    layer.weight, layer.bias = nn.Parameter(_plain(weight)), nn.Parameter(_plain(bias))
+    return Network(replace(network.config, dim=len(weight)), network.backbone, network.head, layer).eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,37 +129,33 @@ def netvlad_network(
     """A network of a backbone's weights, NetVLAD's and those of a whitening [P, K * D] with its bias [P]."""
     options = NetVladOptions(len(pool.centroids), pool.bias is not None)
     config = NetworkConfig(name, preprocess, options=options)
-    head, layer = NetVlad(config.channels, options), None
-    head.assignment.weight, head.centroids = _parameter(pool.assignment), _parameter(pool.centroids)
+    head = NetVlad(config.channels, options)
+    head.assignment.weight = nn.Parameter(_plain(pool.assignment))
+    head.centroids = nn.Parameter(_plain(pool.centroids))
     if pool.bias is not None:
-        head.assignment.bias = _parameter(pool.bias)
-    if whitening is not None:
-        weight, bias = whitening
-        layer = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
-        layer.weight, layer.bias = _parameter(weight), _parameter(bias)
-        config = replace(config, dim=len(weight))
-    return Network(config, build_backbone(name, weights), head, layer).eval()
+        head.assignment.bias = nn.Parameter(_plain(pool.bias))
+    network = Network(config, build_backbone(name, weights), head).eval()
+    return network if whitening is None else with_whitening(network, *whitening)
 
 
-def _parameter(values: Tensor) -> nn.Parameter:
-    return nn.Parameter(values.detach().float().contiguous())
+def linear_shapes(prefix: str, outputs: int | None, inputs: int | None, *after: int) -> dict[str, Shape]:
+    """Of a linear layer or, with ``after`` of (1, 1), a 1x1 convolution."""
+    return {f"{prefix}.weight": (outputs, inputs, *after), f"{prefix}.bias": (outputs,)}
 
 
-def _length(tensors: Tensors, key: str) -> int | None:
+def layers_at(tensors: Tensors, places: Mapping[str, str]) -> dict[str, Tensor]:
+    """Weights and biases of layers by our names, ``places`` saying where the file has each."""
+    return {
+        f"{own}.{part}": tensors[f"{key}.{part}"]
+        for own, key in places.items()
+        for part in ("weight", "bias")
+    }
+
+
+def length_of(tensors: Tensors, key: str) -> int | None:
     """Length of a tensor's first axis, None when there is no such tensor."""
     return len(tensors[key]) if key in tensors and tensors[key].ndim else None
 
 
-def _backbone_name(tensors: Tensors, keys: NetVladKeys) -> str:
-    """alexnet or vgg16 by the first convolution's shape [O, 3, k, k]."""
-    first = f"{keys.backbone}0.weight"
-    require_first: dict[str, Shape] = {first: (None, 3, None, None)}
-    require({key: value for key, value in tensors.items() if key == first}, keys.layout, require_first)
-    shape = tuple(tensors[first].shape)
-    if shape not in _BY_FIRST_CONVOLUTION:
-        raise CheckpointError(
-            f"the backbone of this {keys.layout} checkpoint is unknown",
-            found=f"a first convolution of {shape[0]} filters {shape[2]}x{shape[3]}",
-            allowed="vgg16 (64 of 3x3) or alexnet (64 of 11x11)",
-        )
-    return _BY_FIRST_CONVOLUTION[shape]
+def _plain(values: Tensor) -> Tensor:
+    return values.detach().float().contiguous()

@@ -7,11 +7,10 @@ RGB / 255 with ImageNet's mean and deviation, not resized there: 480x640 is assu
 
 from __future__ import annotations
 
-from pocketvlad.importer.common import NetVladKeys, load_netvlad
+from pocketvlad.importer.common import NO_SIZE, NetVladKeys, load_netvlad
 from pocketvlad.importer.types import ImportedModel, Tensors
 
 KEYS = NetVladKeys("Nanne/pytorch-NetVlad", "encoder.", "pool.conv", "pool.centroids", None)
-NO_SIZE = "the checkpoint names no input size: 480x640 is assumed"
 
 
 def matches(tensors: Tensors) -> bool:

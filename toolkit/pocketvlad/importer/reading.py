@@ -13,9 +13,23 @@ from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.matlab import is_mat, read_mat
+from pocketvlad.importer.unsupported import code_refused, table_refused
 
-_CONTAINERS = ("state_dict", "model_state_dict")
-_WRAPPER = "module"  # DataParallel's own name in the middle of a key
+# what training loops put weights under; of a teacher and a student the teacher is the one to use
+_CONTAINERS = (
+    "state_dict",
+    "model_state_dict",
+    "teacher",
+    "ema",
+    "model_ema",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+)
+_WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's own names in the middle of a key
+_OUTER = ("model.", "net.", "network.", "state_dict.")  # of every key of a model inside a training module
 _LFS_POINTER = b"version https://git-lfs"
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # torch.save's two formats
 _CODE = re.compile(r"unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", re.IGNORECASE)
@@ -57,14 +71,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     else:
         allowed = ".safetensors, or what torch.save writes"
         raise CheckpointError(f"{path} is not a checkpoint", found=f"bytes {head[:8]!r}", allowed=allowed)
-    for key in _CONTAINERS:
-        if isinstance(loaded.get(key), Mapping):
-            loaded = dict(loaded[key])
+    loaded = _opened(loaded)
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
     if not tensors:
         found = ", ".join(map(str, list(loaded)[:5])) or "nothing"
         raise CheckpointError(f"checkpoint {path} holds no tensors", found=found)
-    return {_plain_key(key): _plain_tensor(path, key, value) for key, value in tensors.items()}
+    return {key: _plain_tensor(path, key, value) for key, value in _plain_keys(path, tensors).items()}
+
+
+def _opened(loaded: dict[str, Any]) -> dict[str, Any]:
+    """The innermost container."""
+    inner = next((loaded[key] for key in _CONTAINERS if isinstance(loaded.get(key), Mapping)), None)
+    return loaded if inner is None else _opened(dict(inner))
 
 
 def _head(path: Path) -> bytes:
@@ -107,13 +125,11 @@ def _read_torch(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged or hostile file may raise anything
         code = _code_named(error)
         if code:
-            raise CheckpointError(
-                f"checkpoint {path} would run code when loaded, so it was not loaded",
-                found=code,
-                allowed="tensors, numbers and containers",
-            ) from error
+            raise code_refused(path, code) from error
         found = _first_sentence(error)
         raise CheckpointError(f"checkpoint {path} is damaged or not a checkpoint", found=found) from error
+    if isinstance(loaded, Tensor):
+        raise table_refused(path, loaded)
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"checkpoint {path} holds no state dict", found=type(loaded).__name__)
     return dict(loaded)
@@ -131,8 +147,20 @@ def _first_sentence(error: Exception) -> str:
     return re.split(r"[.:]\s|\n", text.strip())[0][:120] or type(error).__name__
 
 
-def _plain_key(key: str) -> str:
-    return ".".join(part for part in key.split(".") if part != _WRAPPER)
+def _plain_keys(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the names of wrappers; CheckpointError where two keys become one."""
+    found: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        plain = ".".join(part for part in key.split(".") if part not in _WRAPPERS)
+        if plain in found:
+            raise CheckpointError(
+                f"checkpoint {path} has {plain!r} twice",
+                found=f"{key!r} and another, with and without {' or '.join(_WRAPPERS)}",
+                do="save the weights of one of the two models alone",
+            )
+        found[plain] = value
+    outer = next((each for each in _OUTER if all(key.startswith(each) for key in found)), "")
+    return {key.removeprefix(outer): value for key, value in found.items()}
 
 
 def _plain_tensor(path: Path, key: str, value: Tensor) -> Tensor:
@@ -143,6 +171,7 @@ def _plain_tensor(path: Path, key: str, value: Tensor) -> Tensor:
         )
     if not value.is_floating_point():
         return value
+    value = value.float()  # a float64 may be too large for it
     if not torch.isfinite(value).all():
         raise CheckpointError(f"{key!r} in checkpoint {path} is damaged", found="numbers that are not finite")
-    return value.float()
+    return value

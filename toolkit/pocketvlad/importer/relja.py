@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.common import Pool, backbone_shapes, netvlad_network
+from pocketvlad.importer.backbones import backbone_shapes
+from pocketvlad.importer.common import Pool, netvlad_network
 from pocketvlad.importer.types import ImportedModel, shape_text
 from pocketvlad.model.preprocess import Preprocess
 

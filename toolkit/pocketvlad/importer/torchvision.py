@@ -13,7 +13,8 @@ import torchvision
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.types import BackboneWeights, ImportedModel, Shape, Tensors, differences, require
-from pocketvlad.model.backbones import CLASSIFIERS, COUNTER, split_classifier
+from pocketvlad.model.backbones import CLASSIFIERS, split_classifier
+from pocketvlad.model.backbones.values import COUNTER
 from pocketvlad.model.heads.scores import Scores, ScoresOptions
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess

@@ -35,7 +35,8 @@ class NetworkConfig:
         head: a key of :data:`pocketvlad.model.heads.HEADS`.
         options: the head's.
         dim: N, rows of the whitening layer, or None for a network without one.
-        last_activation: whether the backbone keeps the activation after its last convolution.
+        last_activation: whether the backbone keeps what follows its last layer: the activation of a convolution, the
+            norm of a transformer.
     """
 
     backbone: str
@@ -54,6 +55,17 @@ class NetworkConfig:
     def describes(self) -> bool:
         """Whether it gives descriptors of places; else scores."""
         return head_class(self.head).describes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.preprocess.height, self.preprocess.width
+
+    def check_size(self) -> None:
+        """Raises RecipeError for an input size that the backbone or the head cannot take."""
+        spec = backbone_spec(self.backbone)
+        spec.check_size(*self.size)
+        head_class(self.head).check_size(self.options, *self.size, spec.stride)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -102,14 +114,16 @@ class Network(nn.Module):
 
         Raises:
             CheckpointError: an unknown backbone or head.
+            RecipeError: an input size they cannot take.
         """
+        config.check_size()
         kind = head_class(config.head)
         kept = config.last_activation or not kind.describes
         with torch.device("meta"):
             head = kind(config.channels, config.options)
             whitening = nn.Linear(head.outputs, config.dim) if config.dim else None
         if backbone is None:
-            backbone = empty_backbone(config.backbone, last_activation=kept)
+            backbone = empty_backbone(config.backbone, last_activation=kept, size=config.size)
         return cls(config, backbone, head, whitening).eval()
 
     @property
@@ -135,7 +149,10 @@ class Network(nn.Module):
             for name, module in self.named_modules()
             if name in kinds or isinstance(module, nn.Linear)
         }
-        roles = {id(self.head.get_submodule(name)): role for name, role in self.head.roles().items()}
+        # a backbone of convolutions alone need not say
+        said: dict[str, str] = getattr(self.backbone, "roles", dict)()
+        roles = {id(self.backbone.get_submodule(name)): role for name, role in said.items()}
+        roles |= {id(self.head.get_submodule(name)): role for name, role in self.head.roles().items()}
         if self.whitening is not None:
             roles[id(self.whitening)] = PROJECTION
         return {name: roles.get(id(self.get_submodule(name)), role) for name, role in kinds.items()}

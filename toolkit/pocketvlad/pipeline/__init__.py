@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
 from pocketvlad import artifact
-from pocketvlad.pipeline.plan import load_plan
+from pocketvlad.pipeline.plan import BASELINE, load_plan
 from pocketvlad.pipeline.run import Run
-from pocketvlad.pipeline.stages import BASELINE, Stages
+from pocketvlad.pipeline.stages import Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
 from pocketvlad.report.summary import ReportSummary
@@ -23,7 +24,7 @@ def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
         PocketvladError: the first stage that fails says why; a later run goes on from there.
     """
     run, report = Run(load_plan(path), out, stages), out / "report.html"
-    commands = [f"pocketvlad run {path} --out {out}"]
+    commands = [shlex.join(["pocketvlad", "run", str(path), "--out", str(out)])]
     summary = summarize(run, _run_stages(run), commands=commands, report=report)
     artifact.write_json(out / "summary.json", summary.to_json(), force=True)
     write_report(summary, report, force=True)

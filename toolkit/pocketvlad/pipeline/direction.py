@@ -27,8 +27,9 @@ from pocketvlad.export.pack import EXACT
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.pipeline.paper import l1_recipe, row_recipe
 from pocketvlad.pipeline.pictures import answers_picture, histogram_picture, shown_layers
+from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Accuracy
-from pocketvlad.pipeline.stages import BASELINE, StageRunner, Stages, kernels
+from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.report.reproduction import Counted, DirectionResult, PaperNetwork, PaperRow, Row
 from pocketvlad.runtime.runner import ProgramRunner
@@ -103,9 +104,8 @@ class Direction:
                 raise RecipeError(f"{given} has another backbone", found=found, allowed=options.backbone)
             return given
         out = self.folder / "model.safetensors"
-        weights = artifact.file_sha256(options.weights) if options.weights else "the photos"
         values = {key: str(value) for key, value in vars(options).items() if key != "weights"}
-        inputs = {"weights": weights, "photos": self.hashes["train"], **values}
+        inputs = {"weights": options.weights_sha256(), "photos": self.hashes["train"], **values}
 
         def body(progress: Progress) -> fit.Fitted:
             return fit.fit(self.train, out, options, force=True, progress=progress)
@@ -177,7 +177,7 @@ class Direction:
 
         def body(progress: Progress) -> Accuracy:
             runner = ProgramRunner(program, threads=self.options.threads)
-            result = evaluate_descriptors(self.test, describe_all(runner, self.test, out, progress))
+            result = evaluate_descriptors(self.test, describe_all(runner.describe, self.test, out, progress))
             return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
 
         def say(made: Accuracy) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from pocketvlad import artifact
 
 _LOG = "stages.json"
+_KEYS = {"key", "outputs", "figures"}  # of an entry
 
 
 class StageLog:
@@ -26,7 +27,13 @@ class StageLog:
             entries = json.loads(self._path.read_text())
         except (FileNotFoundError, ValueError):
             return {}  # a first run, or a log that cannot be trusted: every stage runs
-        return entries if isinstance(entries, dict) else {}
+        if not isinstance(entries, dict):
+            return {}
+        return {
+            name: entry
+            for name, entry in entries.items()
+            if isinstance(entry, dict) and entry.keys() >= _KEYS
+        }
 
     def run(
         self, name: str, inputs: dict[str, Any], outputs: Sequence[Path], body: Callable[[], dict[str, Any]]

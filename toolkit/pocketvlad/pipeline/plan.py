@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pocketvlad.dataset import LAYOUTS
 from pocketvlad.errors import RecipeError
 from pocketvlad.schema import from_table, one_of, read_toml
 
 VERSION = 1
+MODEL, BASELINE = "model", "float32"  # names of a run's files; no recipe may have them
 _SPLITS = ("even", "odd", "all")
 
 
@@ -17,11 +19,15 @@ class ModelPlan:
     """The uncompressed model: a checkpoint to import, or a backbone to fit.
 
     Attributes:
-        checkpoint: any layout `pocketvlad import` reads; a backbone alone is fitted, a whole model is kept.
-        backbone: torchvision's name, when there is no checkpoint.
+        checkpoint: any layout `pocketvlad import` reads, or a model of `pocketvlad fit`; a backbone alone is
+            fitted, a whole model is kept.
+        backbone: its name, when there is no checkpoint.
+        weights: of that backbone: a file, or ``package:NAME``; without them it is built from the photos.
+        weights_optional: whether it is built from the photos too where the package of the weights is not installed.
         head: ``netvlad`` or ``gem``.
         clusters: K of NetVLAD.
-        dim: of the whitening layer; 0 for none.
+        dim: of the whitening layer; 0 for none; ``auto``: chosen.
+        whitening: its strength: ``auto``: chosen; ``full``, ``pca`` or a number from 0 (PCA alone) to 1 (full).
         height, width: of the input, pixels.
         views: per photo for the whitening; 0 as many as it needs.
         seed: of every random choice.
@@ -29,9 +35,12 @@ class ModelPlan:
 
     checkpoint: str | None = None
     backbone: str | None = None
+    weights: str | None = None
+    weights_optional: bool = False
     head: str = "netvlad"
     clusters: int = 64
-    dim: int = 512
+    dim: int | str = 512
+    whitening: float | str = "auto"
     height: int = 480
     width: int = 640
     views: int = 0
@@ -91,13 +100,15 @@ class Plan:
     folder: Path = field(default=Path("."))
 
     def resolve(self, path: str) -> Path:
-        """A path of the plan, relative to its file."""
-        return self.folder / path
+        """A path of the plan, relative to its file; ``~`` is the user's home."""
+        return self.folder / Path(path).expanduser()
 
     def dataset_spec(self, spec: str) -> str:
-        """``KIND:PATH`` with the path made relative to the working directory."""
-        kind, colon, path = spec.rpartition(":")
-        return f"{kind}{colon}{self.resolve(path)}"
+        """``KIND:PATH`` with the path made relative to the working directory; a path may hold colons itself."""
+        kind, colon, path = spec.partition(":")
+        if not colon or (kind not in LAYOUTS and self.resolve(spec).exists()):
+            kind, path = "folder", spec
+        return f"{kind}:{self.resolve(path)}"
 
     @property
     def app_recipe(self) -> str:
@@ -123,7 +134,27 @@ def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
     one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
+    _check_file_names(plan, path)
     if not plan.photos.datasets:
         raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')
     if (plan.model.checkpoint is None) == (plan.model.backbone is None):
         raise RecipeError(f"{path}: [model] needs exactly one of checkpoint and backbone")
+    if plan.model.weights is not None and plan.model.backbone is None:
+        raise RecipeError(
+            f"{path}: model.weights are a backbone's", found="a checkpoint", do="name the backbone"
+        )
+
+
+def _check_file_names(plan: Plan, path: Path) -> None:
+    """Every recipe's files need names of their own."""
+    names = [MODEL, BASELINE, *map(slug, plan.compress.recipes)]
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        raise RecipeError(
+            f"{path}: compress.recipes would write files of one name", found=repr(twice), do="rename a recipe"
+        )
+
+
+def slug(name: str) -> str:
+    """A recipe's name as a file name."""
+    return Path(name).stem if name.endswith(".toml") else name

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pocketvlad.core.build import core_key
+from pocketvlad.errors import ArtifactError
 from pocketvlad.lut import ops
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.progress import Progress
 from pocketvlad.schema import from_table, to_table
 
 R = TypeVar("R")
-BASELINE = "float32"
 
 
 class StageLine(Protocol):
@@ -41,7 +41,14 @@ class StageRunner:
     """
 
     def __init__(self, folder: Path, shown: Stages, prefix: str = ""):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(".*.part"):  # of a run that was killed while it wrote
+                left.unlink()
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot use the folder {folder}", found=error.strerror or str(error)
+            ) from error
         self.folder, self._shown, self._prefix = folder, shown, prefix
         self._log = StageLog(folder)
 

@@ -17,8 +17,8 @@ from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_des
 from pocketvlad.index import open_index, recognised, search_index
 from pocketvlad.model.network import load_model
 from pocketvlad.pipeline.pictures import match_rows, weight_histogram
+from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Run
-from pocketvlad.pipeline.stages import BASELINE
 from pocketvlad.report.summary import (
     AppInfo,
     DataInfo,
@@ -32,7 +32,7 @@ from pocketvlad.runtime.profile import OpTime
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.export import Exported
 from pocketvlad.steps.fit import Fitted
-from pocketvlad.steps.package import Packaged
+from pocketvlad.steps.package import Packaged, install_command
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +103,19 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
 
 def _app(run: Run, outcome: Outcome) -> AppInfo:
     """The APK, and how many visitor's photos its index puts in the right place."""
-    runner, places = ProgramRunner(outcome.app_program, threads=2), open_index(outcome.index)
-    found = np.stack([runner.describe(path) for path in outcome.visitors])
-    rows, _ = search_index(places, found, 1)
-    right = recognised(places, rows[:, 0], run.testing)
-    package = outcome.packaged.report
+    places, package = open_index(outcome.index), outcome.packaged.report
+    right: list[bool] = []
+    if outcome.visitors:
+        runner = ProgramRunner(outcome.app_program, threads=2)
+        rows, _ = search_index(places, np.stack([runner.describe(path) for path in outcome.visitors]), 1)
+        right = recognised(places, rows[:, 0], run.testing)
     return AppInfo(
         apk=str(outcome.apk),
         apk_bytes=outcome.apk.stat().st_size,
         index_bytes=outcome.index.stat().st_size,
         photos=len(places),
         recipe=run.plan.app_recipe,
-        install=f"adb install -r {outcome.apk}",
+        install=install_command(outcome.apk),
         abis=tuple(package.abis),
         min_sdk=package.min_sdk,
         visitors=len(right),

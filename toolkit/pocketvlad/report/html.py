@@ -11,7 +11,7 @@ from pocketvlad.report import figures, units
 from pocketvlad.report.layers import layer_section
 from pocketvlad.report.matches import match_section
 from pocketvlad.report.parts import cell, code, escape, section, table
-from pocketvlad.report.summary import ReportSummary, VariantRow
+from pocketvlad.report.summary import DataInfo, ReportSummary, VariantRow
 from pocketvlad.report.theme import CSS
 
 Section = Callable[[ReportSummary], str]
@@ -47,9 +47,9 @@ def _header(summary: ReportSummary) -> str:
     data = summary.data
     return (
         f"<header><h1>{escape(summary.title)}</h1>"
-        f"<p>Place recognition on a phone: fitted on {data.fit_photos} photos of {data.fit_places} places, "
-        f"tested on {data.test_photos} photos of {data.test_places} "
-        f"{'other places' if data.fit_split != 'all' else 'places, the same ones'}.</p></header>"
+        f"<p>Place recognition on a phone: fitted on {units.photos(data.fit_photos, data.fit_places)}, "
+        f"tested on {units.photos(data.test_photos, data.test_places, 'other ' if data.held_out else '')}"
+        f"{'' if data.held_out else ', the same ones'}.</p></header>"
     )
 
 
@@ -180,8 +180,6 @@ def _plot(summary: ReportSummary) -> str:
 
 
 def _histograms(summary: ReportSummary) -> str:
-    if not summary.histograms:
-        return ""
     svg = figures.weight_histograms(summary.histograms).decode()
     return section(
         "Weights before and after", f'<div class="plot">{svg}</div>', "Counts per bin, on a log axis."
@@ -189,8 +187,6 @@ def _histograms(summary: ReportSummary) -> str:
 
 
 def _ops(summary: ReportSummary) -> str:
-    if not summary.ops:
-        return ""
     rows = [
         [
             cell(row.op),
@@ -211,11 +207,17 @@ def _ops(summary: ReportSummary) -> str:
     )
 
 
+def _split(data: DataInfo) -> str:
+    if data.held_out:
+        return f"{data.fit_split} places fit and calibrate, the others test"
+    return "every photo fits, calibrates and tests"
+
+
 def _provenance(summary: ReportSummary) -> str:
     data, machine = summary.data, summary.machine
     facts = [
         ("data", ", ".join(data.datasets)),
-        ("split", f"{data.fit_split} places fit and calibrate, the others test; {data.queries} queries"),
+        ("split", f"{_split(data)}; {data.queries} queries"),
         (
             "machine",
             f"{machine.get('cpu', '?')} · {machine.get('isa', '?')} · {machine.get('cores', '?')} cores",
@@ -241,12 +243,12 @@ _STANDING_NOTES = (
     "An emulated self-test runs the APK's own arm64 code and shows that a phone computes the same answers; "
     "its timings mean nothing and are not shown.",
 )
-_SAME_PLACES = "The model was fitted on the same places it was tested on: its {metric} is an upper bound."
+_SAME_PLACES = "The model was fitted on the same photos it was tested on: its {metric} is an upper bound."
 
 
 def _notes(summary: ReportSummary) -> str:
     notes = list(_STANDING_NOTES)
-    if summary.data.fit_split == "all":
+    if not summary.data.held_out:
         notes.insert(0, _SAME_PLACES.format(metric=summary.metric))
     if not summary.emulated:
         notes.append("No emulated self-test was run here (it needs qemu-user and an aarch64 compiler).")

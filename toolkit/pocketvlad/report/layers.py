@@ -15,8 +15,6 @@ _HEAD = ("layer", "bytes", "", "smaller", "weights", "bits", "layout", "pruned",
 
 def layer_section(summary: ReportSummary) -> str:
     """A table per recipe, that of the app open."""
-    if not summary.layers:
-        return ""
     legend = "".join(f'<span><i class="{part}"></i>{part}</span>' for part in _PARTS)
     body = f'<div class="legend">{legend}</div>'
     for recipe, rows in summary.layers.items():

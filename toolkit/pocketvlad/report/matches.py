@@ -14,8 +14,6 @@ _QUALITY = 72  # of the embedded JPEGs
 
 def match_section(summary: ReportSummary) -> str:
     """One line of four photos per query; green frames are right, red ones wrong."""
-    if not summary.matches:
-        return ""
     heads = ("query", "ground truth", summary.before.name, summary.after.name)
     grid = "".join(f'<div class="head">{escape(head)}</div>' for head in heads)
     grid += "".join(_row(row, heads) for row in summary.matches)

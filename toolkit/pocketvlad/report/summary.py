@@ -94,6 +94,11 @@ class DataInfo:
     test_places: int
     queries: int
 
+    @property
+    def held_out(self) -> bool:
+        """Whether other places tested than fitted."""
+        return self.fit_split != "all"
+
 
 @dataclass(frozen=True)
 class Histogram:

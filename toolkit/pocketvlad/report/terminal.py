@@ -23,8 +23,9 @@ def terminal_summary(summary: ReportSummary) -> RenderableType:
 def _table(summary: ReportSummary) -> Table:
     data = summary.data
     caption = (
-        f"{data.queries} queries on {data.test_places} places; {summary.metric} and size of the .pte itself, "
-        "95% interval of the change; times on this host, first: from opening the file to its first answer"
+        f"{data.queries} queries on {units.photos(data.test_photos, data.test_places)}; {summary.metric} and size "
+        "of the .pte itself, 95% interval of the change; times on this host, first: from opening the file to its "
+        "first answer"
     )
     table = Table(
         box=box.SIMPLE_HEAD,

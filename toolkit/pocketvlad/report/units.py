@@ -47,3 +47,8 @@ def cosine(value: float) -> str:
 def ratio(value: float) -> str:
     """How many times smaller or faster."""
     return f"{value:.0f}×" if value >= 20 else f"{value:.1f}×"
+
+
+def photos(count: int, places: int, which: str = "") -> str:
+    """``90 photos of 15 places``; photos with positions alone belong to no places."""
+    return f"{count} photos of {places} {which}places" if places else f"{count} {which}photos"

@@ -39,11 +39,11 @@ def dataset_of(photos: str | Path | Dataset) -> Dataset:
 
 
 def dataset_hash(dataset: Dataset) -> str:
-    """One hash over a dataset's photos (names, places, contents) and its ground truth."""
+    """One hash over a dataset's photos (names, places, positions, boxes, contents), ground truth and metric."""
     files = [
-        [photo.name, photo.place, *photo.labels, artifact.file_sha256(photo.path)] for photo in dataset.photos
+        [p.name, p.place, *p.labels, p.latitude, p.longitude, p.box, artifact.file_sha256(p.path)]
+        for p in dataset.photos
     ]
     queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
-    return artifact.tensors_fingerprint(
-        {}, {"photos": files, "queries": queries, "database": list(dataset.database)}
-    )
+    truth = {"queries": queries, "database": list(dataset.database), "metric": dataset.metric}
+    return artifact.tensors_fingerprint({}, {"photos": files, **truth})

@@ -142,7 +142,7 @@ def _searched(source: Network, dataset: Dataset, limits: Limits, progress: Progr
     if not source.config.describes:
         raise RecipeError("a search is for models of places", found=f"head {source.config.head}")
     found = Search(source, dataset, limits, progress).run()
-    return _Made(found.compressed, tried=found.tried)
+    return _Made(found.compressed, tried=found.tried, skipped=found.skipped)
 
 
 def _calibrated(source: Network, recipe: Recipe, dataset: Dataset | None, progress: Progress | None) -> _Made:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,6 @@ from pocketvlad.errors import DatasetError
 from pocketvlad.evaluate.describe import describe_photos, require_descriptor_file, write_descriptors
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import open_describer, require_places
-from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import Result, dataset_of
 
 
@@ -57,14 +58,20 @@ def describe(
 
 
 def describe_all(
-    runner: ProgramRunner, dataset: Dataset, out: Path, progress: Progress | None = None
+    describe: Callable[[Any], np.ndarray], dataset: Dataset, out: Path, progress: Progress | None = None
 ) -> np.ndarray:
     """Descriptors of every photo of a dataset, float32 [n, dim], kept as ``.npy``.
+
+    Args:
+        describe: a path, or decoded pixels where a photo has a box, -> unit descriptor float32 [dim].
+        dataset: n photos.
+        out: the file, written over.
+        progress: called with photos done and n.
 
     Raises:
         DatasetError: a photo cannot be read: the rows would no longer be the dataset's.
     """
-    found, readable = describe_photos(runner.describe, dataset, progress=progress)
+    found, readable = describe_photos(describe, dataset, progress=progress)
     if len(readable.photos) != len(dataset.photos):
         raise DatasetError(
             f"photos of {dataset.name} cannot be read", found=readable.skipped[-1], do="remove them"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.compress.recipe import LUT
-from pocketvlad.dataset import Dataset, Photo
+from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.export.check import check_cosines, program_cosines
 from pocketvlad.export.pack import EXACT, FAST, MIXED, semantics_of, torch_model
@@ -126,13 +125,7 @@ def check_program(
     if isinstance(model, Compressed):
         module = torch_model(model, runner.info.convolutions or LUT)  # type: ignore[assignment]
         allowed = LEAST_COSINE[semantics_of(model, semantics)]
-    tensors = open_tensors(_some(dataset), preprocess)
+    tensors = open_tensors(dataset, preprocess, most=_CHECK_PHOTOS)
     cosines = program_cosines(runner.describe_tensor, module, list(tensors))  # type: ignore[arg-type, call-overload]
     check_cosines(cosines, allowed)
     return float(cosines.min()), tensors.skipped
-
-
-def _some(dataset: Dataset) -> Dataset:
-    """The first photos of a dataset, without ground truth."""
-    photos: Sequence[Photo] = dataset.photos[:_CHECK_PHOTOS]
-    return Dataset(dataset.name, tuple(photos), (), ())

@@ -38,16 +38,25 @@ class Imported(Result):
 
 
 def import_file(
-    checkpoint: Path, out: Path, *, layout: str = "auto", wanted: str = KIND, force: bool = False
+    checkpoint: Path,
+    out: Path,
+    *,
+    layout: str = "auto",
+    wanted: str = KIND,
+    size: tuple[int, int] | None = None,
+    force: bool = False,
 ) -> Imported:
     """Read a checkpoint as a ``model`` (or a backbone to fit one to), or whole as a ``classifier``.
 
+    ``size``: height and width of a model's input; None: the layout's own.
+
     Raises:
         CheckpointError: it cannot be read, is of no known layout, or is no classifier where one is wanted.
+        RecipeError: a size the model cannot take.
     """
     one_of("import", "as", wanted, (KIND, CLASSIFIER))
     artifact.require_new(out, force=force)
-    imported = import_checkpoint(checkpoint, layout)
+    imported = import_checkpoint(checkpoint, layout, size)
     network = classifier_of(imported, checkpoint) if wanted == CLASSIFIER else imported.model
     source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}
     made_from = {**source, "layout": imported.layout}

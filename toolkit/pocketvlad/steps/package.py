@@ -5,6 +5,7 @@ Nothing here needs torch until an APK is made: a phone's commands answer at once
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,12 @@ def package(
         identity=identity,
         force=force,
     )
-    return Packaged(str(out), out.stat().st_size / 1e6, report, f"adb install -r {out}")
+    return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
+
+
+def install_command(apk: Path) -> str:
+    """What a shell is told to install an APK."""
+    return shlex.join(["adb", "install", "-r", str(apk)])
 
 
 def emulated_test(apk: Path, *, cpu: str = "max") -> SelfTestResult:

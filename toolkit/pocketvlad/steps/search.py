@@ -59,10 +59,11 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a search chose, and every candidate it measured as rows of a table."""
+    """What a search chose, every candidate it measured as rows of a table, and the photos it could not read."""
 
     compressed: Compressed
     tried: tuple[dict[str, Any], ...]
+    skipped: tuple[str, ...]
 
 
 class Search:
@@ -72,8 +73,10 @@ class Search:
         self.model, self.limits, self.progress = model, limits, progress
         reading = with_text(progress, "reading photos")
         preprocess = model.config.preprocess
-        self.calibration = open_tensors(dataset.split("even"), preprocess, progress=reading).calibration()
+        calibrating = open_tensors(dataset.split("even"), preprocess, progress=reading)
+        self.calibration = calibrating.calibration()
         self.photos = open_tensors(dataset.split("odd"), preprocess, progress=reading)
+        self.skipped = tuple(dict.fromkeys((*calibrating.skipped, *self.photos.skipped)))
         self.validation = Validation(model, self.photos)
         self.tried: list[dict[str, Any]] = []
 
@@ -97,7 +100,7 @@ class Search:
             raise refusal or RecipeError("nothing to try")
         about = f"odd places ({self.validation.describe()}); even places calibrated"
         figures = {"validation": about, **best.measured.as_values()}
-        return Found(replace(best.compressed, figures=figures), tuple(self.tried))
+        return Found(replace(best.compressed, figures=figures), tuple(self.tried), self.skipped)
 
     def _shares(self) -> Sequence[float]:
         if not self.limits.allow_dim:

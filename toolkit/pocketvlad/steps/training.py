@@ -14,11 +14,11 @@ from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
 from pocketvlad.compress.train.trained import train_compressed
-from pocketvlad.compress.train.trainer import TrainProgress
+from pocketvlad.compress.train.trainer import TrainProgress, train_options
 from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
-from pocketvlad.errors import ArtifactError, RecipeError
+from pocketvlad.errors import ArtifactError
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.progress import Progress, quiet, with_text
 from pocketvlad.steps.common import dataset_hash
@@ -101,16 +101,15 @@ def fine_tune(
     Raises:
         ArtifactError: the state beside ``out`` belongs to another run.
         DatasetError: no query has a positive to learn from.
-        RecipeError: the recipe does not train, or this machine lacks the device.
+        RecipeError: the recipe does not train, the model describes no places, or this machine lacks the device.
     """
-    if recipe.train is None:
-        raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
     parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
+    train = train_options(source, recipe)
     first, world = parallel.is_first(), parallel.rank_and_world()[1]
     shown = progress if first and progress is not None else quiet
     tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(shown, "reading photos"))
-    split = split_for_training(tensors, recipe.train.validation)
+    split = split_for_training(tensors, train.validation)
     if first:
         run = {
             "model": artifact.file_sha256(model),
@@ -132,7 +131,7 @@ def fine_tune(
     )
     if not first:
         return None
-    figures = _figures(source, found, tensors, split, recipe.train)
+    figures = _figures(source, found, tensors, split, train)
     return Trained(replace(found, figures=figures), tensors.skipped)
 
 

@@ -46,6 +46,19 @@ class TrainProgress:
     skipped: int
 
 
+def train_options(model: Network, recipe: Recipe) -> TrainRecipe:
+    """How a recipe trains a model.
+
+    Raises:
+        RecipeError: the recipe does not train, or the model describes no places to learn from.
+    """
+    if recipe.train is None:
+        raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
+    if not model.config.describes:
+        raise RecipeError("fine-tuning is for models of places", found=f"head {model.config.head}")
+    return recipe.train
+
+
 class Trainer:
     """One run of the loop."""
 
@@ -57,9 +70,12 @@ class Trainer:
         photos: TrainingPhotos,
         device: torch.device,
     ):
-        if recipe.train is None:
-            raise RecipeError(f"recipe {recipe.name} does not train", do="add a [train] table")
-        self.options, self.recipe, self.photos, self.start = recipe.train, recipe, photos, start
+        self.options, self.recipe, self.photos, self.start = (
+            train_options(model, recipe),
+            recipe,
+            photos,
+            start,
+        )
         self.device = device
         model = wanted_descriptors(model, recipe)
         self.rank, self.world = parallel.rank_and_world()

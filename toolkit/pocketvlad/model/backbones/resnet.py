@@ -35,6 +35,11 @@ def features(model: Any) -> nn.Sequential:
     return nn.Sequential(OrderedDict((name, getattr(model, name)) for name in _STAGES))
 
 
+def features_of_layer3(model: Any) -> nn.Sequential:
+    """Everything up to ``layer3``."""
+    return features(model)[:-1]
+
+
 def layers(model: Any) -> nn.Sequential:
     """What turns features into scores."""
     return nn.Sequential(OrderedDict(avgpool=model.avgpool, flatten=nn.Flatten(), fc=model.fc))

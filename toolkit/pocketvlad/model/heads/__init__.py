@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.model.heads.base import Head
+from pocketvlad.model.heads.boq import Boq
+from pocketvlad.model.heads.convap import ConvAp
 from pocketvlad.model.heads.gem import Gem
+from pocketvlad.model.heads.mixvpr import MixVpr
 from pocketvlad.model.heads.netvlad import NetVlad
+from pocketvlad.model.heads.salad import Salad
 from pocketvlad.model.heads.scores import Scores
 
 # a new head is one file and one line here
-HEADS: dict[str, type[Head]] = {"netvlad": NetVlad, "gem": Gem, "scores": Scores}
+HEADS: dict[str, type[Head]] = {
+    "netvlad": NetVlad,
+    "gem": Gem,
+    "convap": ConvAp,
+    "mixvpr": MixVpr,
+    "salad": Salad,
+    "boq": Boq,
+    "scores": Scores,
+}
 
 
 def head_class(name: str) -> type[Head]:

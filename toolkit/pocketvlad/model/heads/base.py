@@ -59,6 +59,19 @@ class Head(nn.Module):
         """``channels``: D of the features; layers have no values yet or random ones."""
         super().__init__()
 
+    @classmethod
+    def check_size(cls, options: Any, height: int, width: int, stride: int) -> None:
+        """Refuse an input size this head cannot take.
+
+        Args:
+            options: the head's.
+            height, width: of the input, in pixels.
+            stride: pixels a side of one location of the backbone's map; 0: not said.
+
+        Raises:
+            RecipeError: saying which sizes it takes.
+        """
+
     def roles(self) -> dict[str, str]:
         """What each convolution and linear layer is for, by its name in the head: one of ``model.roles.ROLES``."""
         raise NotImplementedError

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rows import Row, compare, take_turns
 from threadpoolctl import threadpool_limits
 
+from bench.rows import Comparison, compare, take_turns
 from pocketvlad.index import Entry, PlaceIndex, search_index
 from pocketvlad.index.types import encode_vectors
 
 PHOTOS, DIM, VIEWS, TOP, CANDIDATES = 100_000, 512, 5, 10, 1000
+Search = Callable[[np.ndarray], object]  # queries [n, DIM] -> matches
 BATCHES = (1, 64)
 JUDGED = 500  # queries whose top-1 is compared with float32's
 FAISS, NUMPY = "faiss-cpu IndexFlatIP float32", "numpy float32"
@@ -25,20 +27,20 @@ OURS = {
 }
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows for ``threads`` threads; nothing is kept in ``folder``."""
     say(f"search {PHOTOS} x {DIM}: preparing")
     vectors, queries = scene(np.random.default_rng(0))
     indexes = {dtype: make_index(vectors, dtype) for dtype in ("float32", "float16", "int8")}
-    peers = {NUMPY: lambda asked: numpy_search(vectors, asked)}
-    found: list[Row] = []
+    peers: dict[str, Search] = {NUMPY: lambda asked: numpy_search(vectors, asked)}
+    found: list[Comparison] = []
     with threadpool_limits(threads):
         peers |= faiss_search(vectors, threads, say)
         agreement = {name: top_1(vectors, queries, indexes, name, threads) for name in OURS}
         for batch in BATCHES:
             say(f"search {PHOTOS} x {DIM}: timing, {batch} at a time")
             asked = queries[:batch]
-            calls = {name: (lambda call=call, asked=asked: call(asked)) for name, call in peers.items()}
+            calls: dict[str, Callable[[], object]] = {n: partial(call, asked) for n, call in peers.items()}
             calls |= {name: ours(indexes, name, asked, threads) for name in OURS}
             timings = take_turns(calls, rounds)
             for name, (_, _, goal) in OURS.items():
@@ -47,11 +49,6 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
                     wanted = goal if peer == FAISS else None
                     found.append(compare(title, timings[name], peer, timings[peer], wanted, threads))
     return found
-
-
-def rows(threads: int = 1, rounds: int = 15) -> list[dict]:
-    """The rows of bench.json."""
-    return [row.to_json() for row in run(Path(), threads, rounds, lambda _: None)]
 
 
 def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -96,9 +93,7 @@ def numpy_search(vectors: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np
     return np.take_along_axis(rows, order, 1), np.take_along_axis(best, order, 1)
 
 
-def faiss_search(
-    vectors: np.ndarray, threads: int, say: Callable[[str], None]
-) -> dict[str, Callable[[np.ndarray], object]]:
+def faiss_search(vectors: np.ndarray, threads: int, say: Callable[[str], None]) -> dict[str, Search]:
     try:
         import faiss
     except ImportError:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rows import Row, Timing, compare
 from torch import nn
 
+from bench.rows import Comparison, Timing, compare
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.recipe import LayerRecipe
-from pocketvlad.model.backbones import build_backbone
+from pocketvlad.model.backbones import random_backbone
 
 PEER_SHAPE = (4096, 16384)
 MODELS = {"alexnet": (4096, 64 * 256), "vgg16": (4096, 64 * 512)}
 GOAL_SECONDS = {"alexnet": 20.0, "vgg16": 45.0}
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Row]:
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """AlexNet and VGG16 with 4,096 whitened dimensions at 8, 5 and 3 bits; one coremltools layer as the peer.
 
     ``ratio`` is the peer's time for its one layer over ours for the whole model, so above 1 is faster.
@@ -48,7 +48,7 @@ def _timing(seconds: float) -> Timing:
 def model_weights(backbone: str, whitening: tuple[int, int]) -> list[np.ndarray]:
     """Every weight tensor of the model, normal random values."""
     convolutions = [
-        m.weight.detach().numpy() for m in build_backbone(backbone).modules() if isinstance(m, nn.Conv2d)
+        m.weight.detach().numpy() for m in random_backbone(backbone).modules() if isinstance(m, nn.Conv2d)
     ]
     wide = np.random.default_rng(0).standard_normal(whitening, dtype=np.float32)
     return [*convolutions, wide]

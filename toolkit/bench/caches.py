@@ -1,19 +1,15 @@
-"""The machine a measurement belongs to, its caches, and plain memory reads on it."""
+"""The caches of this machine, and plain memory reads on it."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
-import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-
-from pocketvlad.core import native
 
 _READ = """
 #include <stddef.h>
@@ -27,22 +23,6 @@ uint64_t pv_read(const uint8_t* bytes, size_t count) {
   return all[0] ^ all[1] ^ all[2] ^ all[3] ^ all[4] ^ all[5] ^ all[6] ^ all[7];
 }
 """
-
-
-def machine() -> dict[str, object]:
-    """Processor, core count, instruction set of our kernels, system."""
-    model = platform.processor() or platform.machine()
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
-    return {
-        "cpu": found.group(1) if found else model,
-        "cores": os.cpu_count(),
-        "isa": native.isa(),
-        "l3_bytes": l3_bytes(),
-        "system": platform.platform(),
-    }
 
 
 def l3_bytes() -> int:
@@ -65,7 +45,7 @@ def _cache_bytes(level: int, unknown: int) -> int:
 
 
 @cache
-def _read_function():
+def _read_function() -> Callable[[int, int], int]:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder) / "read.c", Path(folder) / "read.so"
         source.write_text(_READ)

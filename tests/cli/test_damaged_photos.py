@@ -1,0 +1,89 @@
+"""One damaged photo: every command leaves it out, names it once, and works on the others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from helpers.runs import FITTED
+
+GOOD, DAMAGED = 6, "0 damaged.jpg"
+
+
+@pytest.fixture(scope="module")
+def photos(tiny_run, tmp_path_factory):
+    """Two places; the damaged photo comes first in the order of names."""
+    folder = tmp_path_factory.mktemp("photos")
+    for place in ("place-0", "place-1"):
+        shutil.copytree(tiny_run.plan.parent / "photos" / place, folder / place)
+    whole = (folder / "place-0/0.jpg").read_bytes()
+    (folder / "place-0" / DAMAGED).write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def commands(tiny_run, photos, tmp_path_factory):
+    """Every command that reads a collection, by name."""
+    out, work = tiny_run.out, tmp_path_factory.mktemp("work")
+    model, small, program = out / "model.safetensors", out / "fitted.safetensors", out / "fitted.pte"
+    recipe = work / "fitted.toml"
+    recipe.write_text(FITTED.replace("gptq", "moments"))
+    fit = ("fit", "--backbone", "squeezenet1_1", "--clusters", 2, "--dim", 4, "--size", "64x96")
+    index = work / "places.pvix"
+    shutil.copy(out / "places.pvix", index)
+    return {
+        "fit": (*fit, "--photos", photos, "--out", work / "m.safetensors"),
+        "compress": (
+            "compress",
+            model,
+            "--recipe",
+            recipe,
+            "--photos",
+            photos,
+            "--out",
+            work / "s.safetensors",
+        ),
+        "export": ("export", small, "--photos", photos, "--out", work / "m.pte"),
+        "evaluate": ("evaluate", program, "--dataset", photos, "--baseline", model),
+        "describe": ("describe", program, "--photos", photos, "--out", work / "d.h5"),
+        "index build": ("index", "build", program, "--photos", photos, "--out", work / "i.pvix"),
+        "index add": ("index", "add", index, "--program", program, "--photos", photos, "--replace"),
+        "index search": ("index", "search", index, "--program", program, *sorted(photos.rglob("*.jpg"))),
+    }
+
+
+NAMES = ("fit", "compress", "export", "evaluate", "describe", "index build", "index add", "index search")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_photo_is_skipped_and_named_once(run, commands, name):
+    code, out, err = run(*commands[name], "--json")
+    assert code == 0, err
+    values = json.loads(out)
+    (line,) = values["skipped"]
+    assert DAMAGED in line and "\n" not in line
+    counts = {"queries": GOOD, "photos": GOOD, "added": GOOD}
+    for key in {"evaluate": ["queries"], "index add": ["added"]}.get(name, ["photos"]):
+        if key in values:
+            assert values[key] == counts[key]
+
+
+def test_people_read_of_it_too(run, commands):
+    code, out, err = run(*commands["evaluate"])
+    assert code == 0 and DAMAGED not in out
+    assert [line.split()[0] for line in err.splitlines() if DAMAGED in line] == ["skipped"]
+
+
+def test_a_check_looks_past_damaged_photos(run, tiny_run, tmp_path):
+    """However many come first."""
+    for number in range(12):
+        (tmp_path / f"photos/a/{number:02}.jpg").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"photos/a/{number:02}.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
+    shutil.copy(tiny_run.plan.parent / "photos/place-0/0.jpg", tmp_path / "photos/a/last.jpg")
+    small, out = tiny_run.out / "fitted.safetensors", tmp_path / "m.pte"
+    code, printed, err = run("export", small, "--photos", tmp_path / "photos", "--out", out, "--json")
+    assert code == 0, err
+    values = json.loads(printed)
+    assert values["worst_cosine"] > 0.9 and len(values["skipped"]) == 12

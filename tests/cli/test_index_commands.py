@@ -1,0 +1,65 @@
+"""`pocketvlad index`: build, search, extend; indexes of other models."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from helpers.refusals import refused
+
+
+def test_the_steps_make_files_that_answer(chain, photos, run):
+    program, index = chain["model.pte"], chain["p.pvix"]
+    code, out, _ = run("index", "search", index, photos / "place-2/0.jpg", "--program", program, "--json")
+    best = json.loads(out)["queries"][0]["matches"][0]
+    assert code == 0 and best["place"] == "place-2" and best["cosine"] > 0.99
+    code, out, _ = run("index", "info", index, "--json")
+    assert json.loads(out)["photos"] == 9  # the corrupt one was skipped
+    code, out, _ = run(
+        "evaluate", program, "--dataset", photos, "--json", "--baseline", chain["model.safetensors"]
+    )
+    values = json.loads(out)
+    assert values["queries"] == 9 and 0 < values["mAP"] <= 1
+    assert any("broken.jpg" in line for line in values["skipped"])
+    assert values["difference"]["low"] <= values["difference"]["mean"] <= values["difference"]["high"]
+
+
+def test_photos_join_an_index(chain, photos, run, tmp_path):
+    index = tmp_path / "grown.pvix"
+    index.write_bytes(chain["p.pvix"].read_bytes())
+    new = tmp_path / "new/place-9"
+    new.mkdir(parents=True)
+    Image.effect_noise((160, 120), 80).convert("RGB").save(new / "a.jpg")
+    add = ("index", "add", index, "--program", chain["model.pte"], "--photos", tmp_path / "new")
+    code, out, _ = run(*add, "--json")
+    assert code == 0 and json.loads(out)["photos"] == 10
+    before = index.read_bytes()
+    refused(run(*add), "in the index already", "--replace")
+    assert index.read_bytes() == before
+    assert run(*add, "--replace")[0] == 0
+
+
+def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
+    other = tmp_path / "other.pte"
+    assert run("export", chain["small.safetensors"], "--semantics", "exact", "--out", other)[0] == 0
+    search = ("index", "search", chain["p.pvix"], photos / "place-0/0.jpg", "--program", other)
+    refused(run(*search), "another model")
+    refused(
+        run("package", "--program", other, "--index", chain["p.pvix"], "--out", tmp_path / "a.apk"), "another"
+    )
+    assert not (tmp_path / "a.apk").exists()
+
+
+def test_answers_are_drawn(chain, photos, run, tmp_path):
+    """A line per photo that could be read; the picture is replaced."""
+    out, asked = tmp_path / "matches.png", [photos / "place-2/0.jpg", photos / "place-0/broken.jpg"]
+    search = ("index", "search", chain["p.pvix"], *asked, "--program", chain["model.pte"])
+    for _ in range(2):
+        code, _, err = run(*search, "--top", 2, "--draw", out)
+        assert code == 0 and "broken.jpg" in err
+    with Image.open(out) as sheet:
+        assert sheet.size == (8 + 3 * 168, 8 + 162)
+        yours, best = (np.asarray(sheet.crop((x, 8, x + 160, 128)), float) for x in (8, 176))
+    assert np.abs(yours - best).mean() < 3  # the photo itself is in the index

@@ -1,0 +1,97 @@
+"""The commands from a checkpoint to a program: results, and one clear line for every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.refusals import refused
+
+OUTDOOR = Path(__file__).parents[3] / "shared/data/places_outdoor"
+
+
+def test_descriptors_are_hlocs(chain, photos, run, tmp_path):
+    import h5py
+
+    code, out, _ = run(
+        "describe", chain["model.pte"], "--photos", photos, "--out", tmp_path / "d.h5", "--json"
+    )
+    assert code == 0 and json.loads(out)["photos"] == 9
+    with h5py.File(tmp_path / "d.h5") as file:
+        descriptor = file["place-1/0.jpg"]["global_descriptor"][()]
+    assert descriptor.shape == (8,) and abs(np.linalg.norm(descriptor) - 1) < 1e-5
+
+
+def test_an_output_is_never_overwritten_unasked(chain, run, tmp_path):
+    out = tmp_path / "exists.safetensors"
+    out.write_text("precious")
+    refused(run("compress", chain["model.safetensors"], "--out", out, "--recipe", "paper-8bit"), "--force")
+    assert out.read_text() == "precious"
+
+
+class _Evil:
+    def __reduce__(self):
+        return (Path.touch, (Path("evil-was-here"),))
+
+
+def _checkpoints(folder: Path, weights: Path) -> dict[str, Path]:
+    whole = weights.read_bytes()
+    content = {
+        "truncated.pth": whole[: len(whole) // 2],
+        "code.pth": pickle.dumps({"state_dict": _Evil()}),
+        "page.pth": b"<!DOCTYPE html><html>not found</html>",
+        "empty.pth": b"",
+    }
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    torch.save({"conv9.weight": torch.zeros(2, 2)}, folder / "layout.pth")
+    return {name: folder / name for name in [*content, "layout.pth", "missing.pth"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["truncated.pth", "code.pth", "page.pth", "empty.pth", "layout.pth", "missing.pth"]
+)
+def test_bad_checkpoints(run, tmp_path, weights, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = _checkpoints(tmp_path, weights)[name]
+    refused(run("import", path, "--out", tmp_path / "m.safetensors"), name)
+    assert not (tmp_path / "m.safetensors").exists() and not (tmp_path / "evil-was-here").exists()
+
+
+def test_bad_datasets(run, chain, tmp_path):
+    model = chain["model.safetensors"]
+    (tmp_path / "empty").mkdir()
+    refused(run("evaluate", model, "--dataset", tmp_path / "empty"), "empty", "no photo")
+    refused(run("evaluate", model, "--dataset", tmp_path / "none"), "does not exist")
+    refused(run("evaluate", model, "--dataset", f"video:{tmp_path}"), "unknown dataset kind")
+    single = tmp_path / "single/one"
+    single.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(single / "a.png")
+    refused(run("evaluate", model, "--dataset", tmp_path / "single"), "no query with a positive")
+
+
+def test_bad_recipes_and_options(run, chain, tmp_path):
+    model, out = chain["model.safetensors"], tmp_path / "c.safetensors"
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('version = 1\nname = "r"\n[layer]\nbitz = 4\n')
+    refused(run("compress", model, "--recipe", recipe, "--out", out), "bitz", "bits")
+    recipe.write_text('version = 1\nname = "r"\n[layer]\nbits = 9\n')
+    refused(run("compress", model, "--recipe", recipe, "--out", out), "bits", "1 to 8")
+    refused(run("compress", model, "--recipe", "nonsense", "--out", out), "unknown recipe", "paper-8bit")
+    refused(
+        run("export", chain["small.safetensors"], "--size", "big", "--out", tmp_path / "x.pte"), "480x640"
+    )
+    refused(run("evaluate", tmp_path / "no.pte", "--dataset", tmp_path), "does not exist")
+    assert run("compress")[0] == 2 and run("no-such-command")[0] == 2
+
+
+@pytest.mark.skipif(not OUTDOOR.is_dir(), reason=f"no real photos at {OUTDOOR}")
+def test_real_photos_are_read_and_ranked(run, chain):
+    code, out, _ = run("evaluate", chain["model.pte"], "--dataset", OUTDOOR, "--json")
+    assert code == 0 and json.loads(out)["queries"] == 112

@@ -1,0 +1,96 @@
+"""Files of known projects that are not supported are named for what they are, with the reason and the way out."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from helpers import checkpoints
+from helpers.checkpoints import in_sequence, resnet, tiny_transformers, under
+from pocketvlad.compress.compressed import save_compressed
+from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.recipe import load_recipe
+from pocketvlad.errors import CheckpointError
+from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.pickles import key_of_code
+from pocketvlad.model.network import save_model
+
+__all__ = ["tiny_transformers"]  # a fixture
+SMALL = torch.ones(2, 2)
+
+
+def refusal(path) -> str:
+    with pytest.raises(CheckpointError) as error:
+        import_checkpoint(path)
+    text = str(error.value)
+    assert "\n" not in text and path.name in text and "nearly" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    "keys, words",
+    [
+        (
+            ["backbone.blocks.0.adapter1.D_fc1.weight", "encoder.layers.0.self_attn.in_proj_weight"],
+            ["CricaVPR", "other photos of their batch", "MegaLoc"],
+        ),
+        (
+            ["backbone.blocks.0.adapter1.D_fc1.weight", "LocalAdapt.upconv1.weight"],
+            ["SelaVPR", "second stage", "MegaLoc"],
+        ),
+        (["backbone.blocks.0.adapter1.D_fc1.weight"], ["SelaVPR or CricaVPR", "adapters"]),
+        (["conv1.weight", "adpool.p", "fc.weight"], ["AP-GeM", "scikit-learn"]),
+        (["backbone.tokenizer.conv.weight", "aggregation.centroids"], ["CCT", "tokens"]),
+    ],
+)
+def test_a_known_project_is_named(tmp_path, keys, words):
+    torch.save({"model_state_dict": dict.fromkeys(keys, SMALL)}, tmp_path / "c.pth")
+    text = refusal(tmp_path / "c.pth")
+    assert all(word in text for word in ["not supported", *words]), text
+
+
+def test_a_pickled_pca_is_named(tmp_path):
+    pca = PCA(2).fit(np.random.default_rng(0).standard_normal((8, 3)))
+    torch.save({"state_dict": {"adpool.p": SMALL}, "pca": {"Landmarks_clean": pca}}, tmp_path / "c.pt")
+    text = refusal(tmp_path / "c.pt")
+    assert "AP-GeM" in text and "PCA" in text and "was not loaded" in text
+
+
+def test_a_vocabulary_is_named(tmp_path):
+    torch.save(torch.ones(32, 1536), tmp_path / "c_centers.pt")
+    text = refusal(tmp_path / "c_centers.pt")
+    assert "AnyLoc" in text and "32x1536" in text and "dinov2_vits14" in text
+
+
+def test_our_own_files_are_named_for_what_they_are(tmp_path):
+    tensors = under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(4, 256)
+    torch.save(tensors, tmp_path / "c.pth")
+    model = import_checkpoint(tmp_path / "c.pth", size=(64, 64)).model
+    save_model(tmp_path / "model.safetensors", model, {})
+    compressed = compress_network(model, load_recipe("compact-7x"), calibration=torch.randn(1, 3, 64, 64))
+    save_compressed(tmp_path / "small.safetensors", compressed, {})
+    for name, kind in (("model", "model"), ("small", "compressed")):
+        text = refusal(tmp_path / f"{name}.safetensors")
+        assert f"is a pocketvlad {kind} file already; use it as it is" in text
+
+
+class _Code:
+    def __reduce__(self):
+        return print, ("this must never be printed",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_where_code_is_found_without_running_it(tmp_path, zipped, capsys):
+    content = {"a": {"b": [1, SMALL]}, "scores": np.arange(3.0), "c": [{"d": (1, _Code())}], "e": SMALL}
+    torch.save(content, tmp_path / "c", _use_new_zipfile_serialization=zipped)
+    assert key_of_code(tmp_path / "c") == "c"
+    layer = {"a": SMALL, "hyper_parameters": {"head": torch.nn.Linear(2, 2)}}
+    torch.save(layer, tmp_path / "g", _use_new_zipfile_serialization=zipped)
+    assert key_of_code(tmp_path / "g") == "hyper_parameters"
+    torch.save({"a": SMALL}, tmp_path / "d", _use_new_zipfile_serialization=zipped)
+    assert key_of_code(tmp_path / "d") is None
+    torch.save(_Code(), tmp_path / "e", _use_new_zipfile_serialization=zipped)
+    assert key_of_code(tmp_path / "e") is None
+    (tmp_path / "f").write_bytes((tmp_path / "c").read_bytes()[:150])
+    assert key_of_code(tmp_path / "f") is None
+    assert not capsys.readouterr().out

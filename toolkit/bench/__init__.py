@@ -1,0 +1,1 @@
+"""Speed: our kernels, models, loading, search and compression beside their peers; `make bench`."""

@@ -1,0 +1,109 @@
+"""Where in a pickle the code is: looked at without running any of it."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+_ZIP = b"PK\x03\x04"
+_HEADERS = 3  # pickles before the content in torch's old format: magic number, protocol, machine
+# what tensors, arrays and containers need
+_SAFE = (
+    "torch._utils.",
+    "torch._tensor.",
+    "torch.storage.",
+    "torch.Size",
+    "numpy.",
+    "collections.",
+    "_codecs.",
+)
+_STORAGE = "Storage"  # ends the names of torch's
+
+
+class Named:
+    """Stands for anything a pickle names; takes whatever arguments and state it is given and does nothing."""
+
+    name = ""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Named:
+        return object.__new__(cls)
+
+    def __init__(self, *arguments: Any, **named: Any):
+        self.inside = arguments
+
+    def __setstate__(self, state: Any) -> None:
+        self.inside = (state,)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Contents do not matter."""
+
+    def append(self, item: Any) -> None:
+        """Contents do not matter."""
+
+    extend = add = append
+
+
+class _Looker(pickle.Unpickler):
+    """Imports nothing: every global is a class of its own made here."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        return type(name.rpartition(".")[2], (Named,), {"name": f"{module}.{name}"})
+
+    def persistent_load(self, pid: Any) -> Any:
+        """A tensor's storage, which is not looked at, or in torch's old format a module's class."""
+        return pid[1] if pid[0] == "module" else None
+
+
+def key_of_code(path: Path) -> str | None:
+    """The key of the outermost dictionary whose value holds code; None where that cannot be told.
+
+    Args:
+        path: a file of ``torch.save`` that was refused.
+    """
+    try:
+        content = _content(path)
+    except Exception:  # a damaged or hostile file may raise anything; then there is no key to name
+        return None
+    if not isinstance(content, Mapping):
+        return None
+    return next((str(key) for key, value in content.items() if _holds_code(value, 0)), None)
+
+
+def _content(path: Path) -> Any:
+    with path.open("rb") as file:
+        zipped = file.read(len(_ZIP)) == _ZIP
+        file.seek(0)
+        if not zipped:
+            return _legacy(file)
+        with zipfile.ZipFile(file) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            with archive.open(name) as content:
+                return _Looker(content).load()
+
+
+def _legacy(file: IO[bytes]) -> Any:
+    for _ in range(_HEADERS):
+        _Looker(file).load()
+    return _Looker(file).load()
+
+
+def _holds_code(value: Any, depth: int) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, Named) and not _is_safe(value)
+    if isinstance(value, Named):
+        return not _is_safe(type(value)) or _holds_code(value.inside, depth)
+    if depth > 20:
+        return False
+    inside = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, (Mapping, list, tuple, set)):
+        return False
+    return any(_holds_code(each, depth + 1) for each in inside)
+
+
+def _is_safe(kind: type[Named]) -> bool:
+    return kind.name.startswith(_SAFE) or kind.name.endswith(_STORAGE)

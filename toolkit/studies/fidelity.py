@@ -1,0 +1,144 @@
+r"""How close the descriptors of packed programs stay to float32, beside XNNPACK int8 of the same model.
+
+Half of the embedded street scenes' places fit each model (its backbone too, unless a file has its weights) and
+calibrate every contender; descriptors are compared on the photos of the other half. XNNPACK int8 is ExecuTorch's static
+quantization: per channel, activations by the same photos; once of the whole model, as the suites that time it have it,
+and once with NetVLAD's sums in float32, whose differences of close sums do not bear 8 bits, and the whitening's input
+quantized on the fly. Cells are mean cosines to the exported float32 program, megabytes in brackets; a goal is of what
+is lost, 1 - cosine: the peer's over ours. Writes out/studies/fidelity/fidelity.json; fits for half an hour:
+
+    PYTHONPATH=toolkit .venv/bin/python -m studies.fidelity --weights squeezenet1_1.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from bench.measured import text_table, write_measurement
+from pocketvlad.cli.console import Output
+from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
+from pocketvlad.resources import resource_dir
+from pocketvlad.steps.common import parse_size
+from pocketvlad.steps.fit import FitOptions
+from studies.contenders import OUT, Contender, be_quiet, by_recipe
+from studies.folds import FITTING, CrossFit, Fold, open_folds
+from studies.rivals import DYNAMIC8, STATIC8, xnnpack
+
+DIMENSIONS = {"alexnet": 4096, "vgg16": 4096}
+WITH_WEIGHTS, WITH_WEIGHTS_DIM = "squeezenet1_1", 512
+WHOLE, LAYERS = f"xnnpack-{STATIC8}", f"xnnpack-{DYNAMIC8}"
+# By recipe and peer: with NetVLAD's sums in float32 that peer loses what 8 bits lose, which 3 do not match.
+GOALS = {
+    ("8-bit", WHOLE): 1.0,
+    ("8-bit", LAYERS): 1.0,
+    ("5-bit", WHOLE): 1.0,
+    ("5-bit", LAYERS): 1.0,
+    ("compact-10x-int8", WHOLE): 1.0,
+}
+_SMALLEST_LOSS = 1e-9
+
+
+def contenders() -> list[Contender]:
+    """A column each; at 1/32 of the bytes another cosine is expected than int8's."""
+    eight = Recipe(1, "8-bit", layer=LayerRecipe(8, "uniform", row_scale="max", calibrate="gptq"))
+    five = Recipe(1, "5-bit", layer=LayerRecipe(5, "kmeans", row_scale="soft", calibrate="gptq"))
+    # the convolutions in int8 throughout, whatever is faster on this machine
+    quick = replace(load_recipe("compact-10x-int8"), convolutions=INT8)
+    named = {
+        "8-bit": eight,
+        "5-bit": five,
+        "`compact-10x-int8`": quick,
+        "`compact-48x`": load_recipe("compact-48x"),
+    }
+    return [
+        *(by_recipe("", name, recipe, "ours") for name, recipe in named.items()),
+        xnnpack("", STATIC8, "int8"),
+        xnnpack("", DYNAMIC8, "int8, NetVLAD in float32"),
+    ]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """A contender's mean cosine to float32, and its megabytes."""
+
+    cosine: float
+    mb: float
+
+    @property
+    def cell(self) -> str:
+        return f"{self.cosine:.4f} ({self.mb:.1f})"
+
+
+def measured(fold: Fold, columns: Sequence[Contender]) -> dict[str, Fidelity]:
+    """By the contender's key."""
+    found = {}
+    for contender in columns:
+        scores = fold.score(contender.test(fold))
+        found[contender.key] = Fidelity(float(scores.cosines.mean()), scores.file_bytes / 1e6)
+    return found
+
+
+def figures(model: str, found: Mapping[str, Fidelity]) -> list[dict[str, Any]]:
+    """One for each goal that can be judged: what the peer loses over what ours loses."""
+    rows = []
+    for (ours, peer), goal in GOALS.items():
+        if ours in found and peer in found:
+            lost = max(1 - found[ours].cosine, _SMALLEST_LOSS)
+            ratio = (1 - found[peer].cosine) / lost
+            rows.append({"model": model, "ours": ours, "peer": peer, "ratio": ratio, "goal": goal})
+    return rows
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    be_quiet()
+    torch.manual_seed(0)
+    columns, rows, goals = contenders(), [], []
+    for model in models(options):
+        fitted = CrossFit((options.photos,), model, options.out / model.backbone)
+        with Output(False).stages() as stages:
+            (fold,) = open_folds(fitted, stages, FITTING[:1])
+            found = measured(fold, columns)
+        name = f"{model.backbone}{'' if model.weights else ', untrained'}, {model.dim} dimensions"
+        rows.append((name, *(found[contender.key].cell for contender in columns)))
+        goals += figures(model.backbone, found)
+    headings = ("model", *(contender.name for contender in columns))
+    data = f"photos of places that calibrated nothing, {options.size}"
+    module, out = "studies.fidelity", options.out / "fidelity.json"
+    write_measurement(out, headings, rows, data=data, module=module, arguments=arguments, figures=goals)
+    Console(width=150).print(text_table(f"mean cosine to float32 (MB); {data}", headings, rows))
+
+
+def _parser() -> argparse.ArgumentParser:
+    wrapped = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.fidelity", description=__doc__, formatter_class=wrapped
+    )
+    parser.add_argument("--models", nargs="*", choices=[[], *DIMENSIONS], default=list(DIMENSIONS))
+    parser.add_argument("--weights", type=Path, help=f"of {WITH_WEIGHTS}, which is then another model")
+    parser.add_argument("--photos", default=str(resource_dir("calibration") / "scenes"))
+    parser.add_argument("--size", default="240x320")
+    parser.add_argument("--out", type=Path, default=OUT / "fidelity")
+    return parser
+
+
+def models(options: argparse.Namespace) -> list[FitOptions]:
+    """What the command line asks to fit."""
+    height, width = parse_size(options.size)
+    found = [FitOptions(name, dim=DIMENSIONS[name], height=height, width=width) for name in options.models]
+    if options.weights is not None:
+        trained = FitOptions(WITH_WEIGHTS, options.weights, dim=WITH_WEIGHTS_DIM, height=height, width=width)
+        found.insert(0, trained)
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
