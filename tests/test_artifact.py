@@ -21,7 +21,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
 def test_an_existing_file_is_kept_without_force(tmp_path):
     out = tmp_path / "a.bin"
     artifact.write_bytes(out, b"first")
-    with pytest.raises(ArtifactError, match="exists already; .*--force"):
+    with pytest.raises(ArtifactError, match="exists already; write elsewhere, or overwrite it by force"):
         artifact.write_bytes(out, b"second")
     assert out.read_bytes() == b"first"
     artifact.write_bytes(out, b"second", force=True)

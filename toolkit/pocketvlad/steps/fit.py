@@ -15,7 +15,7 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.importer import read_backbone_weights
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.fit import backbone_from_photos, fit_network
-from pocketvlad.model.heads import head_class
+from pocketvlad.model.heads import HEADS, head_class
 from pocketvlad.model.network import Network, NetworkConfig, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.progress import Progress, with_text
@@ -48,8 +48,12 @@ class FitOptions:
     seed: int = 0
 
     def config(self) -> NetworkConfig:
-        """Of the network that is fitted."""
-        kind = head_class(self.head).Options
+        """Of the network that is fitted; RecipeError for a head that describes no places."""
+        head = head_class(self.head)
+        if not head.describes:
+            allowed = ", ".join(name for name, each in HEADS.items() if each.describes)
+            raise RecipeError("the head of a fit describes no places", found=self.head, allowed=allowed)
+        kind = head.Options
         given = {"clusters": self.clusters} if "clusters" in {f.name for f in fields(kind)} else {}
         preprocess = Preprocess(self.height, self.width)
         return NetworkConfig(self.backbone, preprocess, self.head, kind(**given), self.dim or None)
