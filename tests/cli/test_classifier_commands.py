@@ -143,7 +143,7 @@ def test_what_a_classifier_cannot_do_is_one_line(run, checkpoint, classifier, im
             images,
             "--out",
             out,
-        ): "scores",
+        ): "netvlad, gem",
     }
     for command, words in commands.items():
         refused(run(*command), words)

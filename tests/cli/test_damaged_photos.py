@@ -27,7 +27,7 @@ def photos(tiny_run, tmp_path_factory):
 def commands(tiny_run, photos, tmp_path_factory):
     """Every command that reads a collection, by name."""
     out, work = tiny_run.out, tmp_path_factory.mktemp("work")
-    model, small, program = out / "model.safetensors", out / "fitted.safetensors", out / "fitted.pte"
+    model, program = out / "model.safetensors", out / "fitted.pte"
     recipe = work / "fitted.toml"
     recipe.write_text(FITTED.replace("gptq", "moments"))
     fit = ("fit", "--backbone", "squeezenet1_1", "--clusters", 2, "--dim", 4, "--size", "64x96")
@@ -45,7 +45,7 @@ def commands(tiny_run, photos, tmp_path_factory):
             "--out",
             work / "s.safetensors",
         ),
-        "export": ("export", small, "--photos", photos, "--out", work / "m.pte"),
+        "export": ("export", model, "--photos", photos, "--out", work / "m.pte"),
         "evaluate": ("evaluate", program, "--dataset", photos, "--baseline", model),
         "describe": ("describe", program, "--photos", photos, "--out", work / "d.h5"),
         "index build": ("index", "build", program, "--photos", photos, "--out", work / "i.pvix"),

@@ -7,26 +7,28 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from pocketvlad.commands.programs import check_program, chosen_convolutions
-from pocketvlad.model.netvlad import ModelConfig, Network
 from torch import nn
 from torch.nn import functional
 
+from helpers.models import make_model, make_photos
 from pocketvlad.compress.calibrate.activations import GridFitter
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
-from pocketvlad.compress.calibrate.walk import walk_backbone
+from pocketvlad.compress.calibrate.walk import Walk
 from pocketvlad.compress.codes.assignment import quantize_layer
-from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.graph import traced
+from pocketvlad.compress.post_training import as_inputs, compress_network
 from pocketvlad.compress.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRule, Recipe
+from pocketvlad.dataset import Dataset, Photo
 from pocketvlad.errors import ExportError
 from pocketvlad.export import convolutions
 from pocketvlad.export.check import check_delegated
-from pocketvlad.export.lower import lower, operators
-from pocketvlad.export.pack import EXACT, FAST, MIXED, fold, torch_model
+from pocketvlad.export.lower import lower, operators, photo_example
+from pocketvlad.export.pack import EXACT, FAST, MIXED, pack, torch_model
 from pocketvlad.export.program import export_program
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.profile import DELEGATE, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps.export import check_program
 
 LAYER = LayerRecipe(bits=8, codebook="uniform", row_scale="max")
 RECIPE = Recipe(1, "test", layer=LAYER, rule=(LayerRule("whitening", bits=4),), convolutions=INT8)
@@ -35,15 +37,11 @@ OVERHEAD = 150_000  # bytes of a graph beside its weights
 
 
 def photos(count: int = 4) -> torch.Tensor:
-    coarse = torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    return functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic")
+    return make_photos(count, SIDE)
 
 
 def compressed(backbone: str, recipe: Recipe = RECIPE):
-    torch.manual_seed(0)
-    model = Network(ModelConfig(backbone, 4, 16, Preprocess(SIDE, SIDE))).eval()
-    nn.init.normal_(model.whitening.weight)
-    return compress_network(model, recipe, calibration=photos())
+    return compress_network(make_model(backbone), recipe, calibration=photos())
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +54,12 @@ def program(squeezenet, tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "m.pte"
     export_program(squeezenet, path)
     return path
+
+
+def chosen(path):
+    """What a program says of its convolutions."""
+    info = ProgramRunner(path).info
+    return info.convolutions, info.convolutions_ms
 
 
 class Everything(nn.Module):
@@ -86,9 +90,12 @@ def test_the_delegate_computes_the_emulation_up_to_a_step(tmp_path):
     biases = {name: conv.bias.detach().numpy() for name, conv in convs.items()}
     fitter = GridFitter(network)
     with torch.no_grad():
-        walk_backbone(network, photos(), lambda name, conv, moments: conv, observe=fitter)
+        examples = as_inputs(photos())
+        Walk(traced(network), frozenset(convs)).run(
+            examples, examples, lambda name, conv, node, z, x: conv, observe=fitter
+        )
         module = int8_backbone(network, layers, biases, fitter.grids)
-        lowered = lower(module, Preprocess(SIDE, SIDE), {})
+        lowered = lower(module, photo_example(Preprocess(SIDE, SIDE)), {})
         assert operators(lowered) == []  # one delegate, nothing beside it
         path = tmp_path / "m.pte"
         with open(path, "wb") as file:
@@ -126,23 +133,23 @@ def test_no_convolution_is_left_to_another_kernel(program):
 
 def test_the_calibrated_model_is_the_program(squeezenet):
     assert squeezenet.int8 >= {name for name in squeezenet.layers if name.startswith("backbone.")}
-    folded = fold(squeezenet, MIXED, INT8)
+    packed = pack(squeezenet, MIXED, INT8)
     x = photos(1)
     with torch.no_grad():
-        assert torch.equal(folded.backbone(x), torch_model(squeezenet, INT8).backbone(x))
+        assert torch.equal(packed.backbone(x), torch_model(squeezenet, INT8).backbone(x))
 
 
 def test_grids_of_another_network_are_refused(squeezenet):
     fewer = dict(list(squeezenet.activations.items())[1:])
     with pytest.raises(ExportError, match="not this network's"):
-        fold(dataclasses.replace(squeezenet, activations=fewer), MIXED, INT8)
+        pack(dataclasses.replace(squeezenet, activations=fewer), MIXED, INT8)
 
 
 def test_the_choice_is_in_the_program(program, squeezenet, tmp_path):
-    assert chosen_convolutions(program) == {"convolutions": INT8}
+    assert chosen(program) == (INT8, {})
     float32 = tmp_path / "float32.pte"
     export_program(squeezenet.to_torch(), float32)
-    assert chosen_convolutions(float32) == {}
+    assert chosen(float32) == (None, {})
 
 
 @pytest.mark.parametrize("faster", [INT8, LUT])
@@ -151,7 +158,7 @@ def test_the_faster_is_kept_and_both_times_are_noted(squeezenet, program, tmp_pa
     monkeypatch.setattr(convolutions, "time_in_turn", lambda modules, preprocess: {k: ms[k] for k in modules})
     path = tmp_path / "m.pte"
     export_program(squeezenet, path, convolutions=MEASURED)
-    assert chosen_convolutions(path) == {"convolutions": faster, "convolutions_ms": ms}
+    assert chosen(path) == (faster, ms)
     same = ProgramRunner(path).info.fingerprint == ProgramRunner(program).info.fingerprint
     assert same == (faster == INT8)  # times do not make another model, convolutions do
 
@@ -181,4 +188,6 @@ def test_the_program_is_checked_against_its_own_torch_model(program, squeezenet,
 
     path = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(path)
-    assert check_program(program, squeezenet, [path], Preprocess(SIDE, SIDE)) > 0.99
+    dataset = Dataset("one", (Photo("photo", path),), (), ())
+    worst, skipped = check_program(ProgramRunner(program), squeezenet, dataset, Preprocess(SIDE, SIDE))
+    assert worst > 0.99 and skipped == ()

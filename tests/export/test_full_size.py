@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pocketvlad.model.netvlad import ModelConfig, Network
 
+from helpers.models import make_model
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import run_selftest
@@ -21,6 +21,7 @@ from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_program
 from pocketvlad.index import build_index, write_index
+from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
 
@@ -31,7 +32,7 @@ SLACK_KB = 12_000  # the input, the mapped APK around the model, the index
 
 def heavy_tailed_model() -> Network:
     """Random weights with the whitening's measured shape: many small, a few large (Student t, 4 degrees)."""
-    model = Network(ModelConfig("alexnet", 64, 4096, Preprocess(480, 640))).eval()
+    model = make_model("alexnet", 64, 4096, Preprocess(480, 640))
     random = np.random.default_rng(0)
     weight = np.empty(tuple(model.whitening.weight.shape), np.float32)
     for rows in np.array_split(weight, 16):

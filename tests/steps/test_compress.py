@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pocketvlad.commands.training import StateFolder
-from pocketvlad.model.netvlad import load_model, save_model
 
 from helpers.models import make_model
 from helpers.refusals import refused
@@ -23,13 +21,12 @@ from pocketvlad.cli.console import Output
 from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.search import sensitivity
 from pocketvlad.compress.search.budget import PROJECTIONS
-from pocketvlad.compress.train.photos import split_for_training
-from pocketvlad.dataset import open_dataset
-from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import ArtifactError
+from pocketvlad.model.network import save_model
 from pocketvlad.model.whitening import fit_whitening
 from pocketvlad.pipeline.plan import load_plan
-from pocketvlad.pipeline.stages import Run
+from pocketvlad.pipeline.run import Run
+from pocketvlad.steps.training import StateFolder
 
 RECIPE = """version = 1
 name = "tiny-trained"
@@ -133,7 +130,7 @@ def test_the_state_of_another_run_is_kept_until_forced(tmp_path):
     folder.state.write_bytes(b"hours of work")
     folder.claim({"recipe": ("a", 1)}, afresh=False)
     assert folder.state.exists()
-    with pytest.raises(ArtifactError, match="another model, recipe or photos.*--force"):
+    with pytest.raises(ArtifactError, match="another model, recipe or photos.*by force"):
         folder.claim({"recipe": ["b"]}, afresh=False)
     assert folder.state.exists()
     folder.claim({"recipe": ["b"]}, afresh=True)
@@ -151,22 +148,11 @@ def test_a_plan_trains_on_its_fitting_places(files, photos, tmp_path):
     plan.write_text(table + '[compress]\nrecipes = ["r.toml"]\n')
     with Output(True).stages() as stages:
         stage = Run(load_plan(plan), tmp_path / "out", stages)
-        out = stage.compressed(files["model"], "r.toml")
+        out, result = stage.compressed(files["model"], "r.toml")
     found = load_compressed(out)
+    assert result.recipe == found.recipe.name == "tiny-trained"
     assert found.figures["train_steps"] == 2 and "1 places" in found.figures["validation"]
     assert not StateFolder(out).path.exists()
-
-
-def test_photos_are_read_lazily_where_they_do_not_fit(photos, files):
-    preprocess = load_model(files["model"]).config.preprocess
-    dataset = open_dataset(str(photos))
-    kept, lazy = (open_tensors(dataset, preprocess, kept_bytes=size) for size in (10**9, 0))
-    assert len(kept.dataset.photos) == 18 and "broken.jpg" in kept.skipped[0]
-    assert kept.tensor(5) is kept.tensor(5) and lazy.tensor(5) is not lazy.tensor(5)
-    assert torch.equal(kept.tensor(5), lazy.tensor(5))
-    split = split_for_training(kept, 0.34)
-    assert {kept.dataset.photos[i].place for i in split.held_out} == {"place-2", "place-5"}
-    assert sorted((*split.training, *split.held_out)) == list(range(18))
 
 
 def test_options_that_do_not_go_together_are_one_line(run, files, photos, tmp_path):

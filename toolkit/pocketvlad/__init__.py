@@ -11,16 +11,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pocketvlad.api import (
-        Places,
         Program,
-        build_index,
         compress,
         evaluate,
         export,
         fit,
         import_checkpoint,
         load,
-        open_index,
         open_program,
         package,
         save,
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from pocketvlad.compress.recipe import Recipe, load_recipe
     from pocketvlad.errors import PocketvladError
     from pocketvlad.model.network import Network
+    from pocketvlad.steps.places import Places, build_index, open_index
 
 __all__ = [
     "Compressed",
@@ -56,9 +54,12 @@ __all__ = [
 _HOMES = {
     "Compressed": "pocketvlad.compress.compressed",
     "Network": "pocketvlad.model.network",
+    "Places": "pocketvlad.steps.places",
     "PocketvladError": "pocketvlad.errors",
     "Recipe": "pocketvlad.compress.recipe",
+    "build_index": "pocketvlad.steps.places",
     "load_recipe": "pocketvlad.compress.recipe",
+    "open_index": "pocketvlad.steps.places",
 }
 
 

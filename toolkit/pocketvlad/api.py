@@ -12,7 +12,6 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from pocketvlad import artifact
 from pocketvlad.android.package import package as package_app
 from pocketvlad.compress.compressed import Compressed, load_compressed, open_model, save_compressed
 from pocketvlad.compress.modules import Inputs, compress_module, graph_of
@@ -23,18 +22,14 @@ from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import CheckpointError, RecipeError
 from pocketvlad.export.program import export_program
 from pocketvlad.importer import import_checkpoint as read_checkpoint
-from pocketvlad.index import build_index as index_of
-from pocketvlad.index import open_index as read_index
-from pocketvlad.index import require_fingerprint
 from pocketvlad.model.network import Network, save_model
 from pocketvlad.progress import Progress
-from pocketvlad.runtime.describer import Describer, open_describer, program_describer, torch_describer
+from pocketvlad.runtime.describer import describer_of
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import dataset_of
 from pocketvlad.steps.evaluate import Evaluation, evaluation_of
 from pocketvlad.steps.fit import FitOptions, fitted_network
 from pocketvlad.steps.importing import classifier_of
-from pocketvlad.steps.places import Places
 from pocketvlad.steps.search import Limits, Search
 from pocketvlad.steps.whitening import rewhitened, wanted_whitening, whitenable
 
@@ -283,50 +278,8 @@ def evaluate(
     name = (
         str(getattr(model, "path", model)) if isinstance(model, (ProgramRunner, str, Path)) else "the model"
     )
-    before = None if baseline is None else _describer(baseline)
-    return evaluation_of(_describer(model), name, dataset_of(photos), before, progress=progress)
-
-
-def _describer(model: Program | Network | Compressed | str | Path) -> Describer:
-    if isinstance(model, ProgramRunner):
-        return program_describer(model)
-    if isinstance(model, (Network, Compressed)):
-        return torch_describer(model)
-    return open_describer(model)
-
-
-def build_index(
-    program: Program, photos: Photos, *, vectors: str = "float16", progress: Progress | None = None
-) -> Places:
-    """An index of the places in photos.
-
-    Args:
-        program: of :func:`open_program`.
-        photos: ``KIND:PATH``.
-        vectors: ``float32``, ``float16`` or ``int8``.
-        progress: called with photos done and in all.
-    """
-    info = {"program": artifact.file_sha256(program.path)}
-    index, skipped = index_of(
-        program.describe,
-        dataset_of(photos),
-        program.info.fingerprint,
-        dtype=vectors,
-        info=info,
-        progress=progress,
-    )
-    return Places(index, program, tuple(skipped))
-
-
-def open_index(path: str | Path, program: Program) -> Places:
-    """An index from a file.
-
-    Raises:
-        IndexFormatError: damaged, or made by another program.
-    """
-    index = read_index(path)
-    require_fingerprint(index, program.info.fingerprint, program.path.name)
-    return Places(index, program)
+    before = None if baseline is None else describer_of(baseline)
+    return evaluation_of(describer_of(model), name, dataset_of(photos), before, progress=progress)
 
 
 def package(

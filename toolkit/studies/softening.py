@@ -16,8 +16,8 @@ def soften_whitening(model: Network, loss: float) -> Network:
     """The same model with a softer whitening; the model itself where its whitening is no PCA's or the loss 0.
 
     A softer whitening scales component i, of variance ``lambda_i``, by ``sqrt(1 - m + m lambda_i / mean(lambda))``: the
-    inner product of two descriptors is ``1 - m`` parts whitened and m parts not. The m is sought whose descriptors have a
-    mean cosine of ``1 - loss`` to the model's own if every component has the variance 1 that whitening gave it:
+    inner product of two descriptors is ``1 - m`` parts whitened and m parts not. The m is sought whose descriptors have
+    a mean cosine of ``1 - loss`` to the model's own if every component has the variance 1 that whitening gave it:
     ``mean(s) / sqrt(mean(s**2))`` for components scaled by s. All other weights are shared.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,22 @@ import numpy as np
 from pocketvlad import artifact, machine
 from pocketvlad.android.package import fingerprint as app_fingerprint
 from pocketvlad.android.results import SelfTestResult
-from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.dataset.tensors import readable
-from pocketvlad.errors import ArtifactError, CheckpointError, DatasetError, MissingToolError, RecipeError
+from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
-from pocketvlad.importer import BACKBONE_KIND, import_checkpoint
-from pocketvlad.importer.packages import PREFIX, weights_file
 from pocketvlad.index import split_visitors
-from pocketvlad.model.network import Network, save_model
 from pocketvlad.pipeline.plan import MODEL, Plan, slug
+from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.latency import Latency, measure_latency
 from pocketvlad.runtime.profile import OpTime, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit, index, package
-from pocketvlad.steps.common import dataset_hash, megabytes
+from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.describe import describe_all
 from pocketvlad.steps.whitening import whitening_words
 
@@ -82,68 +79,17 @@ class Run:
 
     def model(self) -> tuple[Path, fit.Fitted]:
         """The uncompressed model: imported whole, or fitted on the fitting places."""
-        out, plan = self.out / f"{MODEL}.safetensors", self.plan.model
-        source = self.plan.resolve(plan.checkpoint) if plan.checkpoint else None
-        weights = source or self._weights()
-        inputs = {
-            "model": {key: str(value) for key, value in asdict(plan).items()},
-            "weights": artifact.file_sha256(weights) if weights and weights.is_file() else str(weights),
-            "photos": self._fitting_hash,
-        }
+        out, source = self.out / f"{MODEL}.safetensors", ModelSource(self.plan, self.stages.note)
+        inputs = {**source.key(), "photos": self._fitting_hash}
 
         def body(progress: Progress) -> fit.Fitted:
-            return self._make_model(source, weights, out, progress)
+            return source.make(self.fitting, out, progress)
 
         def say(made: fit.Fitted) -> str:
             said = f"{made.config['backbone']}, {made.weights / 1e6:.1f}M weights, {made.mb:.1f} MB"
             return said if made.whitening is None else f"{said}, {whitening_words(made.whitening)}"
 
         return out, self.stages.run("model", fit.Fitted, inputs, [out], body, say)
-
-    def _weights(self) -> Path | None:
-        """The backbone's file; None, which a line says, where its package may be missing and is."""
-        plan = self.plan.model
-        if plan.weights is None:
-            return None
-        try:
-            return weights_file(
-                plan.weights if plan.weights.startswith(PREFIX) else self.plan.resolve(plan.weights)
-            )
-        except MissingToolError as error:
-            if not plan.weights_optional:
-                raise
-            self.stages.note("weights", f"{error}; until then the backbone is built from the photos")
-            return None
-
-    def _named(self, weights: Path | None) -> str | Path | None:
-        """The weights as the plan names them, where that is the same on every machine."""
-        named = self.plan.model.weights or ""
-        return named if weights is not None and named.startswith(PREFIX) else weights
-
-    def _make_model(
-        self, source: Path | None, weights: Path | None, out: Path, progress: Progress
-    ) -> fit.Fitted:
-        plan, name = self.plan.model, self.plan.model.backbone
-        if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
-            return _written(out, _own_model(source), source)
-        if source is not None:
-            imported = import_checkpoint(source)
-            if imported.model is not None:
-                return _written(out, imported.model, source)
-            name = imported.backbone.name if imported.backbone else name
-        options = fit.FitOptions(
-            name or "",
-            self._named(weights),
-            plan.head,
-            plan.clusters,
-            plan.dim,
-            plan.height,
-            plan.width,
-            plan.views,
-            plan.seed,
-            plan.whitening,
-        )
-        return fit.fit(self.fitting, out, options, force=True, progress=progress)
 
     def compressed(self, model: Path, name: str) -> tuple[Path, compress.CompressionResult]:
         """One recipe applied to the model; photos that calibrate and train are fitting photos."""
@@ -282,28 +228,6 @@ class Run:
             return f"{made.ops[0].op} takes {100 * made.ops[0].share:.0f}% of the app's program"
 
         return self.stages.run("profile", Profile, inputs, [], body, say).ops
-
-
-def _own_model(path: Path) -> Network:
-    """A model that `fit` or `import` made, as it is.
-
-    Raises:
-        CheckpointError: it is compressed, or a classifier.
-    """
-    model = open_model(path)
-    if isinstance(model, Compressed):
-        raise CheckpointError(f"{path} is compressed already", do="name the model it was made from")
-    if not model.config.describes:
-        raise CheckpointError(f"{path} is a classifier and describes no places", allowed="a model of places")
-    return model
-
-
-def _written(out: Path, model: Network, source: Path) -> fit.Fitted:
-    """A whole model as the run's own, fitted on no photo."""
-    made_from = {"checkpoint": source.name, "sha256": artifact.file_sha256(source)}
-    save_model(out, model, made_from, force=True)
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    return fit.Fitted(str(out), megabytes(out), 0, weights, (), model.config.to_json())
 
 
 def _say_emulated(made: SelfTestResult) -> str:

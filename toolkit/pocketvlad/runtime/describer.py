@@ -77,6 +77,15 @@ def torch_describer(model: Network | Compressed, fingerprint: bytes = b"") -> De
     return Describer(describe, preprocess, module.outputs, fingerprint, kind, classes)
 
 
+def describer_of(model: ProgramRunner | Network | Compressed | str | Path) -> Describer:
+    """A describer of what is open already, or of a file."""
+    if isinstance(model, ProgramRunner):
+        return program_describer(model)
+    if isinstance(model, (Network, Compressed)):
+        return torch_describer(model)
+    return open_describer(model)
+
+
 def require_places(describer: Describer, path: Path | str) -> Describer:
     """ArtifactError for a classifier, which describes no places."""
     if describer.classes is not None:

@@ -17,7 +17,7 @@ from pocketvlad.importer.packages import weights_file
 from pocketvlad.model.backbones import backbone_spec, build_backbone
 from pocketvlad.model.choice import Choice
 from pocketvlad.model.fit import backbone_from_photos, fit_chosen, fit_network
-from pocketvlad.model.heads import head_class
+from pocketvlad.model.heads import HEADS, head_class
 from pocketvlad.model.network import Network, NetworkConfig, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.whitening import FULL
@@ -54,8 +54,12 @@ class FitOptions:
     whitening: float | str = AUTO
 
     def config(self) -> NetworkConfig:
-        """Of the network that is fitted."""
-        kind = head_class(self.head).Options
+        """Of the network that is fitted; RecipeError for a head that describes no places."""
+        head = head_class(self.head)
+        if not head.describes:
+            allowed = ", ".join(name for name, each in HEADS.items() if each.describes)
+            raise RecipeError("the head of a fit describes no places", found=self.head, allowed=allowed)
+        kind = head.Options
         given = {"clusters": self.clusters} if "clusters" in {f.name for f in fields(kind)} else {}
         spec = backbone_spec(self.backbone)
         preprocess = Preprocess(self.height, self.width, spec.mean, spec.std)

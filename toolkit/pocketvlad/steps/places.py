@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketvlad.index import PlaceIndex, search_index, write_index
+from pocketvlad import artifact
+from pocketvlad.dataset import Dataset
+from pocketvlad.index import PlaceIndex, require_fingerprint, search_index, write_index
+from pocketvlad.index import build_index as index_of
+from pocketvlad.index import open_index as read_index
+from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.steps.common import dataset_of
 from pocketvlad.steps.index import Match
 
 
@@ -55,3 +61,41 @@ class Places:
         """Write the index (``.pvix``)."""
         write_index(out, self.index, force=force)
         return Path(out)
+
+
+def build_index(
+    program: ProgramRunner,
+    photos: str | Path | Dataset,
+    *,
+    vectors: str = "float16",
+    progress: Progress | None = None,
+) -> Places:
+    """An index of the places in photos.
+
+    Args:
+        program: of :func:`open_program`.
+        photos: ``KIND:PATH``.
+        vectors: ``float32``, ``float16`` or ``int8``.
+        progress: called with photos done and in all.
+    """
+    info = {"program": artifact.file_sha256(program.path)}
+    index, skipped = index_of(
+        program.describe,
+        dataset_of(photos),
+        program.info.fingerprint,
+        dtype=vectors,
+        info=info,
+        progress=progress,
+    )
+    return Places(index, program, tuple(skipped))
+
+
+def open_index(path: str | Path, program: ProgramRunner) -> Places:
+    """An index from a file.
+
+    Raises:
+        IndexFormatError: damaged, or made by another program.
+    """
+    index = read_index(path)
+    require_fingerprint(index, program.info.fingerprint, program.path.name)
+    return Places(index, program)

@@ -1,0 +1,107 @@
+"""Where a plan's uncompressed model comes from: a checkpoint, a model of ours, or a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pocketvlad import artifact
+from pocketvlad.compress.compressed import Compressed, open_model
+from pocketvlad.dataset import Dataset
+from pocketvlad.errors import CheckpointError, MissingToolError
+from pocketvlad.importer import BACKBONE_KIND, import_checkpoint
+from pocketvlad.importer.packages import PREFIX, weights_file
+from pocketvlad.model.network import Network, save_model
+from pocketvlad.pipeline.plan import Plan
+from pocketvlad.progress import Progress
+from pocketvlad.steps import fit
+from pocketvlad.steps.common import megabytes
+
+
+class ModelSource:
+    """The source of one plan's model.
+
+    Args:
+        plan: that names it.
+        note: shows a line (name, text) for weights that are not there.
+    """
+
+    def __init__(self, plan: Plan, note: Callable[[str, str], None]):
+        self._plan, self._note = plan, note
+        named = plan.model.checkpoint
+        self._checkpoint = plan.resolve(named) if named else None
+        self._weights = self._checkpoint or self._found_weights()
+
+    def key(self) -> dict[str, Any]:
+        """What decides the model beside the photos."""
+        weights = self._weights
+        return {
+            "model": {key: str(value) for key, value in asdict(self._plan.model).items()},
+            "weights": artifact.file_sha256(weights) if weights and weights.is_file() else str(weights),
+        }
+
+    def make(self, photos: Dataset, out: Path, progress: Progress) -> fit.Fitted:
+        """Write the model: a whole one as it is, a backbone fitted to photos."""
+        plan, name, source = self._plan.model, self._plan.model.backbone, self._checkpoint
+        if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
+            return _written(out, _own_model(source), source)
+        if source is not None:
+            imported = import_checkpoint(source)
+            if imported.model is not None:
+                return _written(out, imported.model, source)
+            name = imported.backbone.name if imported.backbone else name
+        options = fit.FitOptions(
+            name or "",
+            self._named_weights(),
+            plan.head,
+            plan.clusters,
+            plan.dim,
+            plan.height,
+            plan.width,
+            plan.views,
+            plan.seed,
+            plan.whitening,
+        )
+        return fit.fit(photos, out, options, force=True, progress=progress)
+
+    def _found_weights(self) -> Path | None:
+        """The backbone's file; None, which a line says, where its package may be missing and is."""
+        named = self._plan.model.weights
+        if named is None:
+            return None
+        try:
+            return weights_file(named if named.startswith(PREFIX) else self._plan.resolve(named))
+        except MissingToolError as error:
+            if not self._plan.model.weights_optional:
+                raise
+            self._note("weights", f"{error}; until then the backbone is built from the photos")
+            return None
+
+    def _named_weights(self) -> str | Path | None:
+        """The weights as the plan names them, where that is the same on every machine."""
+        named = self._plan.model.weights or ""
+        return named if self._weights is not None and named.startswith(PREFIX) else self._weights
+
+
+def _own_model(path: Path) -> Network:
+    """A model that `fit` or `import` made, as it is.
+
+    Raises:
+        CheckpointError: it is compressed, or a classifier.
+    """
+    model = open_model(path)
+    if isinstance(model, Compressed):
+        raise CheckpointError(f"{path} is compressed already", do="name the model it was made from")
+    if not model.config.describes:
+        raise CheckpointError(f"{path} is a classifier and describes no places", allowed="a model of places")
+    return model
+
+
+def _written(out: Path, model: Network, source: Path) -> fit.Fitted:
+    """A whole model as the run's own, fitted on no photo."""
+    made_from = {"checkpoint": source.name, "sha256": artifact.file_sha256(source)}
+    save_model(out, model, made_from, force=True)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return fit.Fitted(str(out), megabytes(out), 0, weights, (), model.config.to_json())
