@@ -10,6 +10,7 @@ from pocketvlad.compress.recipe import check_recipe, load_recipe
 from studies import equal_bytes, fidelity, residual_bits, techniques
 from studies.fidelity import LAYERS, WHOLE, Fidelity
 from studies.scores import Outcome
+from studies.tables import read_tables
 
 
 def test_more_residual_bits_store_more():
@@ -25,6 +26,21 @@ def test_a_goal_of_fidelity_is_of_what_is_lost():
     (row,) = fidelity.figures("alexnet", found)
     assert row["peer"] == WHOLE and row["ratio"] == pytest.approx(10) and row["goal"] == 1.0
     assert found[WHOLE].cell == "0.9000 (8.1)"
+
+
+def test_fidelity_writes_a_line_for_each_model(monkeypatch, tmp_path):
+    cells = {contender.key: Fidelity(0.99, 8.0) for contender in fidelity.contenders()}
+    monkeypatch.setattr(fidelity, "open_folds", lambda options, stages, fitting: [options.out.name])
+    monkeypatch.setattr(fidelity, "measured", lambda fold, columns: cells)
+    fidelity.main(["--weights", "squeezenet.safetensors", "--out", str(tmp_path)])
+    table = read_tables(tmp_path)["fidelity"]
+    assert [row[0] for row in table.rows] == [
+        "squeezenet1_1, 512 dimensions",
+        "alexnet, untrained, 4096 dimensions",
+        "vgg16, untrained, 4096 dimensions",
+    ]
+    assert all(row[1:] == ("0.9900 (8.0)",) * len(cells) for row in table.rows)
+    assert len(table.figures) == 3 * len(fidelity.GOALS)
 
 
 def test_goals_are_of_contenders_that_are_there():
