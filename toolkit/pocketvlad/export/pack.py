@@ -145,21 +145,25 @@ def pack_graph(graph: fx.GraphModule, codes: HeadCodes) -> fx.GraphModule:
             if name not in packed:
                 packed[name] = _packed_layer(modules[name], codes, name, activation)
                 replace_module(found, name, packed[name])
-    _pack_constants(found, codes)
+    stored = _pack_constants(found, codes)
     for node in called:
         if isinstance(modules[str(node.target)], nn.MaxPool2d):
             _fuse_pool(found, node, modules[str(node.target)])
     found.graph.lint()
     found.recompile()
     found.delete_all_unused_submodules()
-    for name in codes.constants:
+    for name in stored:
         parent, _, last = name.rpartition(".")
         delattr(found.get_submodule(parent), last)
     return found
 
 
-def _pack_constants(graph: fx.GraphModule, codes: HeadCodes) -> None:
-    """Every read of a constant that is stored as int8 rows -> a module that makes it of them."""
+def _pack_constants(graph: fx.GraphModule, codes: HeadCodes) -> set[str]:
+    """Every read of a constant that is stored as int8 rows -> a module that makes it of them; the constants read.
+
+    ``codes`` may hold constants of other parts of the network.
+    """
+    stored: set[str] = set()
     for node in list(graph.graph.nodes):
         if node.op == "get_attr" and node.target in codes.constants:
             name = f"{str(node.target).replace('.', '_')}_rows"
@@ -168,6 +172,8 @@ def _pack_constants(graph: fx.GraphModule, codes: HeadCodes) -> None:
                 made = graph.graph.call_module(name, ())
             node.replace_all_uses_with(made)
             graph.graph.erase_node(node)
+            stored.add(str(node.target))
+    return stored
 
 
 def _packed_layer(layer: nn.Module, codes: HeadCodes, name: str, activation: int) -> nn.Module:
