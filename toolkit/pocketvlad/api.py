@@ -38,6 +38,7 @@ from pocketvlad.steps.fit import FitOptions, fitted_network
 from pocketvlad.steps.importing import classifier_of
 from pocketvlad.steps.index import Match
 from pocketvlad.steps.search import Limits, Search
+from pocketvlad.steps.whitening import rewhitened, wanted_whitening, whitenable
 
 Photos = str | Path | Dataset
 Inputs = Tensor | Sequence[tuple[Tensor, ...]]
@@ -98,9 +99,10 @@ def fit(
     weights: str | Path | None = None,
     head: str = "netvlad",
     clusters: int = 64,
-    dim: int = 512,
+    dim: int | str = 512,
     size: tuple[int, int] = (480, 640),
     views: int = 0,
+    whitening: float | str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Network:
@@ -109,22 +111,51 @@ def fit(
     Args:
         backbone: for example ``squeezenet1_1``.
         photos: ``KIND:PATH``, for example ``folder:photos``.
-        weights: of the backbone; None builds it from the photos.
+        weights: of the backbone, a file or ``package:NAME``; None builds it from the photos.
         head: ``netvlad`` or ``gem``.
         clusters: K of NetVLAD.
-        dim: dimensions after whitening; 0: none.
+        dim: dimensions after whitening; 0: none; ``auto``: chosen.
         size: (height, width) of the input, pixels.
         views: per photo for the whitening; 0: as many as it needs.
+        whitening: its strength: ``full``, ``pca``, a number from 0 (PCA alone) to 1 (full), or ``auto``: chosen on
+            places that are held out of the fit in turns.
         seed: of every random choice.
         progress: called with what is done and in all.
 
     Raises:
         PhotoError: too few photos, or none that can be read.
     """
-    file = None if weights is None else Path(weights)
-    options = FitOptions(backbone, file, head, clusters, dim, *size, views, seed)
+    options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
     tensors = open_tensors(dataset_of(photos), options.config().preprocess)
-    return fitted_network(options, tensors, progress=progress)
+    return fitted_network(options, tensors, progress=progress)[0]
+
+
+def whiten(
+    model: Network,
+    photos: Photos,
+    *,
+    dim: int | str = "auto",
+    whitening: float | str = "auto",
+    views: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Network:
+    """The model with another whitening, fitted to photos and chosen on places held out of the fit.
+
+    Args:
+        model: of places, not compressed; left as it is, and its other weights are shared.
+        photos: ``KIND:PATH``, of known places where anything is to be chosen.
+        dim, whitening, views, seed: as in :func:`fit`.
+        progress: called with what is done and in all.
+
+    Raises:
+        RecipeError: a value that is not allowed, or a model that gives scores.
+        PhotoError: too few photos, or none that can be read.
+    """
+    wanted = wanted_whitening(dim, whitening, views)
+    network = whitenable(model, "the model")
+    tensors = open_tensors(dataset_of(photos), network.config.preprocess)
+    return rewhitened(network, tensors, wanted, seed=seed, progress=progress).network
 
 
 def compress(

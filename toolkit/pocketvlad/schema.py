@@ -95,7 +95,9 @@ def _read(hint: Any, value: Any, where: str, error: Raises) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        return _read(next(each for each in arguments if each is not type(None)), value, where, error)
+        kinds = [each for each in arguments if each is not type(None)]
+        own = [each for each in kinds if isinstance(each, type) and isinstance(value, each)]
+        return _read((own or kinds)[0], value, where, error)
     if dataclasses.is_dataclass(hint):
         return from_table(typing.cast(type, hint), value, where, error)
     if origin is tuple and isinstance(value, (list, tuple)):

@@ -116,7 +116,16 @@ def reproduce(
     from pocketvlad.steps.fit import FitOptions
 
     height, width = parse_size(size)
-    fitted = FitOptions(backbone, weights, clusters=clusters, dim=dim, height=height, width=width, seed=seed)
+    fitted = FitOptions(
+        backbone,
+        weights,
+        clusters=clusters,
+        dim=dim,
+        height=height,
+        width=width,
+        seed=seed,
+        whitening="full",  # as the paper's models have it
+    )
     options = ReproduceOptions(
         train,
         test,

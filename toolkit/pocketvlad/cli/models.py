@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketvlad.cli.console import Output, progress
-from pocketvlad.cli.options import Force, Json, Out, Photos, Threads
+from pocketvlad.cli.options import Force, Json, Out, Photos, Threads, Views, Whitening
 
 if TYPE_CHECKING:
     from pocketvlad.steps.evaluate import Evaluation
@@ -45,6 +46,31 @@ def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
     return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
 
 
+def _number(text: str) -> Any:
+    """A whole number, a number, or the word as it is."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _curve_rows(choice: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The curve of a choice, the chosen whitening marked."""
+    if choice is None:
+        return []
+    chosen = choice["chosen"]
+    return [
+        {
+            "dimensions": "no whitening" if each["dim"] is None else each["dim"],
+            "strength": "" if each["dim"] is None else each["strength"],
+            "views": "" if each["dim"] is None else each["views"],
+            "mAP": "" if each["score"] is None else f"{100 * each['score']:.1f}",
+            "": "chosen" if each == chosen else "",
+        }
+        for each in choice["curve"]
+    ]
+
+
 @_command("import")
 def import_(
     checkpoint: Path,
@@ -72,27 +98,61 @@ def import_(
 def fit(
     out: Out,
     photos: Photos,
-    backbone: Annotated[str, typer.Option(help="torchvision's name, for example squeezenet1_1.")],
+    backbone: Annotated[str, typer.Option(help="For example efficientnet_lite0 or squeezenet1_1.")],
     weights: Annotated[
-        Path | None, typer.Option(help="Its weights; without them, built from the photos.")
+        str | None, typer.Option(help="Its weights, a file or package:NAME; else built from the photos.")
     ] = None,
     head: Annotated[str, typer.Option(help="netvlad or gem.")] = "netvlad",
     clusters: Annotated[int, typer.Option(min=2, help="K of NetVLAD.")] = 64,
-    dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0 for no whitening.")] = 512,
+    dim: Annotated[
+        str, typer.Option(help="Dimensions after whitening; 0 for no whitening; auto: chosen.")
+    ] = "512",
     size: Annotated[str, typer.Option(help="Input HxW in pixels.")] = "480x640",
-    views: Annotated[int, typer.Option(min=0, help="Views per photo for the whitening; 0: as needed.")] = 0,
+    views: Views = 0,
+    whitening: Whitening = "auto",
     seed: int = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Make a model from a backbone and photos: clusters and whitening fitted, nothing trained."""
+    """Make a model from a backbone and photos: clusters and whitening fitted, nothing trained.
+
+    What is chosen is chosen by recognition, on places of --photos that are held out of the fit in turns.
+    """
     from pocketvlad.steps import fit as step
     from pocketvlad.steps.common import parse_size
 
-    options = step.FitOptions(backbone, weights, head, clusters, dim, *parse_size(size), views, seed)
+    height, width = parse_size(size)
+    options = step.FitOptions(
+        backbone, weights, head, clusters, _number(dim), height, width, views, seed, _number(whitening)
+    )
     with progress("fitting") as report:
         result = step.fit(photos, out, options, force=force, progress=report)
-    Output(as_json).result({**result.to_json(), **result.config})
+    output, values = Output(as_json), result.to_json()
+    output.result({**values, **result.config})
+    output.table("whitening, by mAP on places held out of the fit", _curve_rows(values["whitening"]))
+
+
+@_command()
+def whiten(
+    model: Path,
+    out: Out,
+    photos: Photos,
+    dim: Annotated[str, typer.Option(help="Dimensions; auto: chosen.")] = "auto",
+    whitening: Whitening = "auto",
+    views: Views = 0,
+    seed: int = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Give a model another whitening, fitted to photos and chosen on places held out of the fit."""
+    from pocketvlad.steps import whitening as step
+
+    said = {"dim": _number(dim), "whitening": _number(whitening), "views": views, "seed": seed}
+    with progress("whitening") as report:
+        result = step.whiten(model, photos, out, **said, force=force, progress=report)
+    output, values = Output(as_json), result.to_json()
+    output.result({**values, **result.config})
+    output.table("whitening, by mAP on places held out of the fit", _curve_rows(values["whitening"]))
 
 
 @_command()

@@ -12,3 +12,9 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
+Views = Annotated[
+    int, typer.Option("--views", min=0, help="Views per photo for the whitening; 0: as needed.")
+]
+Whitening = Annotated[
+    str, typer.Option("--whitening", help="auto, full, pca, or a strength from 0 (PCA alone) to 1 (full).")
+]

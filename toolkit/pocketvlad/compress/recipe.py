@@ -104,8 +104,6 @@ class Recipe:
         train: fine-tuning, or None.
         without_photos: the recipe that takes this one's place where there are no calibration photos.
         dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
-        soften_whitening: of 1 - cosine to the model's own descriptors, what a softer PCA whitening may cost
-            (:mod:`pocketvlad.compress.whitened`); 0: the whitening stays as it is, as it does where it is no PCA's.
         semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
             rest float32) or ``fast`` (all int8).
         int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
@@ -123,7 +121,6 @@ class Recipe:
     train: TrainRecipe | None = None
     without_photos: str | None = None
     dimensions: float = 1.0
-    soften_whitening: float = 0.0
     semantics: str = "mixed"
     int8_loss: float = 0.002
     convolutions: str = LUT
@@ -242,8 +239,6 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     trained = recipe.int8_backbone and recipe.train is not None
     require(not trained, where, f"convolutions = {recipe.convolutions!r} with train", "both", "one of them")
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
-    softened = recipe.soften_whitening
-    require(0 <= softened < 1, where, "soften_whitening", softened, "0 up to but not 1")
     _check_layer(recipe.layer, where)
     for count, rule in enumerate(recipe.rule, 1):
         if rule.role is not None:

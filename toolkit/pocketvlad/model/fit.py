@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.model.backbones import empty_backbone
+from pocketvlad.model.choice import Choice, Places, Wanted, choose_whitening
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.scratch import init_backbone_from_photos
 from pocketvlad.model.views import photo_views
-from pocketvlad.model.whitening import fit_whitening
+from pocketvlad.model.whitening import fit_softened, fit_whitening
 from pocketvlad.progress import Progress, Steps
 
 _SCRATCH_PHOTOS = 90
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """A network and how its whitening was chosen."""
+
+    network: Network
+    choice: Choice
 
 
 def fit_network(
@@ -28,7 +37,7 @@ def fit_network(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Network:
-    """Initialise the head from photos and fit the whitening.
+    """Initialise the head from photos and fit a full whitening of ``config.dim`` dimensions.
 
     Args:
         config: the network wanted.
@@ -48,9 +57,65 @@ def fit_network(
     """
     if views is None:
         views = max(1, -(-3 * (config.dim or 0) // (2 * len(photos))))
+    steps = Steps(progress, len(photos) * (1 + (views if config.dim else 0)))
+    found = _with_head(config, backbone, photos, seed, steps)
+    if config.dim:
+        vectors = _vectors(found, photos, views, seed, steps)
+        found = Network(config, backbone, found.head, fit_whitening(vectors, config.dim))
+    return found.requires_grad_(True).eval()
+
+
+def fit_chosen(
+    config: NetworkConfig,
+    backbone: nn.Module,
+    photos: Sequence[Tensor],
+    places: Places,
+    wanted: Wanted,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Whitened:
+    """Initialise the head from photos and choose the whitening on places held out of its fit.
+
+    Args:
+        config: the network wanted; its ``dim`` is that of the choice.
+        places: of the photos.
+        wanted: what is said of the whitening; the rest is chosen.
+
+    Others, errors and what is returned as :func:`fit_network`.
+    """
+    steps = Steps(progress, len(photos) * (1 + wanted.views_of(len(photos))[-1]))
+    found = _with_head(config, backbone, photos, seed, steps)
+    return _chosen(found, photos, places, wanted, seed, steps)
+
+
+def whiten_network(
+    network: Network,
+    photos: Sequence[Tensor],
+    places: Places,
+    wanted: Wanted,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Whitened:
+    """The network with a chosen whitening in place of its own; the other weights are shared.
+
+    Args:
+        network: of places, in eval mode, with or without a whitening.
+
+    Others and errors as :func:`fit_chosen`.
+    """
+    plain = Network(replace(network.config, dim=None), network.backbone, network.head).eval()
+    steps = Steps(progress, len(photos) * wanted.views_of(len(photos))[-1])
+    return _chosen(plain, photos, places, wanted, seed, steps)
+
+
+def _with_head(
+    config: NetworkConfig, backbone: nn.Module, photos: Sequence[Tensor], seed: int, steps: Steps
+) -> Network:
+    """The network without a whitening, its head initialised from the photos."""
     found = Network.empty(replace(config, dim=None), backbone)
     found.head.to_empty(device="cpu")
-    steps = Steps(progress, len(photos) * (1 + (views if config.dim else 0)))
 
     def features(number: int) -> Callable[[], Tensor]:
         def compute() -> Tensor:
@@ -62,13 +127,30 @@ def fit_network(
 
     with torch.no_grad():
         found.head.fit([features(number) for number in range(len(photos))], seed)
-        if config.dim:
-            vectors = []
-            for view in photo_views(photos, views, seed):
-                vectors.append(found(view[None]))
-                steps.done()
-            found = Network(config, backbone, found.head, fit_whitening(torch.cat(vectors), config.dim))
-    return found.requires_grad_(True).eval()
+    return found
+
+
+@torch.no_grad()
+def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, steps: Steps) -> Tensor:
+    """Of each view of each photo, float32 [photos * views, V]."""
+    vectors = []
+    for view in photo_views(photos, views, seed):
+        vectors.append(plain(view[None]))
+        steps.done()
+    return torch.cat(vectors)
+
+
+def _chosen(
+    plain: Network, photos: Sequence[Tensor], places: Places, wanted: Wanted, seed: int, steps: Steps
+) -> Whitened:
+    most = wanted.views_of(len(photos))[-1]
+    vectors = _vectors(plain, photos, most, seed, steps).unflatten(0, (len(photos), most))
+    choice = choose_whitening(vectors, places, wanted)
+    chosen, network = choice.chosen, plain
+    if chosen.dim is not None:
+        layer = fit_softened(vectors[:, : chosen.views].flatten(0, 1), chosen.dim, chosen.strength)
+        network = Network(replace(plain.config, dim=chosen.dim), plain.backbone, plain.head, layer)
+    return Whitened(network.requires_grad_(True).eval(), choice)
 
 
 def backbone_from_photos(config: NetworkConfig, photos: Sequence[Tensor], seed: int) -> nn.Sequential:

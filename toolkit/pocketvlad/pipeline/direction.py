@@ -103,9 +103,8 @@ class Direction:
                 raise RecipeError(f"{given} has another backbone", found=found, allowed=options.backbone)
             return given
         out = self.folder / "model.safetensors"
-        weights = artifact.file_sha256(options.weights) if options.weights else "the photos"
         values = {key: str(value) for key, value in vars(options).items() if key != "weights"}
-        inputs = {"weights": weights, "photos": self.hashes["train"], **values}
+        inputs = {"weights": options.weights_sha256(), "photos": self.hashes["train"], **values}
 
         def body(progress: Progress) -> fit.Fitted:
             return fit.fit(self.train, out, options, force=True, progress=progress)

@@ -18,10 +18,13 @@ class ModelPlan:
 
     Attributes:
         checkpoint: any layout `pocketvlad import` reads; a backbone alone is fitted, a whole model is kept.
-        backbone: torchvision's name, when there is no checkpoint.
+        backbone: its name, when there is no checkpoint.
+        weights: of that backbone: a file, or ``package:NAME``; without them it is built from the photos.
+        weights_optional: whether it is built from the photos too where the package of the weights is not installed.
         head: ``netvlad`` or ``gem``.
         clusters: K of NetVLAD.
-        dim: of the whitening layer; 0 for none.
+        dim: of the whitening layer; 0 for none; ``auto``: chosen.
+        whitening: its strength: ``auto``: chosen; ``full``, ``pca`` or a number from 0 (PCA alone) to 1 (full).
         height, width: of the input, pixels.
         views: per photo for the whitening; 0 as many as it needs.
         seed: of every random choice.
@@ -29,9 +32,12 @@ class ModelPlan:
 
     checkpoint: str | None = None
     backbone: str | None = None
+    weights: str | None = None
+    weights_optional: bool = False
     head: str = "netvlad"
     clusters: int = 64
-    dim: int = 512
+    dim: int | str = 512
+    whitening: float | str = "auto"
     height: int = 480
     width: int = 640
     views: int = 0
@@ -127,3 +133,7 @@ def _check(plan: Plan, path: Path) -> None:
         raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')
     if (plan.model.checkpoint is None) == (plan.model.backbone is None):
         raise RecipeError(f"{path}: [model] needs exactly one of checkpoint and backbone")
+    if plan.model.weights is not None and plan.model.backbone is None:
+        raise RecipeError(
+            f"{path}: model.weights are a backbone's", found="a checkpoint", do="name the backbone"
+        )

@@ -17,6 +17,7 @@ from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, Rec
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.packages import PREFIX, weights_file
 from pocketvlad.index import split_visitors
 from pocketvlad.model.network import save_model
 from pocketvlad.pipeline.plan import Plan
@@ -28,6 +29,7 @@ from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit, index, package
 from pocketvlad.steps.common import dataset_hash, megabytes
 from pocketvlad.steps.describe import describe_all
+from pocketvlad.steps.whitening import whitening_words
 
 _SELFTEST_PHOTOS = 3
 _LATENCY_RUNS = 15
@@ -77,32 +79,56 @@ class Run:
         """The uncompressed model: imported whole, or fitted on the fitting places."""
         out, plan = self.out / "model.safetensors", self.plan.model
         source = self.plan.resolve(plan.checkpoint) if plan.checkpoint else None
+        weights = source or self._weights()
         inputs = {
             "model": {key: str(value) for key, value in asdict(plan).items()},
-            "checkpoint": artifact.file_sha256(source) if source and source.is_file() else str(source),
+            "weights": artifact.file_sha256(weights) if weights and weights.is_file() else str(weights),
             "photos": self._fitting_hash,
         }
 
         def body(progress: Progress) -> fit.Fitted:
-            return self._make_model(source, out, progress)
+            return self._make_model(source, weights, out, progress)
 
         def say(made: fit.Fitted) -> str:
-            return f"{made.config['backbone']}, {made.weights / 1e6:.1f}M weights, {made.mb:.1f} MB"
+            said = f"{made.config['backbone']}, {made.weights / 1e6:.1f}M weights, {made.mb:.1f} MB"
+            return said if made.whitening is None else f"{said}, {whitening_words(made.whitening)}"
 
         return out, self.stages.run("model", fit.Fitted, inputs, [out], body, say)
 
-    def _make_model(self, source: Path | None, out: Path, progress: Progress) -> fit.Fitted:
+    def _weights(self) -> Path | None:
+        """The backbone's file; None, which a line says, where its package may be missing and is."""
+        plan = self.plan.model
+        if plan.weights is None:
+            return None
+        try:
+            return weights_file(
+                plan.weights if plan.weights.startswith(PREFIX) else self.plan.resolve(plan.weights)
+            )
+        except MissingToolError as error:
+            if not plan.weights_optional:
+                raise
+            self.stages.note("weights", f"{error}; until then the backbone is built from the photos")
+            return None
+
+    def _named(self, weights: Path | None) -> str | Path | None:
+        """The weights as the plan names them, where that is the same on every machine."""
+        named = self.plan.model.weights or ""
+        return named if weights is not None and named.startswith(PREFIX) else weights
+
+    def _make_model(
+        self, source: Path | None, weights: Path | None, out: Path, progress: Progress
+    ) -> fit.Fitted:
         plan, name = self.plan.model, self.plan.model.backbone
         if source is not None:
             imported = import_checkpoint(source)
             if imported.model is not None:
                 save_model(out, imported.model, {"checkpoint": source.name}, force=True)
-                weights = sum(parameter.numel() for parameter in imported.model.parameters())
-                return fit.Fitted(str(out), megabytes(out), 0, weights, (), imported.model.config.to_json())
+                count = sum(parameter.numel() for parameter in imported.model.parameters())
+                return fit.Fitted(str(out), megabytes(out), 0, count, (), imported.model.config.to_json())
             name = imported.backbone.name if imported.backbone else name
         options = fit.FitOptions(
             name or "",
-            source,
+            self._named(weights),
             plan.head,
             plan.clusters,
             plan.dim,
@@ -110,6 +136,7 @@ class Run:
             plan.width,
             plan.views,
             plan.seed,
+            plan.whitening,
         )
         return fit.fit(self.fitting, out, options, force=True, progress=progress)
 

@@ -66,7 +66,11 @@ class Block(nn.Module):
         wide = source * stage.expand
         layers: list[tuple[str, nn.Module]] = []
         if stage.expand > 1:
-            layers += [("expand_conv", _convolution(source, wide)), ("bn0", _norm(wide)), ("relu0", nn.ReLU6())]
+            layers += [
+                ("expand_conv", _convolution(source, wide)),
+                ("bn0", _norm(wide)),
+                ("relu0", nn.ReLU6()),
+            ]
         if stride > 1:
             layers += [("pad", _pad(stage.kernel, stride))]
         depthwise = _convolution(wide, wide, stage.kernel, stride, groups=wide)
@@ -106,7 +110,9 @@ class EfficientNetLite(nn.Module):
                 blocks.append(Block(source, stage, channels, 1 if repeat else stage.stride))
                 source = channels
         names = ("pad", "conv_stem", "bn0", "relu")
-        self.features = nn.Sequential(OrderedDict(zip(names, stem, strict=True), blocks=nn.Sequential(*blocks)))
+        self.features = nn.Sequential(
+            OrderedDict(zip(names, stem, strict=True), blocks=nn.Sequential(*blocks))
+        )
 
 
 def scaled(channels: int, width: float) -> int:

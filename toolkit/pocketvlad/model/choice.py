@@ -1,0 +1,247 @@
+"""The whitening that recognises best on places it was not fitted to: its strength, its dimensions, the photos' views.
+
+The places are dealt into a few parts; each part in turn is searched by itself, in descriptors whitened by the photos of
+the others. All of it is computed from the inner products of the views' vectors, which are taken once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketvlad.model.whitening import FULL, PCA, centred, gram, principal, whitening_scale
+
+DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimensions are free
+VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
+STRENGTHS = (FULL, 0.99, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, PCA)
+UNCHOSEN = 0.9  # strength where places are not known: near the best of every collection measured
+PARTS = 5  # the places are dealt into
+MOST_PHOTOS = 600  # that choose: more cost more and tell little more
+_FEWEST_PLACES = 5  # of two photos or more, below which nothing is told from chance
+_VECTORS_A_DIMENSION = 3.0
+_FEWEST_VECTORS_A_DIMENSION = 1.5
+_SAME = 0.001  # of mAP: below it the smaller of two candidates is preferred
+_WORTH_ALL = 0.005  # of mAP that no whitening must be ahead, which costs many times the dimensions
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is said of a whitening; None is free.
+
+    Attributes:
+        dim: N, its rows.
+        strength: from PCA to FULL.
+        views: of each photo: itself, its mirror image, then random crops of either.
+    """
+
+    dim: int | None = None
+    strength: float | None = None
+    views: int | None = None
+
+    def views_of(self, photos: int) -> tuple[int, ...]:
+        """The numbers of views tried; the last one has vectors enough for every dimension."""
+        if self.views is not None:
+            return (self.views,)
+        dim = self.dim or DIMS[-1]
+        enough = next((v for v in VIEWS[1:] if v * photos >= _VECTORS_A_DIMENSION * dim), VIEWS[-1])
+        if self.dim is not None:
+            enough = max(enough, -(-round(_FEWEST_VECTORS_A_DIMENSION * dim) // photos))
+        return (*(v for v in VIEWS if v < enough), enough)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A whitening.
+
+    Attributes:
+        dim: its dimensions; None: no whitening at all.
+        strength: from PCA alone (0) to full (1).
+        views: of each photo that fit it.
+        score: mean average precision on held-out places, 0 to 1; None where it was not measured.
+    """
+
+    dim: int | None
+    strength: float
+    views: int
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The whitening that was chosen.
+
+    Attributes:
+        chosen: the best; of equals the fewest dimensions, then the fewest views, then the strongest.
+        curve: candidates that differ from it in one thing at most, and no whitening at all.
+        queries, places: that measured; 0 where places are not known and the whitening is the one for that case.
+        seconds: that choosing took, the views' vectors apart.
+    """
+
+    chosen: Candidate
+    curve: tuple[Candidate, ...] = ()
+    queries: int = 0
+    places: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Of each photo its place, or None, and whether it is junk for it: never searched, never fitted with its place."""
+
+    labels: Sequence[str | None]
+    junk: Sequence[bool]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Photos by number: those searched, and those that fit meanwhile; int64."""
+
+    searched: np.ndarray
+    fitting: np.ndarray
+
+
+def choose_whitening(vectors: Tensor, places: Places, wanted: Wanted) -> Choice:
+    """The candidate with the highest mean average precision on held-out places.
+
+    Args:
+        vectors: of every view, float32 [photos, views, V].
+        places: of the photos.
+        wanted: what is said of the whitening.
+
+    Returns:
+        The choice. Where no places tell, UNCHOSEN and as many dimensions as the vectors bear.
+    """
+    start = time.perf_counter()
+    kept = _looked_at(places)
+    labels = np.array([places.labels[i] or "" for i in kept])
+    parts = _parts(labels, np.array([places.junk[i] for i in kept], bool))
+    tried = wanted.views_of(len(vectors))
+    scored = _scored(vectors[kept], labels, parts, wanted, tried) if parts else []
+    if not scored:
+        return Choice(_unmeasured(vectors.shape[0], vectors.shape[1], wanted))
+    plain = scored[0]
+    chosen = _best(scored if wanted.dim is None and wanted.strength is None else scored[1:])
+    curve = (*(each for each in scored[1:] if _near(each, chosen)), plain)
+    searched = labels[np.concatenate([part.searched for part in parts])]
+    return Choice(chosen, curve, len(searched), len(set(searched)), time.perf_counter() - start)
+
+
+def _looked_at(places: Places) -> list[int]:
+    """Photos of places evenly spread over their order, not many more than MOST_PHOTOS; all where there are no more."""
+    count = len(places.labels)
+    if count <= MOST_PHOTOS:
+        return list(range(count))
+    step = -(-count // MOST_PHOTOS)
+    kept = set(sorted({label for label in places.labels if label is not None})[::step])
+    return [i for i, label in enumerate(places.labels) if label in kept]
+
+
+def _parts(labels: np.ndarray, junk: np.ndarray) -> list[_Part]:
+    """Places of two photos or more dealt in turn into parts; none where there are too few."""
+    counts = Counter(labels[(labels != "") & ~junk])
+    dealt = {label: rank % PARTS for rank, label in enumerate(sorted(counts))}
+    if sum(count > 1 for count in counts.values()) < _FEWEST_PLACES:
+        return []
+    part = np.array([dealt.get(label, PARTS) for label in labels])
+    return [
+        _Part(np.flatnonzero((part == number) & ~junk), np.flatnonzero(part != number))
+        for number in range(PARTS)
+    ]
+
+
+def _scored(
+    vectors: Tensor, labels: np.ndarray, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]
+) -> list[Candidate]:
+    """Every candidate of ``tried`` views with its score, no whitening first; none where no part has vectors enough."""
+    photos, most, _ = vectors.shape
+    products = gram(vectors.flatten(0, 1)).view(photos, most, photos, most)
+    plain = [
+        _precisions(_cosines(products[p.searched, 0][:, p.searched, 0]), labels[p.searched]) for p in parts
+    ]
+    found = [Candidate(None, PCA, 1, _mean(plain))]
+    dims = DIMS if wanted.dim is None else (wanted.dim,)
+    strengths = STRENGTHS if wanted.strength is None else (wanted.strength,)
+    fewest = min(len(part.fitting) for part in parts)
+    for views in tried:
+        projected = [_projected(products[:, :views, :, :views], part, max(dims)) for part in parts]
+        rank = min(len(variances) for _, variances in projected)
+        for dim in (dim for dim in dims if dim <= min(rank, views * fewest - 1)):
+            for strength in strengths:
+                scores = [
+                    _precisions(_whitened(values[:, :dim], variances[:dim], strength), labels[part.searched])
+                    for (values, variances), part in zip(projected, parts, strict=True)
+                ]
+                found.append(Candidate(dim, strength, views, _mean(scores)))
+    return found if len(found) > 1 else []
+
+
+def _projected(products: Tensor, part: _Part, most: int) -> tuple[Tensor, Tensor]:
+    """Searched photos in principal components of the others' views, float64 [Q, R], and those' variances [R]."""
+    photos, views = products.shape[:2]
+    rows = (torch.from_numpy(part.fitting)[:, None] * views + torch.arange(views)).flatten()
+    flat = products.reshape(photos * views, photos * views)
+    fitting = flat[rows][:, rows]
+    values, rotations = principal(centred(fitting))
+    values, rotations = values[:most], rotations[:, :most]
+    crossed = flat[torch.from_numpy(part.searched) * views][:, rows]
+    crossed = crossed - crossed.mean(dim=1, keepdim=True) - fitting.mean(dim=0) + fitting.mean()
+    return crossed @ (rotations / values.sqrt()), values / (len(rows) - 1)
+
+
+def _whitened(values: Tensor, variances: Tensor, strength: float) -> Tensor:
+    """Cosines of whitened descriptors, [Q, Q]."""
+    scaled = torch.nn.functional.normalize(values * whitening_scale(variances, strength), dim=1)
+    return scaled @ scaled.T
+
+
+def _cosines(products: Tensor) -> Tensor:
+    lengths = products.diagonal().sqrt()
+    return products / lengths / lengths[:, None]
+
+
+def _precisions(cosines: Tensor, labels: np.ndarray) -> np.ndarray:
+    """Average precision of each photo that has a partner, searched among the others; float64."""
+    found = cosines.numpy().copy()
+    np.fill_diagonal(found, -np.inf)
+    order = np.argsort(-found, axis=1, kind="stable")[:, :-1]
+    right = labels[order] == labels[:, None]
+    right = right[right.any(axis=1)]
+    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+    return (precision * right).sum(axis=1) / right.sum(axis=1)
+
+
+def _mean(scores: Sequence[np.ndarray]) -> float:
+    return float(np.concatenate(scores).mean())
+
+
+def _best(scored: Sequence[Candidate]) -> Candidate:
+    """See :class:`Choice`."""
+    whitened = [each for each in scored if each.dim is not None]
+    top = max(each.score or 0.0 for each in whitened)
+    plain = next((each for each in scored if each.dim is None), None)
+    if plain is not None and (plain.score or 0.0) > top + _WORTH_ALL:
+        return plain
+    equals = [each for each in whitened if (each.score or 0.0) >= top - _SAME]
+    return min(equals, key=lambda each: (each.dim, each.views, -each.strength))
+
+
+def _near(candidate: Candidate, chosen: Candidate) -> bool:
+    same = (
+        candidate.dim == chosen.dim,
+        candidate.strength == chosen.strength,
+        candidate.views == chosen.views,
+    )
+    return sum(same) >= len(same) - 1
+
+
+def _unmeasured(photos: int, views: int, wanted: Wanted) -> Candidate:
+    """The whitening where no places tell."""
+    borne = int(photos * views / _FEWEST_VECTORS_A_DIMENSION)
+    dim = wanted.dim or max((dim for dim in DIMS if dim <= borne), default=max(1, borne))
+    return Candidate(dim, UNCHOSEN if wanted.strength is None else wanted.strength, views)

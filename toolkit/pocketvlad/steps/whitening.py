@@ -1,0 +1,152 @@
+"""What is said of a whitening, and a model -> the same with another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketvlad import artifact
+from pocketvlad.compress.compressed import Compressed, open_model
+from pocketvlad.dataset import Dataset
+from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
+from pocketvlad.errors import RecipeError
+from pocketvlad.model.choice import Choice, Places, Wanted
+from pocketvlad.model.fit import Whitened, whiten_network
+from pocketvlad.model.network import Network, save_model
+from pocketvlad.model.whitening import FULL, PCA
+from pocketvlad.progress import Progress, with_text
+from pocketvlad.schema import to_table
+from pocketvlad.steps.common import Result, dataset_of, megabytes
+
+AUTO = "auto"
+STRENGTHS = {"full": FULL, "pca": PCA}
+
+
+@dataclass(frozen=True)
+class Rewhitened(Result):
+    """A model's file with another whitening.
+
+    Attributes:
+        out, mb: the file written.
+        photos: that fitted it.
+        whitening: what was chosen, and its curve.
+        skipped: one line for each photo that could not be read.
+        config: of the network.
+    """
+
+    out: str
+    mb: float
+    photos: int
+    whitening: Choice
+    skipped: tuple[str, ...]
+    config: dict[str, Any]
+
+
+def whiten(
+    model: Path,
+    photos: str | Path | Dataset,
+    out: Path,
+    *,
+    dim: int | str = AUTO,
+    whitening: float | str = AUTO,
+    views: int = 0,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Rewhitened:
+    """Give a model of places a whitening fitted to photos, chosen on places held out of the fit.
+
+    Args:
+        model: with or without a whitening; not compressed.
+        photos: of known places, where anything is to be chosen.
+        out: the file to write.
+        dim: dimensions; ``auto``: chosen.
+        whitening: ``auto``: chosen; ``full``, ``pca`` or a number from 0 (PCA alone) to 1 (full).
+        views: per photo; 0: chosen.
+        seed: of the crops.
+        force: overwrite ``out``.
+        progress: of reading and of the views.
+
+    Raises:
+        RecipeError: a value that is not allowed, or no uncompressed model of places.
+        PhotoError: too few photos, or none that can be read.
+    """
+    artifact.require_new(out, force=force)
+    wanted = wanted_whitening(dim, whitening, views)
+    network = whitenable(open_model(model), str(model))
+    preprocess = network.config.preprocess
+    tensors = open_tensors(dataset_of(photos), preprocess, progress=with_text(progress, "reading photos"))
+    found = rewhitened(network, tensors, wanted, seed=seed, progress=with_text(progress, "whitening"))
+    made_from = {
+        "model": artifact.file_sha256(model),
+        "photos": len(tensors),
+        "whitening": whitening_record(found.choice),
+    }
+    save_model(out, found.network, made_from, force=force)
+    skipped = (*tensors.dataset.skipped, *tensors.skipped)
+    config = found.network.config.to_json()
+    return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, skipped, config)
+
+
+def rewhitened(
+    network: Network, photos: PhotoTensors, wanted: Wanted, *, seed: int = 0, progress: Progress | None = None
+) -> Whitened:
+    """The network with a whitening fitted to photos that are read already."""
+    return whiten_network(
+        network,
+        photos,  # type: ignore[arg-type]
+        places_of(photos.dataset),
+        wanted,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def whitenable(model: Network | Compressed, name: str) -> Network:
+    """RecipeError unless it is an uncompressed model of places."""
+    if isinstance(model, Compressed):
+        raise RecipeError(f"{name} is compressed already", do="whiten the model it was made from")
+    if not model.config.describes:
+        raise RecipeError(f"{name} gives scores", allowed="a model that describes places")
+    return model
+
+
+def places_of(dataset: Dataset) -> Places:
+    """The photos' places; of several, the first."""
+    return Places([photo.place for photo in dataset.photos], [photo.junk for photo in dataset.photos])
+
+
+def wanted_whitening(dim: int | str, whitening: float | str, views: int) -> Wanted:
+    """What is said of a whitening that there is; arguments as :func:`whiten`.
+
+    Raises:
+        RecipeError: a value that is not allowed.
+    """
+    words = ", ".join((AUTO, *STRENGTHS))
+    if dim != AUTO and not (isinstance(dim, int) and dim >= 1):
+        raise RecipeError("dim of a whitening is not allowed", found=repr(dim), allowed=f"{AUTO}, 1 or more")
+    strength = None if whitening == AUTO else STRENGTHS.get(str(whitening), whitening)
+    if isinstance(strength, str) or (strength is not None and not PCA <= strength <= FULL):
+        raise RecipeError(
+            "strength of a whitening is not allowed", found=repr(whitening), allowed=f"{words}, 0 to 1"
+        )
+    if views < 0:
+        raise RecipeError("views of a whitening is not allowed", found=views, allowed="0 or more")
+    return Wanted(dim if isinstance(dim, int) else None, strength, views or None)
+
+
+def whitening_words(choice: Choice) -> str:
+    """The choice in a few words."""
+    chosen = choice.chosen
+    if chosen.dim is None:
+        return "no whitening"
+    measured = (
+        "" if chosen.score is None else f" (mAP {100 * chosen.score:.1f} on places held out of the fit)"
+    )
+    return f"{chosen.dim} dimensions whitened by {chosen.strength:g}{measured}"
+
+
+def whitening_record(choice: Choice) -> dict[str, Any]:
+    """What a model's file says of the choice; no seconds, so that the same fit gives the same bytes."""
+    return {key: value for key, value in to_table(choice).items() if key != "seconds"}
