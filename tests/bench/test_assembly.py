@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "toolkit/bench"))
-
-from assembly import find_loops, find_tools
+from bench.assembly import find_loops, find_tools
 
 DISASSEMBLY = """
 library.so:\tfile format elf64-littleaarch64

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "toolkit/studies"))
-
-from contenders import Contender, Row, Side
-from halves import Scores
-from head_to_head import duels
+from studies.contenders import Contender, MeasuredContender, Side
+from studies.head_to_head import COLUMNS, duels, rows_of
+from studies.scores import Scores
 
 GROUP = "about 8x"
 
 
-def row(key: str, cosine: float, precision: float, *, megabytes: float = 8.0, side: Side = "ours") -> Row:
+def row(
+    key: str, cosine: float, precision: float, *, megabytes: float = 8.0, side: Side = "ours"
+) -> MeasuredContender:
     """A row whose queries all have the same average precision."""
     size = megabytes * 1e6
     queries, photos = np.full(5, precision), np.full(7, cosine)
     scores = Scores(np.full(5, 0.3), queries, photos, size, size, 8 * size)
 
-    def never(half: object) -> None:
+    def never(fold: object) -> None:
         raise AssertionError("measured already")
 
-    return Row(Contender(GROUP, key, key, never, side), scores, scores.outcome(key))
+    return MeasuredContender(Contender(GROUP, key, key, never, side), scores, scores.outcome(key))
 
 
-def rival(cosine: float) -> Row:
+def rival(cosine: float) -> MeasuredContender:
     return row("rival", cosine, 0.31, side="rival")
 
 
@@ -61,3 +59,11 @@ def test_groups_do_not_meet():
     other = row("other", 0.99, 0.4)
     other = replace(other, contender=replace(other.contender, group="about 4x"))
     assert duels([alone, other]) == []
+
+
+def test_a_duel_is_a_row_under_the_name_of_its_group():
+    group, duel = rows_of(duels([rival(0.9), row("plain", 0.999, 0.3)]))
+    assert group == (GROUP,) and len(duel) == len(COLUMNS)
+    assert duel[:2] == ("rival", "plain") and duel[-1] == "−1.0 (−1.0 to −1.0)"
+    _, alone = rows_of(duels([rival(0.95), row("farther", 0.9, 0.4)]))
+    assert len(alone) == len(COLUMNS) and alone[1] == "none as near"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "toolkit/studies"))
-
-from tables import DOCS, read_tables, with_tables
-
 from pocketvlad.errors import ArtifactError
+from studies.tables import DOCS, read_tables, with_tables
 
 TABLE = {
     "columns": ["setting", "MB"],
@@ -34,13 +30,20 @@ def read(folder, **changes):
 def test_the_committed_page_is_current():
     page = (DOCS / "measurements.md").read_text()
     current = page == with_tables(page, read_tables(DOCS / "data"))
-    assert current, "run python toolkit/studies/tables.py"
+    assert current, "run PYTHONPATH=toolkit python -m studies.tables"
 
 
-def test_every_command_names_a_file_that_is_there():
+def test_every_command_names_a_module_or_a_target_that_is_there():
+    makefile = (DOCS.parent / "Makefile").read_text()
     for table in read_tables(DOCS / "data").values():
-        paths = [word for line in table.command for word in line.split() if word.startswith("toolkit/")]
-        assert all((DOCS.parent / path).exists() for path in paths)
+        words = [word for line in table.command for word in line.split()]
+        if "-m" in words:
+            assert words[0] == "PYTHONPATH=toolkit"
+            assert importlib.util.find_spec(words[words.index("-m") + 1]) is not None
+        elif words[0] == "make":
+            assert f"\n{words[1]}:" in makefile
+        else:
+            assert words[0] == ".venv/bin/pocketvlad"
 
 
 def test_a_table_stands_between_its_markers_with_where_it_is_from(tmp_path):

@@ -9,6 +9,7 @@ vectors of many views.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
 from pocketvlad.compress.calibrate.moments import layer_moments
 from pocketvlad.compress.calibrate.views import example_views, view_count
 from pocketvlad.compress.calibrate.walk import Inputs, Walk, example_limit
-from pocketvlad.compress.calibrate.wide import block_of, fit_wide
+from pocketvlad.compress.calibrate.wide import fit_wide
 from pocketvlad.compress.compressed import Compressed, skeleton_of
 from pocketvlad.compress.graph import traced
 from pocketvlad.compress.layers import Layer, compressible_layers, layers_left, vector_layers
@@ -31,6 +32,8 @@ from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.progress import Progress, Steps
+
+Pair = tuple[tuple[Any, ...], tuple[Any, ...]]  # arguments in the uncompressed and the compressed network
 
 
 def compress_calibrated(
@@ -55,8 +58,8 @@ class _Calibration:
         self.constants = quantized_constants(network)
         self.fitter: GridFitter | None = None
         self.fitted: dict[str, Fitted] = {}
-        self.views = view_count(examples) if self.vectors else 0
-        self.steps = Steps(progress, len(self.layers) + self.views)
+        views = view_count(examples) * len(self.vectors & set(self.layers))
+        self.steps = Steps(progress, len(self.layers) + views)
 
     def run(self) -> Compressed:
         limit = example_limit(self._first_part(), self.examples[0])
@@ -88,15 +91,16 @@ class _Calibration:
         inside = frozenset(name for name in compressible_layers(part) if f"{prefix}{name}" in self.layers)
         graph = traced(part, self.examples[0] if not done.reference else None)
         walk = Walk(graph, inside)
+        several = sum(f"{prefix}{name}" in self.vectors for name in inside) > 1
         self.fitter = GridFitter(graph) if quantized else self.fitter
 
         def replace(name: str, layer: Layer, node: fx.Node, z: list[Tensor], x: list[Tensor]) -> nn.Module:
             full = f"{prefix}{name}"
             options, fast = self.recipe.for_layer(full, self.roles.get(full, "")), full in self.int8
-            if full in self.vectors:
-                reference, inputs = self._vectors(walk, node, done)
-                block = block_of(inputs.shape[1], self._block(full))
-                found, fast = Fitted(*fit_wide(layer, options, reference, inputs, block, full)), True  # type: ignore[arg-type]
+            if full in self.vectors and isinstance(layer, nn.Linear):
+                reference, inputs = self._vectors(walk, node, done, kept=several)
+                found = Fitted(*fit_wide(layer, options, reference, inputs, self._block(full), full))
+                fast = True
             else:
                 shuffled = self.roles.get(full) == ASSIGNMENT
                 moments = layer_moments(layer, z, x, generator, shuffled=shuffled)
@@ -112,11 +116,10 @@ class _Calibration:
                 setattr(walked, name, nn.Parameter(torch.from_numpy(rows)))
         return self._in_int8(prefix, part) if quantized else walked
 
-    def _vectors(self, walk: Walk, node: fx.Node, done: _Parts) -> tuple[Tensor, Tensor]:
+    def _vectors(self, walk: Walk, node: fx.Node, done: _Parts, *, kept: bool) -> tuple[Tensor, Tensor]:
         """What a layer reads of every view, float32 [M, V], in the uncompressed and the compressed network."""
         wanted, found = [], []
-        for view in example_views(self.examples):
-            plain, compressed = done.reached_by(view)
+        for plain, compressed in done.views(self.examples, kept=kept):
             wanted.append(walk.input_of(node, plain, compressed=False).reshape(-1))
             found.append(walk.input_of(node, compressed, compressed=True).reshape(-1))
             self.steps.done()
@@ -150,8 +153,10 @@ class _Parts:
     def __init__(self) -> None:
         self.reference: list[nn.Module] = []
         self.compressed: list[nn.Module] = []
+        self._views: list[Pair] = []
 
     def add(self, reference: nn.Module, compressed: nn.Module) -> None:
+        self._views = []
         self.reference.append(reference)
         self.compressed.append(compressed)
 
@@ -160,7 +165,15 @@ class _Parts:
         pairs = [self.reached_by(example) for example in examples]
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
-    def reached_by(self, example: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def views(self, examples: Inputs, *, kept: bool) -> Iterable[Pair]:
+        """Every view behind the finished parts, in both networks; ``kept`` for the next layer that asks."""
+        found = (self.reached_by(view) for view in example_views(examples))
+        if not kept:
+            return found
+        self._views = self._views or list(found)
+        return self._views
+
+    def reached_by(self, example: tuple[Any, ...]) -> Pair:
         plain, compressed = example, example
         for reference, stand in zip(self.reference, self.compressed, strict=True):
             plain, compressed = (reference(*plain),), (stand(*compressed),)

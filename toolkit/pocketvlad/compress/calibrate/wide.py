@@ -58,7 +58,7 @@ def fit_wide(
         layer: weight float32 [N, V], with a bias.
         recipe: options of the layer.
         reference, inputs: float32 [M, V], what it reads in the uncompressed and the compressed network.
-        block: values that have statistics of their own (D of NetVLAD's clusters); divides V.
+        block: values that have statistics of their own (D of NetVLAD's clusters); 0: none do.
         name: for errors.
 
     Returns:
@@ -71,7 +71,8 @@ def fit_wide(
     importance = centred.square().mean(dim=0)
     grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), name)
     trust = FEW_SURVIVORS if recipe.block >= _FEW else USUAL
-    grid, curvature = grid.snapped(), wide_curvature(centred, block, trust)
+    size = block_of(inputs.shape[1], block, recipe.block or 1)
+    grid, curvature = grid.snapped(), wide_curvature(centred, size, trust)
     if recipe.calibrate == "gptq":
         scaling = (trust.low_rank / len(centred)) ** 0.5
         residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
@@ -84,11 +85,15 @@ def fit_wide(
     return lut, (layer.bias.detach() + weight @ reference_mean - used @ mean).numpy()
 
 
-def block_of(columns: int, asked: int) -> int:
-    """Values per block: what the head asks where it divides ``columns``, else their largest divisor up to 512."""
-    if asked and columns % asked == 0:
+def block_of(columns: int, asked: int, multiple: int = 1) -> int:
+    """Values per block: what the head asks where it divides ``columns``, else their largest divisor up to 512.
+
+    No block ends inside one of the ``multiple`` weights of which a recipe keeps one.
+    """
+    if asked and columns % asked == 0 and asked % multiple == 0:
         return asked
-    return next(size for size in range(min(columns, _LARGEST_BLOCK), 0, -1) if columns % size == 0)
+    sizes = (size for size in range(min(columns, _LARGEST_BLOCK), 0, -1) if columns % size == 0)
+    return next((size for size in sizes if size % multiple == 0), columns)
 
 
 def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:

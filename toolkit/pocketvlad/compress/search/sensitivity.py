@@ -19,7 +19,7 @@ from pocketvlad.compress.calibrate.fit import fit_layer
 from pocketvlad.compress.calibrate.moments import Moments
 from pocketvlad.compress.calibrate.plain import inputs_of, plain_moments
 from pocketvlad.compress.calibrate.views import views_per_photo
-from pocketvlad.compress.calibrate.wide import block_of, fit_wide
+from pocketvlad.compress.calibrate.wide import fit_wide
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
 from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe
@@ -130,10 +130,9 @@ def _projection_options(
     vectors, reached = inputs_of(model, name, views), inputs_of(model, name, list(photos))
     part = _some_rows(layer)
     wanted = unit_length(part(reached))
-    block = block_of(layer.in_features, model.head.block)
     found = []
     for options in PROJECTIONS:
-        lut, bias = fit_wide(part, options, vectors, vectors, block)
+        lut, bias = fit_wide(part, options, vectors, vectors, model.head.block)
         outputs = quantize_input(reached) @ torch.from_numpy(fast_weight(lut)).T
         if bias is not None:
             outputs = outputs + torch.from_numpy(bias)

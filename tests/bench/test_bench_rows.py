@@ -1,0 +1,70 @@
+"""Side-by-side timing and the file of `make bench`, and that its contenders are what they are called."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from bench import __main__ as command
+from bench import models, phone_model, quantized
+from bench.rows import Comparison, Timing, compare, take_turns
+
+ASKED = ("name", "ours_ms", "peer", "peer_ms", "ratio", "goal", "threads")
+
+
+def tiny(folder, threads, rounds, say):
+    """A suite of two sums, the peer's a hundred times as long."""
+    calls = {"ours": lambda: sum(range(1000)), "peer": lambda: sum(range(100_000))}
+    timings = take_turns(calls, rounds)
+    cycles = Comparison("loop", 63.0, "other loop", 126.0, 2.0, None, 1, unit=phone_model.UNIT)
+    return [compare("sum", timings["ours"], "long sum", timings["peer"], 1.5, threads), cycles]
+
+
+def test_a_run_writes_every_row_with_where_and_when(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "SUITES", {"tiny": tiny})
+    command.main(["tiny", "--rounds", "3", "--threads", "1", "2", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["machine"] and found["isa"] and found["date"] and found["versions"]["torch"]
+    assert found["columns"] == list(ASKED)
+    assert [row["threads"] for row in found["rows"]] == [1, 2]
+    for row in found["rows"]:
+        assert set(ASKED) <= set(row) and row["ratio"] == row["peer_ms"] / row["ours_ms"] > 1.5
+    (line,) = found["command"]
+    assert line.startswith("PYTHONPATH=toolkit .venv/bin/python -m bench tiny --rounds 3")
+    assert (tmp_path / "bench.png").stat().st_size > 0
+    cores = json.loads((tmp_path / "phone_cores.json").read_text())
+    assert "a model, not a measurement" in cores["data"]
+    assert [row["ours_cycles_per_1000_weights"] for row in cores["rows"]] == [63.0, 63.0]
+    assert "long sum" in capsys.readouterr().out
+
+
+def test_what_is_timed_is_the_median_and_comes_before_each_call():
+    order: list[str] = []
+    timings = take_turns({"a": lambda: order.append("a")}, 3, before=lambda: order.append("-"))
+    assert order[:2] == ["a", "a"] and order[2:4] == ["-", "a"]
+    assert timings["a"].low <= timings["a"].median <= timings["a"].high
+    assert Timing.of([0.003, 0.001, 0.002]).median == pytest.approx(2.0)
+
+
+def test_a_goal_that_is_missed_is_said():
+    slow = Comparison("sum", 2.0, "peer", 1.0, 0.5, 1.0, 1)
+    assert slow.met is False and slow.cells()[5] == "1 missed"
+    assert Comparison("sum", 1.0, "peer", 1.0, 1.0, 1.0, 1).met
+    assert Comparison("sum", 1.0, "peer", 1.0, 1.0, None, 1).met is None
+
+
+@pytest.mark.parametrize("name", models.OURS)
+def test_packed_contenders_describe(name):
+    network = models.contenders("squeezenet1_1", 16, 64, 64)[name]()
+    with torch.no_grad():
+        found = network(torch.randn(1, 3, 64, 64))
+    assert found.shape == (1, 16) and float(found.norm()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_network_in_xnnpacks_operators_computes_the_same():
+    network = models.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(quantized.PlainOperators(network)(x), network(x), atol=1e-5, rtol=1e-4)

@@ -1,0 +1,35 @@
+"""Layers of one row for each input: what they were fitted to, whatever the width."""
+
+import pytest
+import torch
+from torch import nn
+
+from pocketvlad.compress.calibrate.wide import block_of, fit_wide
+from pocketvlad.compress.recipe import LayerRecipe
+
+ONE_OF_16 = LayerRecipe(bits=2, row_scale="rms", block=16, layout="one-of", pin_zero=False, calibrate="gptq")
+
+
+@pytest.mark.parametrize(
+    "columns, asked, multiple, block",
+    [
+        (16640, 0, 1, 416),  # MegaLoc's
+        (16640, 0, 16, 416),
+        (1040, 0, 16, 208),  # 260 is larger, and ends inside a sixteen
+        (1040, 52, 1, 52),
+        (1040, 52, 16, 208),
+        (1040, 7, 1, 260),
+        (34, 0, 16, 34),  # no sixteens at all
+    ],
+)
+def test_blocks_of_statistics_hold_whole_blocks_of_weights(columns, asked, multiple, block):
+    assert block_of(columns, asked, multiple) == block
+
+
+@torch.no_grad()
+def test_one_weight_of_16_is_kept_where_the_largest_divisor_breaks_a_16():
+    torch.manual_seed(0)
+    layer, x = nn.Linear(1040, 12), torch.randn(40, 1040)
+    lut, bias = fit_wide(layer, ONE_OF_16, x, x, 0)
+    assert lut.mask is not None and (lut.mask.reshape(12, -1, 16).sum(axis=2) == 1).all()
+    assert bias is not None and bias.shape == (12,)
