@@ -31,7 +31,7 @@ def test_the_backbone_runs_once_for_a_view_and_progress_ends_at_its_end(tiny_tra
     norm = backbone.norm
     assert isinstance(norm, nn.LayerNorm)
     norm.register_forward_hook(lambda module, inputs, output: calls.append(1))
-    compressed = compress_network(
+    compress_network(
         model,
         load_recipe(recipe),
         calibration=photos,

@@ -11,7 +11,15 @@ from typing import IO, Any
 _ZIP = b"PK\x03\x04"
 _HEADERS = 3  # pickles before the content in torch's old format: magic number, protocol, machine
 # what tensors, arrays and containers need
-_SAFE = ("torch._utils.", "torch._tensor.", "torch.storage.", "torch.Size", "numpy.", "collections.", "_codecs.")
+_SAFE = (
+    "torch._utils.",
+    "torch._tensor.",
+    "torch.storage.",
+    "torch.Size",
+    "numpy.",
+    "collections.",
+    "_codecs.",
+)
 _STORAGE = "Storage"  # ends the names of torch's
 
 
