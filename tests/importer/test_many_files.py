@@ -166,6 +166,12 @@ FILES = {
     "model_state_dict": ("dvgl", in_container("model_state_dict", **TRAINING), torch.float32, "legacy"),
     "model": ("boq", in_container("model", epoch=1), torch.float32, "zip"),
     "net": ("cosplace", in_container("net", acc=0.5), torch.float32, "zip"),
+    "options-named-as-a-container": (
+        "cosplace",
+        lambda t: {**t, "model": {"arch": "r18"}},
+        torch.float32,
+        "zip",
+    ),
     "network": ("cosplace", in_container("network"), torch.float32, "zip"),
     "teacher": ("salad", teacher_and_student, torch.float32, "zip"),
     "lightning": ("mixvpr", in_container("state_dict", **LIGHTNING), torch.float32, "zip"),

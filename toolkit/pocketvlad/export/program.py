@@ -21,6 +21,7 @@ from pocketvlad.export.convolutions import Choice, choose_convolutions
 from pocketvlad.export.lower import lower, operators, photo_example
 from pocketvlad.export.pack import pack, semantics_of
 from pocketvlad.lut import ops
+from pocketvlad.model.backbones import backbone_spec
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 
@@ -115,7 +116,7 @@ def _source(
 
 def _require_made_for(network: Network, config: NetworkConfig) -> None:
     """A backbone with its input's size in its weights takes no other."""
-    if hasattr(network.backbone, "map") and config.size != network.config.size:
+    if backbone_spec(config.backbone).sized and config.size != network.config.size:
         height, width = network.config.size
         raise ExportError(
             f"backbone {config.backbone} has its input size in its weights",

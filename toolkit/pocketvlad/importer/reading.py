@@ -81,8 +81,13 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 def _opened(loaded: dict[str, Any]) -> dict[str, Any]:
     """The innermost container."""
-    inner = next((loaded[key] for key in _CONTAINERS if isinstance(loaded.get(key), Mapping)), None)
+    inner = next((loaded[key] for key in _CONTAINERS if _holds_more(loaded.get(key))), None)
     return loaded if inner is None else _opened(dict(inner))
+
+
+def _holds_more(value: Any) -> bool:
+    """Whether it is a container of tensors or of others, and not, say, options under the name ``model``."""
+    return isinstance(value, Mapping) and any(isinstance(each, (Tensor, Mapping)) for each in value.values())
 
 
 def _head(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torchvision
@@ -42,6 +42,7 @@ class BackboneSpec:
         mean, std: that inputs are normalised by, of values 0 to 1.
         plain_key: a checkpoint's key as the backbone has it.
         stride: pixels a side of one location, where any input size gives that many; 0: not said.
+        sized: whether the input's size is in the weights.
     """
 
     build: Callable[[int], nn.Module]
@@ -54,6 +55,7 @@ class BackboneSpec:
     std: tuple[float, float, float] = IMAGENET_STD
     plain_key: Callable[[str], str] = str
     stride: int = 0
+    sized: ClassVar = False
 
     def check_size(self, height: int, width: int) -> None:
         """Every size is possible."""

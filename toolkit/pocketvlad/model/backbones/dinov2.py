@@ -51,6 +51,7 @@ class TransformerSpec:
     std: ClassVar = IMAGENET_STD
     stride: ClassVar = PATCH
     layers: ClassVar = None  # it is no classifier
+    sized: ClassVar = True
 
     def empty(self, size: Size, *, last_activation: bool) -> VisionTransformer:
         """Without values (meta device), in eval mode; ``last_activation``: with the norm after the last block."""
