@@ -23,6 +23,7 @@ from pocketvlad.cli.options import (
     Whitening,
     example,
 )
+from pocketvlad.errors import RecipeError
 
 if TYPE_CHECKING:
     from pocketvlad.steps.evaluate import Evaluation
@@ -200,7 +201,7 @@ def compress(
 
     output, searches = Output(as_json), max_drop is not None or max_mb is not None
     if allow_dim and not searches:
-        raise typer.BadParameter("--allow-dim needs --max-drop or --max-mb")
+        raise RecipeError("--allow-dim is for a search", do="add --max-drop or --max-mb")
     limits = Limits(max_drop, max_mb, allow_dim) if searches else None
     with progress("compressing") as report:
         result = step.compress(
