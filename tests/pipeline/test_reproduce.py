@@ -134,7 +134,7 @@ def test_the_figures_are_those_of_the_files(post_training, streets):
         assert row.counted.pruned == pytest.approx(100 * zeros / weights)
         assert of_paper.pruned - 0.1 < row.counted.pruned < of_paper.pruned + 5
         assert row.program_bytes == (folder / f"{row.name}.pte").stat().st_size > row.counted.codes_bytes
-        packed = sum(lut.packed.packed.nbytes for lut in compressed.layers.values())
+        packed = sum(lut.packed.nbytes for lut in compressed.layers.values())
         assert row.counted.codes_bytes == packed
 
 
@@ -142,7 +142,7 @@ def test_files_for_people(post_training):
     values = reproduction(post_training)
     table = (post_training / "table.md").read_text()
     assert table == markdown(values) and table.count("| 8b 0.01 | 69.9% | 2.1/1.8 | 20.0 | 12.4× |") == 2
-    assert "left out: they need --steps above 0" in table and "its AlexNet stands beside" in table
+    assert "left out: they need fine-tuning steps" in table and "its AlexNet stands beside" in table
     assert all(Image.open(post_training / f"direction-{n}/matches.png").width > 700 for n in (1, 2))
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(terminal_table(replace(values, directions=tuple(map(largest, values.directions)))))
