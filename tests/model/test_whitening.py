@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from pocketvlad.errors import PhotoError
-from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, VIEWS, Candidate, Places, Wanted, choose_whitening
+from pocketvlad.model.choice import (
+    STRENGTHS,
+    UNCHOSEN,
+    VIEWS,
+    Candidate,
+    Places,
+    Question,
+    Wanted,
+    choose_whitening,
+)
 from pocketvlad.model.whitening import (
     EPSILON,
     FULL,
@@ -36,7 +45,23 @@ def made_vectors(seed: int = 0, *, quiet_places: bool) -> torch.Tensor:
 
 
 LABELS = [f"place {number // PHOTOS:02}" for number in range(PLACES * PHOTOS)]
-KNOWN = Places(LABELS, [False] * len(LABELS))
+
+
+def places(labels: list[str | None], junk: frozenset[int] = frozenset()) -> Places:
+    """Every photo of a place asks for the others of it; junk asks nothing and does not count."""
+    same = {
+        label: {i for i, other in enumerate(labels) if label is not None and other == label}
+        for label in labels
+    }
+    questions = [
+        Question(i, frozenset(same[label] - junk - {i}), frozenset(same[label] & junk))
+        for i, label in enumerate(labels)
+        if i not in junk
+    ]
+    return Places(labels, questions, [True] * len(labels))
+
+
+KNOWN = places(list(LABELS))
 
 
 def full_whitening(vectors: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,20 +137,21 @@ def test_the_best_strength_is_found(quiet_places, best):
 
 
 def test_scores_are_those_of_whitening_without_the_searched_places():
-    """Against the layer itself, fitted part by part, and average precision counted one by one."""
+    """Against the layer itself, fitted part by part; precision counts a wrong answer once for each of the six parts."""
     vectors = made_vectors(quiet_places=True)
     choice = choose_whitening(vectors[:, None], KNOWN, Wanted(dim=16, strength=0.4, views=1))
     ranks = [sorted(set(LABELS)).index(label) for label in LABELS]
     precisions = []
-    for part in range(5):
-        held = [i for i, rank in enumerate(ranks) if rank % 5 == part]
-        fitting = [i for i, rank in enumerate(ranks) if rank % 5 != part]
+    for part in range(6):
+        held = [i for i, rank in enumerate(ranks) if rank % 6 == part]
+        fitting = [i for i, rank in enumerate(ranks) if rank % 6 != part]
         with torch.no_grad():
             found = torch.nn.functional.normalize(fit_softened(vectors[fitting], 16, 0.4)(vectors[held]))
         for row, query in enumerate(held):
             order = [i for i in (found @ found[row]).argsort(descending=True).tolist() if i != row]
             hits = [n for n, i in enumerate(order, 1) if LABELS[held[i]] == LABELS[query]]
-            precisions.append(sum(count / n for count, n in enumerate(hits, 1)) / len(hits))
+            each = [count / (count + 6 * (n - count)) for count, n in enumerate(hits, 1)]
+            precisions.append(sum(each) / len(each))
     assert choice.chosen.score == pytest.approx(sum(precisions) / len(precisions), abs=1e-6)
 
 
@@ -154,39 +180,57 @@ def test_views_are_tried_up_to_what_the_dimensions_need():
     assert Wanted(dim=512).views_of(40) == (*VIEWS, 20)  # one and a half vectors for each dimension
 
 
-def test_junk_is_never_searched_and_never_fits_with_its_place():
+def test_junk_is_no_question_and_no_answer_and_is_held_out_with_its_place():
     vectors = made_vectors(quiet_places=True)
-    junk = [number % PHOTOS == 0 for number in range(len(LABELS))]
-    choice = choose_whitening(vectors[:, None], Places(LABELS, junk), Wanted(dim=16, views=1))
+    junk = frozenset(range(0, len(LABELS), PHOTOS))
+    wanted = Wanted(dim=16, strength=FULL, views=1)
+    choice = choose_whitening(vectors[:, None], places(list(LABELS), junk), wanted)
     assert choice.queries == len(LABELS) * (PHOTOS - 1) // PHOTOS
-    clean = [i for i, is_junk in enumerate(junk) if not is_junk]
-    changed = vectors.clone()
-    changed[[i for i, is_junk in enumerate(junk) if is_junk]] *= 3
-    again = choose_whitening(changed[:, None], Places(LABELS, junk), Wanted(dim=16, views=1))
-    assert again.curve != choice.curve  # it fits where its place is not searched
-    alone = choose_whitening(
-        vectors[clean][:, None],
-        Places([LABELS[i] for i in clean], [False] * len(clean)),
-        Wanted(dim=16, views=1),
+    blurred = vectors.clone()  # as answers they would come first
+    blurred[list(junk)] = vectors[[i + 1 for i in junk]]
+    counted = choose_whitening(blurred[:, None], places(list(LABELS)), wanted)
+    again = choose_whitening(blurred[:, None], places(list(LABELS), junk), wanted)
+    assert counted.chosen.score > again.chosen.score
+
+
+def test_places_are_known_by_labels_and_by_right_answers():
+    by_answers = Places([None] * len(LABELS), KNOWN.questions, KNOWN.answers)
+    assert list(by_answers.groups().values()) == list(KNOWN.groups().values())
+    chain = [Question(i, frozenset({i + 1})) for i in range(3)]
+    assert Places(["a", None, None, None, "b", None], chain, [True] * 6).groups() == {0: [0, 1, 2, 3], 4: [4]}
+    vectors = made_vectors(quiet_places=True)[:, None]
+    wanted = Wanted(dim=16, views=1)
+    assert (
+        choose_whitening(vectors, by_answers, wanted).curve == choose_whitening(vectors, KNOWN, wanted).curve
     )
-    assert alone.queries == choice.queries
+
+
+def test_a_query_outside_the_database_is_no_answer():
+    vectors = made_vectors(quiet_places=True)[:, None]
+    outside = set(range(0, len(LABELS), PHOTOS))
+    asked = [q for q in KNOWN.questions if q.photo in outside]
+    searched = Places(LABELS, asked, [i not in outside for i in range(len(LABELS))])
+    alone = choose_whitening(vectors, searched, Wanted(dim=16, strength=FULL, views=1))
+    among = choose_whitening(
+        vectors, Places(LABELS, asked, KNOWN.answers), Wanted(dim=16, strength=FULL, views=1)
+    )
+    assert alone.queries == among.queries == PLACES
+    assert alone.chosen.score > among.chosen.score  # fewer wrong answers
 
 
 @pytest.mark.parametrize(
-    "places", [[None] * len(LABELS), LABELS[:PHOTOS] * PLACES, [str(i) for i in range(len(LABELS))]]
+    "labels", [[None] * len(LABELS), LABELS[:PHOTOS] * PLACES, [str(i) for i in range(len(LABELS))]]
 )
-def test_without_places_to_tell_from_the_strength_is_the_stated_one(places):
+def test_without_places_to_tell_from_the_strength_is_the_stated_one(labels):
     vectors = made_vectors(quiet_places=True)[:, None].expand(-1, 2, -1)
-    choice = choose_whitening(vectors, Places(places, [False] * len(places)), Wanted(views=2))
+    choice = choose_whitening(vectors, places(labels), Wanted(views=2))
     assert choice.chosen == Candidate(96, UNCHOSEN, 2) and choice.queries == 0
 
 
 def test_many_photos_choose_by_some_of_their_places():
     vectors = made_vectors(quiet_places=True).repeat(10, 1)
     labels = [f"{turn} {label}" for turn in range(10) for label in LABELS]
-    choice = choose_whitening(
-        vectors[:, None], Places(labels, [False] * len(labels)), Wanted(dim=16, views=1)
-    )
+    choice = choose_whitening(vectors[:, None], places(labels), Wanted(dim=16, views=1))
     assert choice.places == 10 * PLACES // 2
 
 

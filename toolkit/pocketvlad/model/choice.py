@@ -7,7 +7,6 @@ the others. All of it is computed from the inner products of the views' vectors,
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,8 @@ DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimens
 VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
 STRENGTHS = (FULL, 0.99, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, PCA)
 UNCHOSEN = 0.9  # strength where places are not known: near the best of every collection measured
-PARTS = 5  # the places are dealt into
+PARTS = 10  # the places are dealt into at most
+PLACES_A_PART = 3  # at least, to have wrong answers
 MOST_PHOTOS = 600  # that choose: more cost more and tell little more
 _FEWEST_PLACES = 5  # of two photos or more, below which nothing is told from chance
 _VECTORS_A_DIMENSION = 3.0
@@ -63,7 +63,8 @@ class Candidate:
         dim: its dimensions; None: no whitening at all.
         strength: from PCA alone (0) to full (1).
         views: of each photo that fit it.
-        score: mean average precision on held-out places, 0 to 1; None where it was not measured.
+        score: mean average precision on held-out places, 0 to 1, as if all had been searched at once; None where it
+            was not measured.
     """
 
     dim: int | None
@@ -90,19 +91,79 @@ class Choice:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Question:
+    """A photo that is searched for, by number; those of the answers that are right, and those that do not count."""
+
+    photo: int
+    right: frozenset[int]
+    junk: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Of each photo its place, or None, and whether it is junk for it: never searched, never fitted with its place."""
+    """What is known of photos: of each the place or None, the questions, and whether it is among the answers."""
 
     labels: Sequence[str | None]
-    junk: Sequence[bool]
+    questions: Sequence[Question]
+    answers: Sequence[bool]
+
+    def groups(self) -> dict[int, list[int]]:
+        """Photos that show one place, or are right or junk for one another, in the order of the first of each group.
+
+        A photo of no place that no question names is in none.
+        """
+        first: dict[str, int] = {}
+        root = list(range(len(self.labels)))
+
+        def find(photo: int) -> int:
+            while root[photo] != photo:
+                root[photo] = root[root[photo]]
+                photo = root[photo]
+            return photo
+
+        def join(one: int, other: int) -> None:
+            low, high = sorted((find(one), find(other)))
+            root[high] = low
+
+        for number, label in enumerate(self.labels):
+            if label is not None:
+                join(first.setdefault(label, number), number)
+        for question in self.questions:
+            for other in question.right | question.junk:
+                join(question.photo, other)
+        named = {photo for q in self.questions for photo in (q.photo, *q.right, *q.junk)}
+        found: dict[int, list[int]] = {}
+        for number, label in enumerate(self.labels):
+            if label is not None or number in named:
+                found.setdefault(find(number), []).append(number)
+        return found
+
+    def subset(self, kept: Sequence[int]) -> Places:
+        """Of these photos alone."""
+        new = {old: number for number, old in enumerate(kept)}
+
+        def moved(photos: frozenset[int]) -> frozenset[int]:
+            return frozenset(new[photo] for photo in photos if photo in new)
+
+        questions = [
+            Question(new[q.photo], moved(q.right), moved(q.junk)) for q in self.questions if q.photo in new
+        ]
+        return Places([self.labels[i] for i in kept], questions, [self.answers[i] for i in kept])
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Photos by number: those searched, and those that fit meanwhile; int64."""
+    """Photos held out by number, the questions and answers among them by their rank there, and the photos that fit.
 
-    searched: np.ndarray
+    ``right`` and ``out`` (junk, the question itself): bool [questions, answers].
+    """
+
+    held: np.ndarray
+    questions: np.ndarray
+    answers: np.ndarray
+    right: np.ndarray
+    out: np.ndarray
     fitting: np.ndarray
 
 
@@ -117,52 +178,65 @@ def choose_whitening(vectors: Tensor, places: Places, wanted: Wanted) -> Choice:
     Returns:
         The choice. Where no places tell, UNCHOSEN and as many dimensions as the vectors bear.
     """
-    start = time.perf_counter()
+    start, tried = time.perf_counter(), wanted.views_of(len(vectors))
     kept = _looked_at(places)
-    labels = np.array([places.labels[i] or "" for i in kept])
-    parts = _parts(labels, np.array([places.junk[i] for i in kept], bool))
-    tried = wanted.views_of(len(vectors))
-    scored = _scored(vectors[kept], labels, parts, wanted, tried) if parts else []
+    known = places.subset(kept)
+    parts = _parts(known)
+    scored = _scored(vectors[kept], parts, wanted, tried) if parts else []
     if not scored:
         return Choice(_unmeasured(vectors.shape[0], vectors.shape[1], wanted))
     plain = scored[0]
     chosen = _best(scored if wanted.dim is None and wanted.strength is None else scored[1:])
     curve = (*(each for each in scored[1:] if _near(each, chosen)), plain)
-    searched = labels[np.concatenate([part.searched for part in parts])]
-    return Choice(chosen, curve, len(searched), len(set(searched)), time.perf_counter() - start)
+    questions = sum(len(part.questions) for part in parts)
+    return Choice(chosen, curve, questions, len(known.groups()), time.perf_counter() - start)
 
 
 def _looked_at(places: Places) -> list[int]:
-    """Photos of places evenly spread over their order, not many more than MOST_PHOTOS; all where there are no more."""
+    """Photos of groups evenly spread over their order, about MOST_PHOTOS; all where there are no more."""
     count = len(places.labels)
     if count <= MOST_PHOTOS:
         return list(range(count))
-    step = -(-count // MOST_PHOTOS)
-    kept = set(sorted({label for label in places.labels if label is not None})[::step])
-    return [i for i, label in enumerate(places.labels) if label in kept]
+    groups = list(places.groups().values())
+    return sorted(photo for group in groups[:: -(-count // MOST_PHOTOS)] for photo in group)
 
 
-def _parts(labels: np.ndarray, junk: np.ndarray) -> list[_Part]:
-    """Places of two photos or more dealt in turn into parts; none where there are too few."""
-    counts = Counter(labels[(labels != "") & ~junk])
-    dealt = {label: rank % PARTS for rank, label in enumerate(sorted(counts))}
-    if sum(count > 1 for count in counts.values()) < _FEWEST_PLACES:
+def _parts(places: Places) -> list[_Part]:
+    """Groups dealt in turn into parts; none where too few have a question with a right answer."""
+    groups = list(places.groups().values())
+    count = min(PARTS, max(2, len(groups) // PLACES_A_PART))
+    dealt = {photo: rank % count for rank, group in enumerate(groups) for photo in group}
+    asked = [question for question in places.questions if question.right]
+    searched = {question.photo for question in asked}
+    if sum(not searched.isdisjoint(group) for group in groups) < _FEWEST_PLACES:
         return []
-    part = np.array([dealt.get(label, PARTS) for label in labels])
-    return [
-        _Part(np.flatnonzero((part == number) & ~junk), np.flatnonzero(part != number))
-        for number in range(PARTS)
-    ]
+    part = np.array([dealt.get(photo, count) for photo in range(len(places.labels))])
+    return [_part(places, asked, np.flatnonzero(part == number), part != number) for number in range(count)]
 
 
-def _scored(
-    vectors: Tensor, labels: np.ndarray, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]
-) -> list[Candidate]:
+def _part(places: Places, asked: Sequence[Question], held: np.ndarray, fitting: np.ndarray) -> _Part:
+    rank = {int(photo): number for number, photo in enumerate(held)}
+    answers = [photo for photo in rank if places.answers[photo]]
+    questions = [question for question in asked if question.photo in rank and question.right & {*answers}]
+    right = [[photo in q.right for photo in answers] for q in questions]
+    out = [[photo in q.junk or photo == q.photo for photo in answers] for q in questions]
+    shape = (len(questions), len(answers))
+    return _Part(
+        held,
+        np.array([rank[question.photo] for question in questions], int),
+        np.array([rank[photo] for photo in answers], int),
+        np.array(right, bool).reshape(shape),
+        np.array(out, bool).reshape(shape),
+        np.flatnonzero(fitting),
+    )
+
+
+def _scored(vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]) -> list[Candidate]:
     """Every candidate of ``tried`` views with its score, no whitening first; none where no part has vectors enough."""
     photos, most, _ = vectors.shape
     products = gram(vectors.flatten(0, 1)).view(photos, most, photos, most)
     plain = [
-        _precisions(_cosines(products[p.searched, 0][:, p.searched, 0]), labels[p.searched]) for p in parts
+        _precisions(part, _cosines(products[part.held, 0][:, part.held, 0]), len(parts)) for part in parts
     ]
     found = [Candidate(None, PCA, 1, _mean(plain))]
     dims = DIMS if wanted.dim is None else (wanted.dim,)
@@ -174,7 +248,7 @@ def _scored(
         for dim in (dim for dim in dims if dim <= min(rank, views * fewest - 1)):
             for strength in strengths:
                 scores = [
-                    _precisions(_whitened(values[:, :dim], variances[:dim], strength), labels[part.searched])
+                    _precisions(part, _whitened(values[:, :dim], variances[:dim], strength), len(parts))
                     for (values, variances), part in zip(projected, parts, strict=True)
                 ]
                 found.append(Candidate(dim, strength, views, _mean(scores)))
@@ -182,20 +256,20 @@ def _scored(
 
 
 def _projected(products: Tensor, part: _Part, most: int) -> tuple[Tensor, Tensor]:
-    """Searched photos in principal components of the others' views, float64 [Q, R], and those' variances [R]."""
+    """Photos held out in principal components of the others' views, float64 [n, R], and those' variances [R]."""
     photos, views = products.shape[:2]
     rows = (torch.from_numpy(part.fitting)[:, None] * views + torch.arange(views)).flatten()
     flat = products.reshape(photos * views, photos * views)
     fitting = flat[rows][:, rows]
     values, rotations = principal(centred(fitting))
     values, rotations = values[:most], rotations[:, :most]
-    crossed = flat[torch.from_numpy(part.searched) * views][:, rows]
+    crossed = flat[torch.from_numpy(part.held) * views][:, rows]
     crossed = crossed - crossed.mean(dim=1, keepdim=True) - fitting.mean(dim=0) + fitting.mean()
     return crossed @ (rotations / values.sqrt()), values / (len(rows) - 1)
 
 
 def _whitened(values: Tensor, variances: Tensor, strength: float) -> Tensor:
-    """Cosines of whitened descriptors, [Q, Q]."""
+    """Cosines of whitened descriptors, [n, n]."""
     scaled = torch.nn.functional.normalize(values * whitening_scale(variances, strength), dim=1)
     return scaled @ scaled.T
 
@@ -205,14 +279,16 @@ def _cosines(products: Tensor) -> Tensor:
     return products / lengths / lengths[:, None]
 
 
-def _precisions(cosines: Tensor, labels: np.ndarray) -> np.ndarray:
-    """Average precision of each photo that has a partner, searched among the others; float64."""
-    found = cosines.numpy().copy()
-    np.fill_diagonal(found, -np.inf)
-    order = np.argsort(-found, axis=1, kind="stable")[:, :-1]
-    right = labels[order] == labels[:, None]
-    right = right[right.any(axis=1)]
-    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+def _precisions(part: _Part, cosines: Tensor, times: int) -> np.ndarray:
+    """Average precision of each question among the answers of its part, float64 [questions].
+
+    Every wrong answer counts ``times``: the whole collection has so many times as many.
+    """
+    found = cosines.numpy()[part.questions][:, part.answers]
+    order = np.argsort(np.where(part.out, np.inf, -found), axis=1, kind="stable")
+    right = np.take_along_axis(part.right & ~part.out, order, axis=1)
+    hits, misses = np.cumsum(right, axis=1), np.cumsum(~right, axis=1)
+    precision = hits / np.maximum(hits + times * misses, 1)
     return (precision * right).sum(axis=1) / right.sum(axis=1)
 
 

@@ -11,7 +11,7 @@ from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.choice import Choice, Places, Wanted
+from pocketvlad.model.choice import Choice, Places, Question, Wanted
 from pocketvlad.model.fit import Whitened, whiten_network
 from pocketvlad.model.network import Network, save_model
 from pocketvlad.model.whitening import FULL, PCA
@@ -113,8 +113,13 @@ def whitenable(model: Network | Compressed, name: str) -> Network:
 
 
 def places_of(dataset: Dataset) -> Places:
-    """The photos' places; of several, the first."""
-    return Places([photo.place for photo in dataset.photos], [photo.junk for photo in dataset.photos])
+    """What is known of a dataset's photos, and what its protocol asks of them."""
+    database = set(dataset.database)
+    return Places(
+        [photo.place for photo in dataset.photos],
+        [Question(query.photo, query.positives, query.junk) for query in dataset.queries],
+        [number in database for number in range(len(dataset.photos))],
+    )
 
 
 def wanted_whitening(dim: int | str, whitening: float | str, views: int) -> Wanted:

@@ -16,6 +16,7 @@ _SAMPLES = 1 << 20  # values a grid is fitted to
 _SHARES = tuple(share / 20 for share in range(8, 21))  # of the whole range, tried
 _SUMS = (operator.add, operator.iadd, torch.add)
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6)
+_KEEPING = (nn.MaxPool2d, nn.ZeroPad2d)  # give values of what they read, or 0, which every grid has
 
 
 def fit_grid(outputs: Sequence[Tensor]) -> ActivationGrid:
@@ -52,7 +53,7 @@ class GridFitter:
 def quantized_at(graph: fx.GraphModule) -> dict[str, str]:
     """Names of the nodes whose outputs are int8, each with the name of the node whose grid it shares.
 
-    A convolution or sum takes its activation along; max pooling keeps the grid of what it reads; what is
+    A convolution or sum takes its activation along; max pooling and padding keep the grid of what they read; what is
     concatenated has the grid of the whole.
 
     Raises:
@@ -69,7 +70,7 @@ def quantized_at(graph: fx.GraphModule) -> dict[str, str]:
             fused = len(readers) == 1 and isinstance(modules.get(str(readers[0].target)), _ACTIVATIONS)
             if not fused:
                 found[node.name] = node.name
-        elif isinstance(module, nn.MaxPool2d):
+        elif isinstance(module, _KEEPING):
             found[node.name] = found[node.args[0].name]
         elif node.target is torch.cat and all(len(source.users) == 1 for source in node.all_input_nodes):
             found |= {each.name: node.name for each in (node, *node.all_input_nodes)}
