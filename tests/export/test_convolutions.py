@@ -188,6 +188,6 @@ def test_the_program_is_checked_against_its_own_torch_model(program, squeezenet,
 
     path = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(path)
-    dataset = Dataset("one", (Photo("photo", path),), (), ())
+    dataset = Dataset("one", (Photo(path, "photo"),), (), ())
     worst, skipped = check_program(ProgramRunner(program), squeezenet, dataset, Preprocess(SIDE, SIDE))
     assert worst > 0.99 and skipped == ()
