@@ -6,16 +6,8 @@ import pytest
 import torch
 
 from pocketvlad.errors import PhotoError
-from pocketvlad.model.choice import (
-    STRENGTHS,
-    UNCHOSEN,
-    VIEWS,
-    Candidate,
-    Places,
-    Question,
-    Wanted,
-    choose_whitening,
-)
+from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, VIEWS, Candidate, Wanted, choose_whitening
+from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.whitening import (
     EPSILON,
     FULL,

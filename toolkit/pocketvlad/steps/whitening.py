@@ -11,9 +11,10 @@ from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.choice import Choice, Places, Question, Wanted
+from pocketvlad.model.choice import Choice, Wanted
 from pocketvlad.model.fit import Whitened, whiten_network
 from pocketvlad.model.network import Network, save_model
+from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.whitening import FULL, PCA
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.schema import to_table
