@@ -200,7 +200,7 @@ def test_other_keys_are_refused(tmp_path, key, message):
 def test_keystores_that_do_not_open(tmp_path):
     store = write_keystore(tmp_path / "k.p12", ec.generate_private_key(ec.SECP256R1()))
     for password in ("wrong", None):
-        with pytest.raises(PackageError, match=r"cannot be opened; found .*; check --password"):
+        with pytest.raises(PackageError, match=r"cannot be opened; found .*; check the password"):
             signing.load_keys(store, password)
     with pytest.raises(PackageError, match="cannot be opened; found No such file"):
         signing.load_keys(tmp_path / "none.p12", "secret")
