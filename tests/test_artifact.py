@@ -95,18 +95,20 @@ def test_a_stage_runs_again_only_when_something_changed(tmp_path):
     assert StageLog(tmp_path).run("s", {"a": 2}, [out], body) == ({"n": 3}, True)
 
 
-def test_tensors_are_read_from_the_mapping_and_the_file_stays_as_it_is(tmp_path):
+def test_large_tensors_are_read_from_the_mapping_and_the_file_stays_as_it_is(tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
     kinds = ("float32", "float16", "int8", "uint8", "int32", "int64", "bool")
     wanted = {kind: np.arange(6).reshape(2, 3).astype(kind) for kind in kinds}
     artifact.save_tensors(path, "model", wanted, {})
     before = path.read_bytes()
-    found, _ = artifact.load_tensors(path, "model")
-    for kind in kinds:
-        assert found[kind].dtype == wanted[kind].dtype and (found[kind] == wanted[kind]).all()
-    assert all(_is_mapped(each) for each in found.values()), "no copy in memory"
-    found["float32"][:] = 7
-    assert path.read_bytes() == before
+    for least, mapped in ((artifact._MAPPED_BYTES, False), (1, True)):
+        monkeypatch.setattr(artifact, "_MAPPED_BYTES", least)
+        found, _ = artifact.load_tensors(path, "model")
+        for kind in kinds:
+            assert found[kind].dtype == wanted[kind].dtype and (found[kind] == wanted[kind]).all()
+        assert {_is_mapped(each) for each in found.values()} == {mapped}
+        found["float32"][:] = 7
+        assert path.read_bytes() == before
 
 
 def _is_mapped(array: np.ndarray) -> bool:

@@ -103,7 +103,8 @@ def test_every_kind_of_layer_is_compressed_and_packed(kind, recipe):
     assert sum(isinstance(module, expected) for module in packed.modules()) == 1
 
 
-@pytest.mark.parametrize("kind", [name for name in CONVOLUTIONS if name != "vector"])
+# a depthwise row has a few weights: hardly any are left to make up for an error
+@pytest.mark.parametrize("kind", [k for k in CONVOLUTIONS if k != "vector" and "depthwise" not in k])
 @torch.no_grad()
 def test_calibration_corrects_layers_of_many_rows_at_few_bits(kind):
     network, examples = layer_alone(kind)

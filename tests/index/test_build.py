@@ -205,7 +205,7 @@ def test_add_keeps_what_is_there_bit_for_bit(dtype):
 def test_add_refuses_known_names_unless_told_to_replace():
     old, new = make(["a", "b"], np.eye(2, 4)), make(["b", "c"], np.eye(2, 4)[::-1].copy())
     with pytest.raises(
-        IndexFormatError, match=r"1 of these photos are in the index already; found 'b'.*--replace"
+        IndexFormatError, match=r"1 of these photos are in the index already; found 'b'; replace them"
     ):
         add_to_index(old, new)
     joined = add_to_index(old, new, replace_names=True)

@@ -20,6 +20,7 @@ from pocketvlad.errors import ArtifactError
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pocketvlad"
+_MAPPED_BYTES = 64_000_000  # of a tensor, from which it stays in the file
 _DTYPES = {  # of our files, by safetensors' names
     **{f"F{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
@@ -178,10 +179,10 @@ def _open(path: Path, *, read: bool = False) -> tuple[dict[str, Any], dict[str, 
 
 
 def _mapped(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file that was opened already, in its mapping: what nobody reads takes no memory.
+    """The tensors of a safetensors file that was opened already; large ones in its mapping: unread they take no memory.
 
     The mapping is private: who writes to a tensor gets a copy of the page. A file is never written in place, so what
-    was mapped stays.
+    was mapped stays. Small ones are copied: their place in a file would change the rounding of float32 sums.
     """
     data = np.memmap(path, np.uint8, mode="c")
     start = 8 + int(data[:8].view("<u8")[0])
@@ -199,5 +200,5 @@ def _mapped(path: Path) -> dict[str, np.ndarray]:
 
 
 def _tensor(data: np.ndarray, dtype: str, shape: list[int]) -> np.ndarray:
-    aligned = data.ctypes.data % np.dtype(dtype).itemsize == 0
-    return np.asarray(data if aligned else data.copy()).view(dtype).reshape(shape)
+    mapped = data.size >= _MAPPED_BYTES and data.ctypes.data % np.dtype(dtype).itemsize == 0
+    return np.asarray(data if mapped else np.array(data)).view(dtype).reshape(shape)
