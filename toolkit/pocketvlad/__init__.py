@@ -24,12 +24,12 @@ if TYPE_CHECKING:
         open_program,
         package,
         save,
-        whiten,
     )
     from pocketvlad.compress.compressed import Compressed
     from pocketvlad.compress.recipe import Recipe, load_recipe
     from pocketvlad.errors import PocketvladError
     from pocketvlad.model.network import Network
+    from pocketvlad.steps.whitening import whiten
 
 __all__ = [
     "Compressed",
@@ -59,6 +59,7 @@ _HOMES = {
     "PocketvladError": "pocketvlad.errors",
     "Recipe": "pocketvlad.compress.recipe",
     "load_recipe": "pocketvlad.compress.recipe",
+    "whiten": "pocketvlad.steps.whitening",
 }
 
 

@@ -105,9 +105,10 @@ class Run:
                 plan.weights if plan.weights.startswith(PREFIX) else self.plan.resolve(plan.weights)
             )
         except MissingToolError as error:
-            if not plan.weights_optional:
+            if plan.fallback is None:
                 raise
-            self.stages.note("weights", f"{error}; until then the backbone is built from the photos")
+            line = f"{error}; until then {plan.fallback} is built from the photos and recognises far less"
+            self.stages.note("weights", line)
             return None
 
     def _named(self, weights: Path | None) -> str | Path | None:
@@ -119,6 +120,8 @@ class Run:
         self, source: Path | None, weights: Path | None, out: Path, progress: Progress
     ) -> fit.Fitted:
         plan, name = self.plan.model, self.plan.model.backbone
+        if plan.weights is not None and weights is None:
+            name = plan.fallback
         if source is not None:
             imported = import_checkpoint(source)
             if imported.model is not None:
