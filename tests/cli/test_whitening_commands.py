@@ -125,3 +125,13 @@ def test_what_cannot_be_whitened_is_refused(run, fitted, photos, tmp_path):
     run("compress", fitted[0], "--recipe", "compact-7x", "--out", tmp_path / "c.safetensors")
     code, _, error = run("whiten", tmp_path / "c.safetensors", "--photos", photos, "--out", tmp_path / "w")
     assert code == 1 and "is compressed already" in error
+
+
+@torch.no_grad()
+def test_the_function_gives_what_the_command_writes(run, fitted, photos, tmp_path):
+    import pocketvlad as pv
+
+    source, out = fitted[0], tmp_path / "w.safetensors"
+    assert run("whiten", source, "--photos", photos, "--out", out, "--dim", 8)[0] == 0
+    found = pv.whiten(load_model(source), photos, dim=8).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in load_model(out).state_dict().items())

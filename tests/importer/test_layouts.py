@@ -149,11 +149,11 @@ def test_deep_visual_geo_localization_benchmark(tmp_path, photo, bare, layer):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_a_resnet_of_the_benchmark_is_refused_by_its_first_convolution(tmp_path):
+def test_a_resnet_of_the_benchmark_without_its_blocks_is_refused(tmp_path):
     tensors = {"backbone.0.weight": torch.zeros(64, 3, 7, 7), "aggregation.centroids": torch.zeros(K, 256)}
     torch.save(tensors, tmp_path / "c.pth")
     with pytest.raises(
-        CheckpointError, match=r"backbone .* is unknown; found .*64 filters 7x7; allowed: vgg16"
+        CheckpointError, match=r"backbone .* is unknown; found a ResNet of 0 blocks .*resnet18"
     ):
         import_checkpoint(tmp_path / "c.pth")
 

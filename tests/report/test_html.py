@@ -56,7 +56,11 @@ def test_text_from_files_is_escaped(page):
 def test_the_figures_of_the_run_stand_on_the_page(page, summary):
     after, app = summary.after, summary.app
     texts = [units.size(row.program_bytes) for row in summary.variants]
-    texts += [units.ratio(after.ratio), units.spread(after.change.low, after.change.high), app.install]
+    texts += [
+        units.ratio(after.ratio),
+        units.spread(after.change.low, after.change.high),
+        escape(app.install),
+    ]
     texts += [f"{row.score:.1f}" for row in summary.variants]
     texts += [row.sha256 for row in summary.files] + [row.op for row in summary.ops]
     texts += [units.percent(row.share) for row in summary.ops]

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
         open_program,
         package,
         save,
-        whiten,
     )
     from pocketvlad.compress.compressed import Compressed
     from pocketvlad.compress.recipe import Recipe, load_recipe
     from pocketvlad.errors import PocketvladError
     from pocketvlad.model.network import Network
     from pocketvlad.steps.places import Places, build_index, open_index
+    from pocketvlad.steps.whitening import whiten
 
 __all__ = [
     "Compressed",
@@ -60,6 +60,7 @@ _HOMES = {
     "build_index": "pocketvlad.steps.places",
     "load_recipe": "pocketvlad.compress.recipe",
     "open_index": "pocketvlad.steps.places",
+    "whiten": "pocketvlad.steps.whitening",
 }
 
 

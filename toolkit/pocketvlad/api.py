@@ -31,7 +31,6 @@ from pocketvlad.steps.evaluate import Evaluation, evaluation_of
 from pocketvlad.steps.fit import FitOptions, fitted_network
 from pocketvlad.steps.importing import classifier_of
 from pocketvlad.steps.search import Limits, Search
-from pocketvlad.steps.whitening import rewhitened, wanted_whitening, whitenable
 
 Photos = str | Path | Dataset
 Program = ProgramRunner
@@ -120,34 +119,6 @@ def fit(
     options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
     tensors = open_tensors(dataset_of(photos), options.config().preprocess)
     return fitted_network(options, tensors, progress=progress)[0]
-
-
-def whiten(
-    model: Network,
-    photos: Photos,
-    *,
-    dim: int | str = "auto",
-    whitening: float | str = "auto",
-    views: int = 0,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Network:
-    """The model with another whitening, fitted to photos and chosen on places held out of the fit.
-
-    Args:
-        model: of places, not compressed; left as it is, and its other weights are shared.
-        photos: ``KIND:PATH``, of known places where anything is to be chosen.
-        dim, whitening, views, seed: as in :func:`fit`.
-        progress: called with what is done and in all.
-
-    Raises:
-        RecipeError: a value that is not allowed, or a model that gives scores.
-        PhotoError: too few photos, or none that can be read.
-    """
-    wanted = wanted_whitening(dim, whitening, views)
-    network = whitenable(model, "the model")
-    tensors = open_tensors(dataset_of(photos), network.config.preprocess)
-    return rewhitened(network, tensors, wanted, seed=seed, progress=progress).network
 
 
 def compress(

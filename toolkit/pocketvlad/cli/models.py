@@ -162,7 +162,7 @@ def whiten(
 
     said = {"dim": _number(dim), "whitening": _number(whitening), "views": views, "seed": seed}
     with progress("whitening") as report:
-        result = step.whiten(model, photos, out, **said, force=force, progress=report)
+        result = step.whiten_file(model, photos, out, **said, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
     output.table("whitening, by mAP on places held out of the fit", _curve_rows(values["whitening"]))

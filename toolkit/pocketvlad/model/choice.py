@@ -64,8 +64,7 @@ class Candidate:
         dim: its dimensions; None: no whitening at all.
         strength: from PCA alone (0) to full (1).
         views: of each photo that fit it.
-        score: mean average precision on held-out places, 0 to 1, as if all had been searched at once; None where it
-            was not measured.
+        score: mAP on held-out places, 0 to 1, as if all had been searched at once; None where it was not measured.
     """
 
     dim: int | None
@@ -118,8 +117,7 @@ def choose_whitening(vectors: Tensor, places: Places, wanted: Wanted) -> Choice:
     Returns:
         The choice. Where no places tell, UNCHOSEN and as many dimensions as the vectors bear.
     """
-    start, tried = time.perf_counter(), wanted.views_of(len(vectors))
-    kept = _looked_at(places)
+    start, tried, kept = time.perf_counter(), wanted.views_of(len(vectors)), _looked_at(places)
     known = places.subset(kept)
     parts = _parts(known)
     scored = _scored(vectors[kept], parts, wanted, tried) if parts else []
@@ -172,7 +170,7 @@ def _part(places: Places, asked: Sequence[Question], held: np.ndarray, fitting: 
 
 
 def _scored(vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]) -> list[Candidate]:
-    """Every candidate of ``tried`` views with its score, no whitening first; none where no part has vectors enough."""
+    """Candidates of ``tried`` views with their scores, no whitening first; none where no part has vectors enough."""
     photos, most, _ = vectors.shape
     products = gram(vectors.flatten(0, 1)).view(photos, most, photos, most)
     plain = [
@@ -248,12 +246,11 @@ def _best(scored: Sequence[Candidate]) -> Candidate:
 
 
 def _near(candidate: Candidate, chosen: Candidate) -> bool:
-    same = (
-        candidate.dim == chosen.dim,
-        candidate.strength == chosen.strength,
-        candidate.views == chosen.views,
+    one, other = (
+        (candidate.dim, candidate.strength, candidate.views),
+        (chosen.dim, chosen.strength, chosen.views),
     )
-    return sum(same) >= len(same) - 1
+    return sum(a != b for a, b in zip(one, other, strict=True)) <= 1
 
 
 def _unmeasured(photos: int, views: int, wanted: Wanted) -> Candidate:

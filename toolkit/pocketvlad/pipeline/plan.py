@@ -23,7 +23,8 @@ class ModelPlan:
             fitted, a whole model is kept.
         backbone: its name, when there is no checkpoint.
         weights: of that backbone: a file, or ``package:NAME``; without them it is built from the photos.
-        weights_optional: whether it is built from the photos too where the package of the weights is not installed.
+        fallback: the backbone that is built from the photos instead where the package of the weights is not installed;
+            without it the run stops there. Not every backbone is worth building so: see ``model.scratch``.
         head: ``netvlad`` or ``gem``.
         clusters: K of NetVLAD.
         dim: of the whitening layer; 0 for none; ``auto``: chosen.
@@ -36,7 +37,7 @@ class ModelPlan:
     checkpoint: str | None = None
     backbone: str | None = None
     weights: str | None = None
-    weights_optional: bool = False
+    fallback: str | None = None
     head: str = "netvlad"
     clusters: int = 64
     dim: int | str = 512
@@ -143,6 +144,8 @@ def _check(plan: Plan, path: Path) -> None:
         raise RecipeError(
             f"{path}: model.weights are a backbone's", found="a checkpoint", do="name the backbone"
         )
+    if plan.model.fallback is not None and plan.model.weights is None:
+        raise RecipeError(f"{path}: model.fallback stands in for weights", found="no model.weights")
 
 
 def _check_file_names(plan: Plan, path: Path) -> None:

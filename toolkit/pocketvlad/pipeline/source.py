@@ -45,6 +45,8 @@ class ModelSource:
     def make(self, photos: Dataset, out: Path, progress: Progress) -> fit.Fitted:
         """Write the model: a whole one as it is, a backbone fitted to photos."""
         plan, name, source = self._plan.model, self._plan.model.backbone, self._checkpoint
+        if plan.weights is not None and self._weights is None:
+            name = plan.fallback
         if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
             return _written(out, _own_model(source), source)
         if source is not None:
@@ -74,9 +76,12 @@ class ModelSource:
         try:
             return weights_file(named if named.startswith(PREFIX) else self._plan.resolve(named))
         except MissingToolError as error:
-            if not self._plan.model.weights_optional:
+            fallback = self._plan.model.fallback
+            if fallback is None:
                 raise
-            self._note("weights", f"{error}; until then the backbone is built from the photos")
+            self._note(
+                "weights", f"{error}; until then {fallback} is built from the photos and recognises far less"
+            )
             return None
 
     def _named_weights(self) -> str | Path | None:

@@ -44,7 +44,7 @@ class Rewhitened(Result):
     config: dict[str, Any]
 
 
-def whiten(
+def whiten_file(
     model: Path,
     photos: str | Path | Dataset,
     out: Path,
@@ -90,6 +90,34 @@ def whiten(
     return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, skipped, config)
 
 
+def whiten(
+    model: Network,
+    photos: str | Path | Dataset,
+    *,
+    dim: int | str = "auto",
+    whitening: float | str = "auto",
+    views: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Network:
+    """The model with another whitening, fitted to photos and chosen on places held out of the fit.
+
+    Args:
+        model: of places, not compressed; left as it is, and its other weights are shared.
+        photos: ``KIND:PATH``, of known places where anything is to be chosen.
+        dim, whitening, views, seed: as in :func:`whiten_file`.
+        progress: called with what is done and in all.
+
+    Raises:
+        RecipeError: a value that is not allowed, or a model that gives scores.
+        PhotoError: too few photos, or none that can be read.
+    """
+    wanted = wanted_whitening(dim, whitening, views)
+    network = whitenable(model, "the model")
+    tensors = open_tensors(dataset_of(photos), network.config.preprocess)
+    return rewhitened(network, tensors, wanted, seed=seed, progress=progress).network
+
+
 def rewhitened(
     network: Network, photos: PhotoTensors, wanted: Wanted, *, seed: int = 0, progress: Progress | None = None
 ) -> Whitened:
@@ -124,7 +152,7 @@ def places_of(dataset: Dataset) -> Places:
 
 
 def wanted_whitening(dim: int | str, whitening: float | str, views: int) -> Wanted:
-    """What is said of a whitening that there is; arguments as :func:`whiten`.
+    """What is said of a whitening that there is; arguments as :func:`whiten_file`.
 
     Raises:
         RecipeError: a value that is not allowed.
