@@ -27,9 +27,7 @@ def describe():
     """The mean of SqueezeNet's features, a unit row."""
     if not WEIGHTS.is_file():
         pytest.skip(f"the real weights are not here: {WEIGHTS.name}")
-    backbone = build_backbone("squeezenet1_1").eval()
-    weights = {name.removeprefix("features."): tensor for name, tensor in load_file(WEIGHTS).items()}
-    backbone.load_state_dict(weights)
+    backbone = build_backbone("squeezenet1_1", load_file(WEIGHTS))
 
     def row(path: Path) -> np.ndarray:
         with torch.inference_mode():

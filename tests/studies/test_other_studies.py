@@ -66,7 +66,7 @@ def test_recipes_of_the_studies_are_allowed():
     asked = []
 
     class Asked:
-        def test_recipe(self, name, recipe):
+        def test_recipe(self, name, recipe, softer):
             asked.append(recipe)
 
     rows = [*techniques.convolutions(), *techniques.pruned(), *techniques.teachers()]
