@@ -102,10 +102,14 @@ def test_branches_one_dimension_and_a_shared_layer(tmp_path):
     assert sorted(small.layers) == ["depthwise", "scores", "shared", "stem"]
 
 
-@pytest.mark.parametrize(("name", "least"), [("resnet50", 0.99), ("mobilenet_v3_small", 0.99)])
-def test_torchvisions_classifiers(name, least, tmp_path):
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small"])
+def test_torchvisions_classifiers(name, tmp_path):
+    """Of random weights; a threshold, as the paper's, would prune many that are small by chance."""
     network = getattr(torchvision.models, name)(weights=None)
-    small, size = check(network, torch.randn(2, 3, 64, 64), "paper-8bit", tmp_path, least)
+    recipe = pv.Recipe(
+        1, "8-bit", layer=LayerRecipe(bits=8, codebook="kmeans", row_scale="max"), int8_loss=0.0
+    )
+    small, size = check(network, torch.randn(2, 3, 64, 64), recipe, tmp_path, 0.99)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     assert size < 1.15 * parameters, "a byte for each weight, tables and graph"
     assert not small.left
