@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from pocketvlad.errors import PhotoError
 from pocketvlad.model.backbones import BACKBONES, random_backbone
 from pocketvlad.model.scratch import init_backbone_from_photos, sample_patches
 
@@ -74,3 +75,8 @@ def test_no_hook_stays_behind():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="wanted"):
         init_backbone_from_photos(random_backbone("squeezenet1_1"), torch.zeros(shape), 0)
+
+
+def test_photos_too_small_for_the_backbone_are_one_clear_line():
+    with pytest.raises(PhotoError, match="nothing varies; found 32x64 pixels; give a larger size"):
+        init_backbone_from_photos(random_backbone("squeezenet1_1"), photos(180, 32, 64), 0)

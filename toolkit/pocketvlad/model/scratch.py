@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pocketvlad.errors import PhotoError
+
 _PHOTOS = 24  # of those given, at even distances
 _PATCHES = 8_000  # sampled for each convolution
 _SMALLEST = 1e-6  # of a channel's root mean square
@@ -31,6 +33,7 @@ def init_backbone_from_photos(backbone: nn.Sequential, photos: Tensor, seed: int
 
     Raises:
         ValueError: ``photos`` is not [N, 3, H, W] with N > 0.
+        PhotoError: too small for the backbone, or all alike: nothing varies at one of its layers.
     """
     if photos.ndim != 4 or photos.shape[1] != 3 or not len(photos):
         raise ValueError(f"photos of shape {tuple(photos.shape)}; wanted [N, 3, H, W]")
@@ -47,6 +50,12 @@ def init_backbone_from_photos(backbone: nn.Sequential, photos: Tensor, seed: int
     hooks = [module.register_forward_pre_hook(fit) for module in backbone.modules()]
     try:
         backbone(photos[::step])
+    except torch.linalg.LinAlgError:
+        raise PhotoError(
+            "no backbone can be built from these photos: at one of its layers nothing varies",
+            found=f"{photos.shape[2]}x{photos.shape[3]} pixels",
+            do="give a larger size, other photos, or the backbone's weights",
+        ) from None
     finally:
         for hook in hooks:
             hook.remove()
