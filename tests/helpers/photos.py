@@ -36,8 +36,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def write_places(
     folder: Path, *, places: int, views: int, size: tuple[int, int] = (200, 150), noise: float = 8
-) -> None:
-    """A sub-folder for each place with smooth random pictures (width, height) that differ a little."""
+) -> Path:
+    """A sub-folder for each place with smooth random pictures (width, height) that differ a little; its path."""
     random = np.random.default_rng(0)
     for place in range(places):
         scene = random.normal(128, 60, (6, 8, 3))
@@ -46,3 +46,4 @@ def write_places(
             path = folder / f"place-{place}" / f"view-{view}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path, quality=95)
+    return folder

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from helpers.places import write_places
+from helpers.photos import write_places
 from pocketvlad.cli.console import Output
 from pocketvlad.dataset import open_dataset
 from pocketvlad.steps.fit import FitOptions
@@ -22,7 +22,9 @@ PLACES, VIEWS = 4, 3
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    return f"folder:{write_places(tmp_path_factory.mktemp('crossfit') / 'photos', PLACES, VIEWS)}"
+    return (
+        f"folder:{write_places(tmp_path_factory.mktemp('crossfit') / 'photos', places=PLACES, views=VIEWS)}"
+    )
 
 
 @pytest.fixture(scope="module")

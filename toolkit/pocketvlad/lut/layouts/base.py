@@ -81,7 +81,7 @@ class Layout(ABC):
     @classmethod
     def asked(cls, options: Options) -> Layout | None:
         """This layout with the parameters that a recipe gives it; None where the recipe excludes it."""
-        return cls() if options.layout == cls.name else None
+        return cls() if options.layout in (AUTO, cls.name) and not options.block else None
 
     @classmethod
     def of_parameter(cls, parameter: int) -> Layout:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import packing
-from pocketvlad.lut.layouts.base import AUTO, Layout, Options, PackedLut, is_flat, packed_rows
+from pocketvlad.lut.layouts.base import Layout, PackedLut, is_flat, packed_rows
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,6 @@ class Bitmap(Layout):
     name: ClassVar[str] = "sparse"
     numbers: ClassVar[tuple[int, ...]] = (2, 3)
     masked: ClassVar[bool] = True
-
-    @classmethod
-    def asked(cls, options: Options) -> Layout | None:
-        return cls() if options.layout in (AUTO, cls.name) and not options.block else None
 
     def pack(
         self, shape: tuple[int, ...], bits: int, codes: np.ndarray, mask: np.ndarray | None

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from pocketvlad.lut import packing
-from pocketvlad.lut.layouts.base import AUTO, Layout, Options, PackedLut, packed_rows
+from pocketvlad.lut.layouts.base import Layout, PackedLut, packed_rows
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,6 @@ class Dense(Layout):
     name: ClassVar[str] = "dense"
     numbers: ClassVar[tuple[int, ...]] = (0, 1)
     masked: ClassVar[bool] = False
-
-    @classmethod
-    def asked(cls, options: Options) -> Layout | None:
-        return cls() if options.layout in (AUTO, cls.name) and not options.block else None
 
     def pack(
         self, shape: tuple[int, ...], bits: int, codes: np.ndarray, mask: np.ndarray | None
