@@ -200,6 +200,22 @@ def test_other_names_of_the_fields_and_another_threshold(pitts):
     assert dataset.queries[0].positives == {0, 1} and "23.5 m" in dataset.protocol
 
 
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("matrix", [False, True])
+def test_names_padded_with_blanks(tmp_path, photo, write, matrix):
+    """MATLAB's matrix of characters has rows of one length; cells may keep the blanks."""
+    names = ["000/a.jpg", "000/bbb.jpg"]
+    for name in (*names, "q.jpg"):
+        photo(tmp_path / name)
+    padded = [name.ljust(11) for name in names]
+    letters = np.array([[ord(letter) for letter in name] for name in padded], np.uint16)
+    value = struct(utmDb=np.zeros((2, 2)), utmQ=np.zeros((2, 1)), qImageFns=["q.jpg  "])
+    value["dbImageFns"] = (np.array(padded) if write is matfiles.write_v5 else letters) if matrix else padded
+    write(tmp_path / "x.mat", {"dbStruct": value})
+    photos = open_dataset(f"pitts:{tmp_path}").photos
+    assert [photo.name for photo in photos] == ["database/000/a.jpg", "database/000/bbb.jpg", "queries/q.jpg"]
+
+
 def test_tokyo_has_twelve_images_a_panorama(tmp_path, photo):
     names = [f"{i:03}.png" for i in range(25)]
     for name in names:
@@ -222,8 +238,15 @@ def test_tokyo_has_twelve_images_a_panorama(tmp_path, photo):
         ({"qImageFns": None}, "lacks qImageFns"),
         ({"utmQ": np.zeros((2, 3))}, r"utmQ .* does not fit its images; found 2x3; allowed: 2x2"),
         ({"utmDb": np.full((2, 3), np.nan)}, "does not fit its images"),
-        ({"dbImageFns": ["none.jpg", "b", "c"]}, "database images .* are not beside it; found no .*none.jpg"),
+        (
+            {"dbImageFns": ["none.jpg", "b", "c"]},
+            "none of the 3 database photos of .*mat is there; found no none.jpg; allowed: photos below one of /",
+        ),
         ({"dbImageFns": ["000/a.jpg", "b", "c"]}, "lacks 2 of its 3 photos; found no .*/b"),
+        (
+            {"dbImageFns": ["b", "000/a.jpg", "c"]},
+            "lacks 2 of its 3 photos; found no .*/b; allowed: photos in /",
+        ),
         ({"qImageFns": [np.ones(2), np.ones(2)]}, "qImageFns .* is not a list of file names"),
     ],
 )

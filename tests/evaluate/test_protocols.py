@@ -219,3 +219,54 @@ def test_revisited(tmp_path):
         for i, (easy, hard, junk) in enumerate(lists)
     ]
     agrees(f"revisited:{tmp_path}", asked)
+
+
+def listed(tmp_path):
+    """Photos of a map and of queries with positions, as names in two lists."""
+    maps, queries = positions(30, 5), np.concatenate([positions(9, 6), [[700000, 4000000]]])
+    at = {f"ref/{i:07}.png": place for i, place in enumerate(maps)}
+    asked_at = {f"query/{i:07}.png": place for i, place in enumerate(queries)}
+    for name in (*at, *asked_at):
+        write_photo(tmp_path / name)
+    return at, asked_at
+
+
+def asked_near(at, asked_at, called=lambda side, name: name):
+    database = [called("database", n) for n in at]
+    return [
+        Asked(called("queries", q), database, {called("database", n) for n in at if near(at[n], place)})
+        for q, place in asked_at.items()
+    ]
+
+
+def below_its_side(side, name):
+    return f"{side}/{name}"
+
+
+def test_patch_netvlad(tmp_path):
+    at, asked_at = listed(tmp_path)
+    (tmp_path / "x_imageNames_index.txt").write_text("\n".join(f"./{name}" for name in at))
+    (tmp_path / "x_imageNames_query.txt").write_text("\n".join(f"./{name}" for name in asked_at))
+    utm = {"utmDb": np.array(list(at.values())), "utmQ": np.array(list(asked_at.values()))}
+    np.savez(tmp_path / "x.npz", **utm, posDistThr=25)
+    agrees(f"patch-netvlad:{tmp_path}", asked_near(at, asked_at, below_its_side))
+
+
+def test_gsv_cities(tmp_path):
+    at, asked_at = listed(tmp_path)
+    truth = np.empty(len(asked_at), object)
+    truth[:] = [np.flatnonzero([near(there, place) for there in at.values()]) for place in asked_at.values()]
+    for name, array in (("db", np.array(list(at))), ("q", np.array(list(asked_at)))):
+        np.save(tmp_path / f"x_{name}Images.npy", array)
+    np.save(tmp_path / "x_gt.npy", truth, allow_pickle=True)
+    agrees(f"gsv-cities:{tmp_path}", asked_near(at, asked_at, below_its_side))
+
+
+def test_vpr_bench(tmp_path):
+    at, asked_at = listed(tmp_path)
+    rows = [[i for i, there in enumerate(at.values()) if near(there, place)] for place in asked_at.values()]
+    truth = np.empty((len(rows), 2), object)
+    for i, row in enumerate(rows):
+        truth[i, 0], truth[i, 1] = i, row
+    np.save(tmp_path / "ground_truth_new.npy", truth, allow_pickle=True)
+    agrees(f"vpr-bench:{tmp_path}", asked_near(at, asked_at))

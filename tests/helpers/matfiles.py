@@ -8,7 +8,7 @@ import numpy as np
 from scipy.io import savemat
 
 _NUMBERS = itertools.count()  # of the elements of cells
-MATLAB_NAMES = {"float32": "single", "float64": "double", "uint8": "uint8"}
+MATLAB_NAMES = {"float32": "single", "float64": "double", "uint8": "uint8", "uint16": "char"}
 
 
 def write_v5(path: Path, variables: dict) -> Path:

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pocketvlad.dataset import folder, oxford, pitts, revisited, utm
+from pocketvlad.dataset import (
+    folder,
+    gsv_cities,
+    oxford,
+    patch_netvlad,
+    pitts,
+    revisited,
+    utm,
+    vpr_bench,
+)
 from pocketvlad.dataset.types import Dataset, Photo, Query, merge
 from pocketvlad.errors import DatasetError
 
@@ -22,6 +31,9 @@ LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "revisited": revisited.load,
     "utm": utm.load,
     "pitts": pitts.load,
+    "patch-netvlad": patch_netvlad.load,
+    "gsv-cities": gsv_cities.load,
+    "vpr-bench": vpr_bench.load,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +116,6 @@ def require_files(what: str, paths: Iterable[Path], looked_in: str) -> None:
         )
 
 
-def first_folder(candidates: Iterable[Path], name: str) -> Path | None:
-    """The first candidate in which the file ``name`` lies."""
-    return next((folder for folder in candidates if (folder / name).is_file()), None)
+def folder_of(candidates: Sequence[Path], names: Iterable[str]) -> Path | None:
+    """The first candidate below which one of the files lies, the first of them if it is anywhere."""
+    return next((folder for name in names for folder in candidates if (folder / name).is_file()), None)

@@ -7,22 +7,21 @@ images are cut from one panorama.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pocketvlad.dataset.files import first_folder, require_files
 from pocketvlad.dataset.geometry import RADIUS
+from pocketvlad.dataset.truth import TOKYO_CUTS, listed_photos, of_positions
 from pocketvlad.dataset.types import Dataset, Photo
-from pocketvlad.dataset.utm import from_positions
 from pocketvlad.errors import CheckpointError, DatasetError
 from pocketvlad.importer.matlab import read_mat
 
 _IMAGE_KEYS = {"db": ("dbImageFns", "dbImage"), "q": ("qImageFns", "qImage")}
 _DATABASE_FOLDERS = ("", "images", "database")
 _QUERY_FOLDERS = ("", "queries_real", "queries", "query", "images", "247query_v3")
-_CUTS = 12  # images per panorama of Tokyo 24/7
 
 
 def load(path: Path) -> Dataset:
@@ -32,9 +31,11 @@ def load(path: Path) -> Dataset:
     names, positions = _side(file, struct, "db")
     asked, asked_positions = _side(file, struct, "q")
     tokyo = "tokyo247" in file.stem.lower()
-    database = _photos(file, names, positions, _DATABASE_FOLDERS, "database", cuts=_CUTS if tokyo else None)
+    database = _photos(
+        file, names, positions, _DATABASE_FOLDERS, "database", cuts=TOKYO_CUTS if tokyo else None
+    )
     queries = _photos(file, asked, asked_positions, _QUERY_FOLDERS, "queries")
-    return from_positions(str(path), database, queries, _radius(struct))
+    return of_positions(str(path), database, queries, _radius(struct))
 
 
 def read_struct(file: Path) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _side(file: Path, struct: dict[str, Any], side: str) -> tuple[list[str], np.
         )
     if not names or not all(isinstance(name, str) for name in names):
         raise DatasetError(f"{key} in {file} is not a list of file names")
-    return names, positions.T
+    return [name.rstrip() for name in names], positions.T
 
 
 def _photos(
@@ -88,22 +89,11 @@ def _photos(
     cuts: int | None = None,
 ) -> list[Photo]:
     bases = [parent / folder for parent in (file.parent, file.parent.parent) for folder in folders]
-    base = first_folder(bases, names[0])
-    if base is None:
-        raise DatasetError(
-            f"the {side} images of {file} are not beside it", found=f"no {bases[0] / names[0]}"
-        )
-    photos = [
-        Photo(
-            base / name,
-            (PurePosixPath(side) / name).as_posix(),
-            utm=(float(east), float(north)),
-            panorama=str(i // cuts) if cuts else None,
-        )
-        for i, (name, (east, north)) in enumerate(zip(names, positions, strict=True))
+    photos = listed_photos(names, bases, side, file)
+    return [
+        replace(photo, utm=(float(east), float(north)), panorama=str(i // cuts) if cuts else None)
+        for i, (photo, (east, north)) in enumerate(zip(photos, positions, strict=True))
     ]
-    require_files(f"dataset {file}", [photo.path for photo in photos], str(base))
-    return photos
 
 
 def _radius(struct: dict[str, Any]) -> float:

@@ -1,19 +1,18 @@
 """Revisited Oxford and Paris (Radenovic et al., CVPR 2018): easy, medium and hard ground truth in one pickle.
 
 PATH is the ``gnd_*.pkl`` or a folder with one; images lie beside it, in ``jpg`` or in any sub-folder. The
-pickle is read by an unpickler that knows builtin containers and numpy arrays and nothing else. Queries are
-cropped to their box and are not in the database. The main figure is Medium; Easy and Hard are variants.
+pickle is read and nothing in it is run. Queries are cropped to their box and are not in the database. The main
+figure is Medium; Easy and Hard are variants.
 """
 
 from __future__ import annotations
 
-import pickle
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pocketvlad.dataset.files import photos_by_stem, scan
+from pocketvlad.dataset.pickled import read_pickle
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
@@ -23,36 +22,6 @@ PROTOCOLS = {
     "medium": (("easy", "hard"), ("junk",)),
     "hard": (("hard",), ("junk", "easy")),
 }
-_ALLOWED = {
-    "builtins": {
-        "set",
-        "frozenset",
-        "list",
-        "dict",
-        "tuple",
-        "int",
-        "float",
-        "bool",
-        "str",
-        "bytes",
-        "bytearray",
-    },
-    "numpy": {"ndarray", "dtype"},
-    "_codecs": {"encode"},
-}
-_NUMPY_FACTORIES = {"multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer"}
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Refuses every class and function but the containers and arrays of a ground truth."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = {"__builtin__": "builtins"}.get(module, module)
-        inside = re.fullmatch(r"numpy\._?core\.(\w+)", module)
-        factory = inside is not None and f"{inside[1]}.{name}" in _NUMPY_FACTORIES
-        if not factory and name not in _ALLOWED.get(module, ()):
-            raise pickle.UnpicklingError(f"{module}.{name}")
-        return super().find_class(module, name)
 
 
 def load(path: Path) -> Dataset:
@@ -89,14 +58,7 @@ def load(path: Path) -> Dataset:
 
 def read_ground_truth(file: Path) -> dict[str, Any]:
     """``imlist``, ``qimlist`` and ``gnd``: per query ``bbx`` and index lists ``easy``, ``hard``, ``junk``."""
-    try:
-        with file.open("rb") as stream:
-            value = _PlainUnpickler(stream, encoding="latin1").load()
-    except Exception as error:  # a damaged or hostile pickle may raise anything
-        found = str(error) or type(error).__name__
-        raise DatasetError(
-            f"{file} is not a plain ground truth", found=found, allowed="builtins and numpy"
-        ) from error
+    value = read_pickle(file)
     keys = ("imlist", "qimlist", "gnd")
     if not isinstance(value, Mapping) or not all(isinstance(value.get(key), Sequence) for key in keys):
         raise DatasetError(f"{file} is not a revisited ground truth", allowed="lists imlist, qimlist and gnd")

@@ -16,6 +16,7 @@ _WEATHER = {"sun", "sunny", "rain", "rainy", "snow", "snowy", "fog", "overcast",
 _SEASON = {"spring", "summer", "autumn", "fall", "winter"}
 CONDITIONS = frozenset({*_LIGHT, *_WEATHER, *_SEASON, "left", "right", "front", "rear"})
 _DO = "make one sub-folder per place, or list the photos in manifest.csv (image, place, role)"
+_DO_SIDES = "or list the photos in manifest.csv (image, place, role)"
 
 
 def places_of(root: Path, names: Sequence[PurePath]) -> list[tuple[str, str | None]]:
@@ -46,11 +47,20 @@ def _two_sides(root: Path, names: Sequence[PurePath]) -> list[tuple[str, str | N
                 f"dataset {root} has a map and queries, but no place for each photo",
                 found=name.as_posix(),
                 allowed="such as database/PLACE/a.jpg and queries/PLACE/b.jpg",
-                do="or list the photos in manifest.csv (image, place, role)",
+                do=_other_layout(root, names) or _DO_SIDES,
             )
         found.append((PurePath(*name.parts[1:-1]).as_posix(), "query" if side in QUERY_FOLDERS else "good"))
     _require_plain(root, [PurePath(place, "photo") for place, _ in found])
     return found
+
+
+def _other_layout(root: Path, names: Sequence[PurePath]) -> str | None:
+    """The layout that such a folder belongs to, if it is one: VPR-Bench's, or positions in the names."""
+    if (root / "ground_truth_new.npy").is_file():
+        return f"name its layout: vpr-bench:{root}"
+    if all(len(name.name.split("@")) > 3 for name in names):
+        return f"name its layout: utm:{root}"
+    return None
 
 
 def _require_plain(root: Path, names: Sequence[PurePath]) -> None:

@@ -14,11 +14,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from pocketvlad.dataset.files import Scan, scan
-from pocketvlad.dataset.geometry import RADIUS, positives_within
-from pocketvlad.dataset.types import Dataset, Photo, Query
+from pocketvlad.dataset.geometry import RADIUS
+from pocketvlad.dataset.truth import of_one_folder, of_positions
+from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import DatasetError
 
 DATABASE = "database"
@@ -50,7 +49,7 @@ def load(root: Path, radius: float = RADIUS) -> Dataset:
             found=f"a folder {sides[0]}, but no folders {DATABASE} and queries side by side",
             allowed=f"{DATABASE} and queries, or photos without such folders",
         )
-    dataset = from_positions(str(root), _photos(found, root), None, radius)
+    dataset = of_one_folder(str(root), _photos(found, root), radius)
     return replace(dataset, skipped=(*found.skipped, *dataset.skipped))
 
 
@@ -89,42 +88,11 @@ def _side_folders(found: Scan) -> list[str]:
 def _two_sides(root: Path, base: Path, asked: Path, radius: float) -> Dataset:
     found = [scan(base / DATABASE), scan(asked)]
     database, queries = (_photos(side, root if root in asked.parents else base) for side in found)
-    dataset = from_positions(str(root), database, queries, radius)
+    dataset = of_positions(str(root), database, queries, radius)
     skipped = (*found[0].skipped, *found[1].skipped, *dataset.skipped)
     plain = base == root and asked.name == "queries"
     where = "" if plain else f", queries of {asked.absolute().parent.name}/{asked.name}"
     return replace(dataset, skipped=skipped, protocol=dataset.protocol + where)
-
-
-def from_positions(name: str, database: list[Photo], queries: list[Photo] | None, radius: float) -> Dataset:
-    """A dataset of photos with ``utm``; without ``queries`` every photo queries the others."""
-    positions = np.asarray([photo.utm for photo in database], np.float64)
-    protocol = f"Recall@N within {radius:g} m"
-    if queries is None:
-        found = positives_within(positions, positions, radius)
-        everyone = tuple(
-            Query(i, frozenset(rows.tolist()) - {i}, frozenset({i})) for i, rows in enumerate(found)
-        )
-        return Dataset(
-            name,
-            tuple(database),
-            everyone,
-            tuple(range(len(database))),
-            "recall",
-            _alone(everyone),
-            protocol=f"{protocol}, every photo queries the others",
-        )
-    asked = np.asarray([photo.utm for photo in queries], np.float64)
-    found = positives_within(asked, positions, radius)
-    base = len(database)
-    numbered = tuple(Query(base + i, frozenset(rows.tolist())) for i, rows in enumerate(found))
-    photos = (*database, *queries)
-    return Dataset(name, photos, numbered, tuple(range(base)), "recall", _alone(numbered), protocol=protocol)
-
-
-def _alone(queries: tuple[Query, ...]) -> tuple[str, ...]:
-    count = sum(not query.positives for query in queries)
-    return (f"{count} of {len(queries)} queries have no positive: counted as missed",) if count else ()
 
 
 def _photos(found: Scan, root: Path) -> list[Photo]:

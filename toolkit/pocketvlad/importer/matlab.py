@@ -24,7 +24,8 @@ def is_mat(head: bytes) -> bool:
 def read_mat(path: Path) -> dict[str, Any]:
     """Every variable: struct -> dict, cell -> list (column order), char -> str, number -> array as in MATLAB.
 
-    A struct array is a list of dictionaries; a class object becomes the string "a MATLAB class object".
+    A matrix of characters is a list of its rows, padded with blanks as in the file. A struct array is a list of
+    dictionaries; a class object becomes the string "a MATLAB class object".
 
     Raises:
         CheckpointError: not a ``.mat`` file, or damaged.
@@ -69,7 +70,8 @@ def _from_hdf5(file: h5py.File, item: h5py.Dataset | h5py.Group) -> Any:
         return {"char": "", "cell": []}.get(kind, np.zeros((0, 0)))
     values = item[()]
     if kind == "char":
-        return values.T.reshape(-1).astype(np.uint16).tobytes().decode("utf-16-le")
+        lines = [row.astype(np.uint16).tobytes().decode("utf-16-le") for row in np.atleast_2d(values.T)]
+        return lines[0] if len(lines) == 1 else lines
     if values.dtype.kind == "O":  # references to the elements; HDF5 keeps MATLAB's axes reversed
         return [_from_hdf5(file, file[reference]) for reference in values.reshape(-1)]
     return values.T
