@@ -45,11 +45,9 @@ def load(path: Path) -> Dataset:
         folder.parent,
         folder.parent.parent,
     ]
-    photos = (
-        listed_photos(listed, folders, side, file)
-        for side, listed in (("database", database), ("queries", asked))
-    )
-    return of_positives(str(path), *photos, positives, f"Recall@N by the positives of {file.name}")
+    photos = listed_photos(database, folders, "database", file)
+    queries = listed_photos(asked, folders, "queries", file)
+    return of_positives(str(path), photos, queries, positives, f"Recall@N by the positives of {file.name}")
 
 
 def _truth_file(path: Path) -> tuple[Path, str]:
