@@ -63,3 +63,26 @@ def test_answers_are_drawn(chain, photos, run, tmp_path):
         assert sheet.size == (8 + 3 * 168, 8 + 162)
         yours, best = (np.asarray(sheet.crop((x, 8, x + 160, 128)), float) for x in (8, 176))
     assert np.abs(yours - best).mean() < 3  # the photo itself is in the index
+
+
+def test_a_photo_that_is_in_the_index_is_marked(chain, photos, run, tmp_path):
+    """Its cosine of 1 says nothing about recognition; a copy under another name is the photo all the same."""
+    copy, other = tmp_path / "copy.jpg", tmp_path / "other.jpg"
+    copy.write_bytes((photos / "place-2/0.jpg").read_bytes())
+    Image.effect_noise((160, 120), 60).convert("RGB").save(other)
+    search = ("index", "search", chain["p.pvix"], copy, other, "--program", chain["model.pte"], "--top", 2)
+    first, second = json.loads(run(*search, "--json")[1])["queries"]
+    assert [match["itself"] for match in first["matches"]] == [True, False]
+    assert [match["itself"] for match in second["matches"]] == [False, False]
+    assert run(*search)[1].count("the photo itself") == 1
+
+
+def test_an_index_without_a_threshold_says_what_that_means(chain, photos, run, tmp_path):
+    (tmp_path / "one/place").mkdir(parents=True)
+    (tmp_path / "one/place/a.jpg").write_bytes((photos / "place-2/0.jpg").read_bytes())
+    out = tmp_path / "one.pvix"
+    code, shown, _ = run("index", "build", chain["model.pte"], "--photos", tmp_path / "one", "--out", out)
+    assert code == 0 and "threshold  none, every match counts as known" in shown
+    shown = run("index", "info", out)[1]
+    assert "threshold  none, every match counts as known" in shown and "None" not in shown
+    assert json.loads(run("index", "info", out, "--json")[1])["threshold"] is None

@@ -168,14 +168,23 @@ def test_position_comes_from_exif_unless_the_dataset_has_one(tmp_path):
     assert (entry.latitude, entry.longitude) == (1.0, 2.0)
 
 
+@pytest.mark.parametrize("south", ["S", "s", "South", "SOUTH", "S\0", " S "])
+@pytest.mark.parametrize("west", ["W", "w", "west"])
+def test_references_in_any_spelling(tmp_path, south, west):
+    path = save(tmp_path / "a.jpg", (9, 9, 9), exif=gps((33.0, 30.0, 0.0), south, (70.0, 36.0, 0.0), west))
+    assert exif_position(path) == pytest.approx((-33.5, -70.6))
+
+
 @pytest.mark.parametrize(
     "exif",
     [
+        gps((33.0, 30.0, 0.0), "", (70.0, 36.0, 0.0), "W"),
+        gps((33.0, 30.0, 0.0), "S", (70.0, 36.0, 0.0), "O"),
         gps((99.0, 0.0, 0.0), "N", (2.0, 0.0, 0.0), "E"),
         gps((9.0, 0.0), "N", (2.0, 0.0, 0.0), "E"),
         Image.Exif(),
     ],
-    ids=["beyond the pole", "two numbers", "none"],
+    ids=["no reference", "east or west", "beyond the pole", "two numbers", "none"],
 )
 def test_positions_that_make_no_sense_are_none(tmp_path, exif):
     assert exif_position(save(tmp_path / "a.jpg", (9, 9, 9), exif=exif)) is None

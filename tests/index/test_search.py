@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.index import Entry, PlaceIndex, rules, search_index
+from pocketvlad.index import Entry, PlaceIndex, are_themselves, rules, search_index
 from pocketvlad.index.types import encode_vectors
 
 DIMS = (1, 3, 4, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 129, 513)
@@ -237,3 +237,18 @@ def test_c_refuses_impossible_ranges(k, begin, end):
     outputs = (ctypes.c_void_p(rows.ctypes.data), ctypes.c_void_p(cosines.ctypes.data))
     pointer = ctypes.c_void_p(query.ctypes.data)
     assert native.core().pv_search(ctypes.byref(index.c_index), pointer, k, *span, *outputs) == -1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_a_photo_of_the_index_is_itself_and_its_neighbour_is_not(dtype):
+    """Described again by another machine, digits away, it still is; the next frame of a video, at .999, is not."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((3, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = make(*encode_vectors(vectors, dtype))
+    again = vectors[:1] + rng.standard_normal((1, 64)).astype(np.float32) * 1e-5
+    frame = vectors[:1] + rng.standard_normal((1, 64)).astype(np.float32) * 0.005
+    asked = np.concatenate([vectors[:1], again, frame / np.linalg.norm(frame)])
+    rows, _ = search_index(index, asked, 2)
+    assert float(asked[2] @ vectors[0]) > 0.999
+    assert are_themselves(index, rows, asked).tolist() == [[True, False], [True, False], [False, False]]

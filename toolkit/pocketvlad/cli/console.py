@@ -34,13 +34,16 @@ class Output:
         self.as_json = as_json
 
     def result(self, values: Mapping[str, Any], *, silent: bool = False) -> None:
-        """The command's result; ``silent`` when a table has shown it already. What was skipped goes to stderr."""
+        """The command's result; ``silent`` when a table has shown it already. What was skipped goes to stderr.
+
+        What is None was not measured, and has no line.
+        """
         if self.as_json:
             print(json.dumps(values, default=str))
             return
         shown = {} if silent else values
         for key, value in shown.items():
-            if not isinstance(value, (list, dict)):
+            if value is not None and not isinstance(value, (list, dict)):
                 _console(False).print(_line(key, value), markup=False)
         skipped = values.get("skipped", ())
         for line in skipped[:_SKIPPED_SHOWN]:

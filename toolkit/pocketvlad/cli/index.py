@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pocketvlad.cli.console import Output, progress
 from pocketvlad.cli.options import Force, Index, Json, Out, Photos, Program, Threads, example
+
+if TYPE_CHECKING:
+    from pocketvlad.steps.index import Answer
+
+_NO_THRESHOLD = "none, every match counts as known; it takes two places, one of them with two photos"
+_ITSELF = "the photo itself"
 
 index_app = typer.Typer(no_args_is_help=True, help="Build, extend, inspect and search the place index.")
 
@@ -30,7 +36,7 @@ def index_build(
         result = step.build(
             program, photos, out, vectors=vectors, threads=threads, force=force, progress=report
         )
-    Output(as_json).result(result.to_json())
+    _show(as_json, result.to_json())
 
 
 @index_app.command("add", epilog=example("index add places.pvix --program model.pte --photos folder:more"))
@@ -47,7 +53,7 @@ def index_add(
 
     with progress("indexing") as report:
         result = step.add(index, program, photos, replace=replace, threads=threads, progress=report)
-    Output(as_json).result(result.to_json())
+    _show(as_json, result.to_json())
 
 
 @index_app.command("info", epilog=example("index info places.pvix"))
@@ -55,7 +61,7 @@ def index_info(index: Index, as_json: Json = False) -> None:
     """What an index holds."""
     from pocketvlad.steps import index as step
 
-    Output(as_json).result(step.info(index).to_json())
+    _show(as_json, step.info(index).to_json())
 
 
 @index_app.command("search", epilog=example("index search places.pvix photo.jpg --program model.pte"))
@@ -67,12 +73,24 @@ def index_search(
     draw: Annotated[Path | None, typer.Option(help="Also draw the matches into this PNG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Recognise photos: the best matches with place and cosine."""
+    """Recognise photos: the best matches with place and cosine; a photo that is in the index itself is marked."""
     from pocketvlad.steps import index as step
 
     output = Output(as_json)
     result = step.search(index, program, photos, top=top, draw=draw)
     for answer in result.queries:
         title = answer.photo + ("" if answer.known else "  (unknown place)")
-        output.table(title, [match.to_json() for match in answer.matches])
+        output.table(title, _match_rows(answer))
     output.result(result.to_json(), silent=True)
+
+
+def _show(as_json: bool, values: dict[str, Any]) -> None:
+    if not as_json and values["threshold"] is None:
+        values = {**values, "threshold": _NO_THRESHOLD}
+    Output(as_json).result(values)
+
+
+def _match_rows(answer: Answer) -> list[dict[str, Any]]:
+    rows = [match.to_json() for match in answer.matches]
+    marks = [_ITSELF if row.pop("itself") else "" for row in rows]
+    return [{**row, "": mark} for row, mark in zip(rows, marks, strict=True)] if any(marks) else rows

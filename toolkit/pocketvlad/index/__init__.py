@@ -2,7 +2,7 @@
 
 from pocketvlad.index.build import add_to_index, build_index, require_fingerprint, suggest_threshold
 from pocketvlad.index.format import open_index, write_index
-from pocketvlad.index.search import search_index
+from pocketvlad.index.search import are_themselves, search_index
 from pocketvlad.index.types import Entry, PlaceIndex
 from pocketvlad.index.visitors import recognised, split_visitors
 
@@ -10,6 +10,7 @@ __all__ = [
     "Entry",
     "PlaceIndex",
     "add_to_index",
+    "are_themselves",
     "build_index",
     "open_index",
     "recognised",

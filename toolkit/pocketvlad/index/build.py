@@ -23,6 +23,7 @@ THUMBNAIL = 160  # pixels, longer side
 _QUALITY = 80  # of the JPEG
 _JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all
 _BLOCK = 256  # of them at a time
+_GPS = ExifTags.GPS
 Progress = Callable[[int, int], None]
 
 
@@ -208,15 +209,20 @@ def exif_position(path: Path) -> tuple[float, float] | None:
     try:
         with open_image(path) as image:
             gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
-        latitude = _degrees(gps[ExifTags.GPS.GPSLatitude], gps.get(ExifTags.GPS.GPSLatitudeRef) == "S")
-        longitude = _degrees(gps[ExifTags.GPS.GPSLongitude], gps.get(ExifTags.GPS.GPSLongitudeRef) == "W")
+        latitude = _degrees(gps[_GPS.GPSLatitude], gps[_GPS.GPSLatitudeRef], "NORTH", "SOUTH")
+        longitude = _degrees(gps[_GPS.GPSLongitude], gps[_GPS.GPSLongitudeRef], "EAST", "WEST")
     except (OSError, *DAMAGED):
         return None
     inside = math.isfinite(latitude + longitude) and abs(latitude) <= 90 and abs(longitude) <= 180
     return (latitude, longitude) if inside else None
 
 
-def _degrees(parts: tuple, negative: bool) -> float:
+def _degrees(parts: tuple, reference: str | bytes, positive: str, negative: str) -> float:
+    """Signed degrees; of the two references a word or its first letter will do. ValueError for another."""
     degrees, minutes, seconds = (float(part) for part in parts)
+    text = reference.decode("latin1") if isinstance(reference, bytes) else str(reference)
+    said = text.strip("\0 \t\r\n").upper()
+    if said not in {positive, positive[0], negative, negative[0]}:
+        raise ValueError(f"no reference of a position: {text!r}")
     value = degrees + minutes / 60 + seconds / 3600
-    return -value if negative else value
+    return -value if said[0] == negative[0] else value

@@ -12,9 +12,12 @@ import numpy as np
 
 from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.index.types import PlaceIndex
+from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
 
 Found = tuple[np.ndarray, np.ndarray]  # rows int32 [Q, k], cosines float32 [Q, k]
+_SAME = (
+    4e-3  # length of the difference: two descriptions of a photo by two machines, not two frames of a video
+)
 _P, _I32, _I64 = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 
 
@@ -66,6 +69,24 @@ def search_index(
     if (rows < 0).any():
         raise IndexFormatError("the index holds vectors that are not numbers", do="build it again")
     return rows, cosines
+
+
+def are_themselves(index: PlaceIndex, rows: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
+    """Whether a match is the very photo that was asked about: the index holds its descriptor.
+
+    Args:
+        index: that was searched.
+        rows: int32 [Q, k].
+        descriptors: float32 [Q, dim] of the photos.
+
+    Returns:
+        bool [Q, k]; the descriptors are compared as the index stores them.
+    """
+    stored = index.rows(rows.reshape(-1)).descriptors().reshape(*rows.shape, index.dim)
+    parts = encode_vectors(descriptors, index.vectors.dtype.name)
+    entries = tuple(Entry("") for _ in descriptors)
+    asked = PlaceIndex(*parts, entries, index.fingerprint).descriptors()
+    return np.linalg.norm(stored - asked[:, None], axis=2) <= _SAME
 
 
 @cache

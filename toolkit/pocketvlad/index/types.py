@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -159,6 +159,12 @@ class PlaceIndex:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def rows(self, rows: np.ndarray) -> PlaceIndex:
+        """These rows alone, int [m], each as often as it is named."""
+        scales, residuals = (None if part is None else part[rows] for part in (self.scales, self.residuals))
+        entries = tuple(self.entries[int(row)] for row in rows)
+        return replace(self, vectors=self.vectors[rows], scales=scales, residuals=residuals, entries=entries)
 
     def descriptors(self) -> np.ndarray:
         """The vectors as float32 [n, dim], refined if they are int8."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, Photo
 from pocketvlad.errors import RecipeError, printable
@@ -14,6 +16,7 @@ from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import (
     PlaceIndex,
     add_to_index,
+    are_themselves,
     build_index,
     open_index,
     require_fingerprint,
@@ -71,12 +74,27 @@ class IndexInfo(Result):
 
 @dataclass(frozen=True)
 class Match(Result):
-    """A row of the index and its cosine to the photo."""
+    """A row of the index and its cosine to the photo; ``itself`` when that row is the very photo."""
 
     place: str
     cosine: float
     photo: str
     row: int
+    itself: bool = False
+
+
+def matches_of(index: PlaceIndex, descriptors: np.ndarray, k: int) -> tuple[tuple[Match, ...], ...]:
+    """The k best matches of each descriptor float32 [Q, dim], the best first."""
+    rows, cosines = search_index(index, descriptors, k)
+    themselves = are_themselves(index, rows, descriptors)
+    entries = index.entries
+    return tuple(
+        tuple(
+            Match(entries[row].label, float(cosine), entries[row].name, int(row), bool(itself))
+            for row, cosine, itself in zip(*found, strict=True)
+        )
+        for found in zip(rows, cosines, themselves, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -183,21 +201,21 @@ def search(
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
     descriptors, readable = describe_photos(describer.describe, dataset)
-    rows, cosines = search_index(index, descriptors, top)
-    answers = []
-    for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):
-        pairs = zip(found, scores, strict=True)
-        matches = tuple(
-            Match(index.entries[row].label, float(score), index.entries[row].name, int(row))
-            for row, score in pairs
+    answers = tuple(
+        Answer(
+            printable(photo.name),
+            index.threshold is None or matches[0].cosine >= index.threshold,
+            matches,
         )
-        known = index.threshold is None or bool(scores[0] >= index.threshold)
-        answers.append(Answer(printable(photo.name), known, matches))
+        for photo, matches in zip(readable.photos, matches_of(index, descriptors, top), strict=True)
+    )
     if draw is not None:
         from pocketvlad.report.drawing import draw_matches
 
+        rows = np.array([[match.row for match in answer.matches] for answer in answers])
+        cosines = np.array([[match.cosine for match in answer.matches] for answer in answers], np.float32)
         draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
-    return Answers(str(path), index.threshold, tuple(answers), readable.skipped)
+    return Answers(str(path), index.threshold, answers, readable.skipped)
 
 
 def _require_program(path: Path, threads: int) -> Describer:

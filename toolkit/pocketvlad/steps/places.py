@@ -9,13 +9,13 @@ import numpy as np
 
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
-from pocketvlad.index import PlaceIndex, require_fingerprint, search_index, write_index
+from pocketvlad.index import PlaceIndex, require_fingerprint, write_index
 from pocketvlad.index import build_index as index_of
 from pocketvlad.index import open_index as read_index
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import dataset_of
-from pocketvlad.steps.index import Match
+from pocketvlad.steps.index import Match, matches_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,7 @@ class Places:
         Raises:
             PhotoError: the photo cannot be read.
         """
-        rows, cosines = search_index(self.index, self.program(photo)[None], k)
-        entries = self.index.entries
-        return tuple(
-            Match(entries[row].label, float(cosine), entries[row].name, int(row))
-            for row, cosine in zip(rows[0], cosines[0], strict=True)
-        )
+        return matches_of(self.index, self.program(photo)[None], k)[0]
 
     def save(self, out: str | Path, *, force: bool = False) -> Path:
         """Write the index (``.pvix``)."""
