@@ -144,7 +144,7 @@ def damaged_index(package: Package, folder: Path) -> Package:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (damaged_program, "this machine .*: The model file is damaged or not a program .ExecuTorch error"),
+        (damaged_program, "this machine .*: The model file is damaged: rule"),
         (foreign_index, "The place index belongs to another model; build it again"),
         (damaged_index, "The place index is damaged: rule "),
     ],

@@ -75,7 +75,7 @@ def test_text_and_thumbnail_of_a_row(printed, package):
 def test_errors_are_one_clear_line(printed):
     refused = [rest for word, rest in printed if word == "refused"]
     assert not [rest for word, rest in printed if word == "accepted"]
-    assert refused[0].startswith("truncated program: The model file is damaged or not a program")
+    assert refused[0].startswith("truncated program: The model file is damaged: rule 1")
     assert refused[1].startswith("no index: The place index is damaged: rule ")
     assert refused[2:] == [
         "row: The index has no such row",

@@ -60,7 +60,7 @@ def test_what_is_no_photo_is_one_line(files):
         run(files / "none.jpg")
     with pytest.raises(ArtifactError, match="does not exist"):
         ProgramRunner(files / "none.pte")
-    with pytest.raises(ArtifactError, match="not a program this runtime can load"):
+    with pytest.raises(ArtifactError, match="is damaged or not a program; found broken rule 1"):
         ProgramRunner(files / "photo.png")
 
 

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "text.h"
+
 static uint32_t u32(const uint8_t* p) {
   return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -56,31 +58,6 @@ static int aligned_inside(uint64_t offset, uint64_t bytes, uint64_t size) {
   return offset % 64 == 0 && inside(offset, bytes, size);
 }
 
-/* Bytes of the code point at text, 0 if it is none: the shortest form only, no surrogates, up to U+10FFFF. */
-static uint64_t utf8_step(const uint8_t* text, uint64_t left) {
-  const uint8_t first = text[0];
-  if (first < 0x80) return 1;
-  const uint64_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || bytes > left) return 0;
-  for (uint64_t i = 1; i < bytes; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  }
-  const uint8_t second = text[1];
-  if (first == 0xe0 && second < 0xa0) return 0;
-  if (first == 0xed && second > 0x9f) return 0;
-  if (first == 0xf0 && second < 0x90) return 0;
-  return first == 0xf4 && second > 0x8f ? 0 : bytes;
-}
-
-static int is_text(const uint8_t* text, uint64_t bytes, int controls_allowed) {
-  for (uint64_t i = 0, step; i < bytes; i += step) {
-    if (!controls_allowed && (text[i] < 0x20 || text[i] == 0x7f)) return 0;
-    step = utf8_step(text + i, bytes - i);
-    if (!step) return 0;
-  }
-  return 1;
-}
-
 static int check_record(const uint8_t* p, const uint8_t* blob, uint64_t blob_bytes) {
   const uint32_t name = u32(p + 40), label = u32(p + 44), thumbnail = u32(p + 48);
   const double latitude = f64(p + 24), longitude = f64(p + 32);
@@ -90,7 +67,7 @@ static int check_record(const uint8_t* p, const uint8_t* blob, uint64_t blob_byt
   const int unknown = isnan(latitude) && isnan(longitude);
   if (!unknown && !(fabs(latitude) <= 90 && fabs(longitude) <= 180)) return 19;
   if (u32(p + 52)) return 20;
-  return is_text(blob + u64(p), name, 0) && is_text(blob + u64(p + 8), label, 0) ? 0 : 21;
+  return pv_is_text(blob + u64(p), name, 0) && pv_is_text(blob + u64(p + 8), label, 0) ? 0 : 21;
 }
 
 size_t pv_residual_bytes(int32_t dim) { return ((size_t)dim + 3) / 4; }
@@ -131,7 +108,7 @@ static int check_header(const uint8_t* data, uint64_t size) {
 static int check_contents(const pv_index* index, uint64_t blob_bytes) {
   if (!isnan(index->threshold) && !(fabsf(index->threshold) <= 1)) return 13;
   const int braces = index->info_bytes >= 2 && index->info[0] == '{' && index->info[index->info_bytes - 1] == '}';
-  if (!braces || !is_text(index->info, index->info_bytes, 1)) return 14;
+  if (!braces || !pv_is_text(index->info, index->info_bytes, 1)) return 14;
   for (int64_t row = 0; index->dtype == PV_INT8 && row < index->count; row++) {
     if (!(index->scales[row] >= 0) || isinf(index->scales[row])) return 15;
   }

@@ -19,7 +19,7 @@ from pocketvlad.resources import resource_dir
 LIBRARY = "libpocketvlad.so"
 LIBRARIES = (LIBRARY, "libexecutorch_jni.so", "libfbjni.so")
 _BIONIC = Path(__file__).parent / "bionic"
-_PARTS = ("lut", "preprocess", "search")
+_PARTS = ("lut", "preprocess", "program", "search")
 _MACHINE = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 _MARCH = {
     "arm64-v8a": ["-march=armv8-a", "-mno-outline-atomics"],

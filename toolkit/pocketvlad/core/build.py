@@ -23,7 +23,7 @@ from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import KernelError, MissingToolError
 from pocketvlad.resources import resource_dir
 
-_PARTS = ("lut", "preprocess", "search")
+_PARTS = ("lut", "preprocess", "program", "search")
 # Contraction of a * b + c is off: kernels say where they fuse, everything else has the same bits everywhere.
 C_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra")
 CXX_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-Wall", "-Wno-unused-parameter")

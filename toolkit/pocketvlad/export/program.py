@@ -24,6 +24,7 @@ from pocketvlad.lut import ops
 from pocketvlad.model.backbones import backbone_spec
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.runtime.sealed import seal_program
 
 FLOAT = "float32"
 
@@ -86,8 +87,10 @@ def export_program(
     check_operators(operators(program))
     if source.choice is not None and source.choice.convolutions == INT8:
         check_delegated(operators(program))
-    with artifact.atomic_path(out, force=force) as temporary, open(temporary, "wb") as file:
-        program.write_to_file(file)
+    with artifact.atomic_path(out, force=force) as temporary:
+        with open(temporary, "wb") as file:
+            program.write_to_file(file)
+        seal_program(temporary)
     return Path(out).stat().st_size
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,12 @@ import numpy as np
 import torch
 
 from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.errors import ArtifactError
+from pocketvlad.errors import ArtifactError, PocketvladError
 from pocketvlad.lut import ops
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
+from pocketvlad.runtime.sealed import check_program
+
+_FINGERPRINT_BYTES = 32
 
 
 @contextlib.contextmanager
@@ -69,7 +72,12 @@ class ProgramInfo:
 
 
 class ProgramRunner:
-    """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time."""
+    """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time.
+
+    Attributes:
+        path: its file.
+        sealed: whether it carries the seal of `export`, so that its weights are those that were written.
+    """
 
     def __init__(self, path: Path | str, *, threads: int | None = None):
         """Load ``path``; the packed weights stay in the file mapping.
@@ -77,12 +85,11 @@ class ProgramRunner:
         Raises:
             ArtifactError: not a program, damaged, or not one of ours.
         """
+        self.path = Path(path)
+        self.sealed = check_program(self.path)
         with quiet_runtime():
             from executorch.extension.pybindings import portable_lib
 
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise ArtifactError(f"{path} does not exist")
         with quiet_runtime():
             register_executorch_ops()
             if threads is not None:
@@ -107,13 +114,24 @@ class ProgramRunner:
 
     @cached_property
     def info(self) -> ProgramInfo:
-        """What the program says of itself."""
-        return ProgramInfo(
-            self._preprocess(),
-            int(self._constant("pv_dim")[0]),
-            self._constant("pv_fingerprint").tobytes(),
-            json.loads(self._constant("pv_info").tobytes()),
-        )
+        """What the program says of itself.
+
+        Raises:
+            ArtifactError: it says it in no way we know.
+        """
+        try:
+            details = json.loads(self._constant("pv_info").tobytes())
+            (dim,), fingerprint = (
+                self._constant("pv_dim").tolist(),
+                self._constant("pv_fingerprint").tobytes(),
+            )
+            if not isinstance(details, dict) or len(fingerprint) != _FINGERPRINT_BYTES:
+                raise ValueError("its information or fingerprint is damaged")
+            return ProgramInfo(self._preprocess(), int(dim), fingerprint, details)
+        except (ValueError, TypeError, KeyError, RecursionError, PocketvladError) as error:
+            raise ArtifactError(
+                f"{self.path} does not say how it wants to be used", found=str(error), do="export it again"
+            ) from error
 
     def _preprocess(self) -> Preprocess | None:
         if "pv_image_size" not in self._module.method_names():
@@ -134,7 +152,16 @@ class ProgramRunner:
         return self.info.preprocess
 
     def _constant(self, name: str) -> np.ndarray:
-        return self._module.run_method(name, ())[0].numpy()
+        return self._outputs(name)[0].numpy()
+
+    def _outputs(self, method: str, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+        try:
+            return self._module.run_method(method, inputs)
+        except RuntimeError as error:
+            raise ArtifactError(
+                f"{self.path} cannot be run by this runtime",
+                found=f"in {method}: {str(error).splitlines()[0]}",
+            ) from error
 
     def __call__(self, *inputs: Any) -> np.ndarray:
         """The first output of one input.
@@ -169,8 +196,8 @@ class ProgramRunner:
     def run(self, *inputs: np.ndarray | torch.Tensor) -> np.ndarray:
         """The program's inputs as they are -> its first output."""
         tensors = tuple(torch.as_tensor(each) for each in inputs)
-        return self._module.forward(tensors)[0].numpy().copy()
+        return self._outputs("forward", *tensors)[0].numpy().copy()
 
     def describe_tensor(self, tensor: np.ndarray) -> np.ndarray:
         """A preprocessed photo, float32 [3, H, W] -> unit descriptor float32 [dim]."""
-        return self._module.forward((torch.from_numpy(tensor)[None],))[0].numpy()[0].copy()
+        return self._outputs("forward", torch.from_numpy(tensor)[None])[0].numpy()[0].copy()

@@ -16,6 +16,7 @@
 #include "lut/lut.h"
 #include "preprocess/preprocess.h"
 #include "program.h"
+#include "program/check.h"
 #include "search/search.h"
 
 using executorch::aten::ScalarType;
@@ -116,9 +117,13 @@ static bool takes_photos(const Program& program, const pv_recognizer& r) {
 
 static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
   if (!r.program_file.open(file)) return fail(error, "The model file cannot be mapped");
+  const int rule = pv_program_check(r.program_file.data(), r.program_file.size(), nullptr);
+  if (rule) {
+    snprintf(error, PV_ERROR_TEXT, "The model file is damaged: rule %s", pv_program_rule(rule));
+    return false;
+  }
   r.loader = std::make_unique<BufferDataLoader>(r.program_file.data(), r.program_file.size());
-  r.program = std::make_unique<Result<Program>>(
-      Program::load(r.loader.get(), Program::Verification::InternalConsistency));
+  r.program = std::make_unique<Result<Program>>(Program::load(r.loader.get()));
   if (!r.program->ok()) {
     return fail(error, "The model file is damaged or not a program", static_cast<int>(r.program->error()));
   }

@@ -1,0 +1,198 @@
+/* The graph an XNNPACK delegate is built from: its builder throws, and so ends the process, on what is not there. */
+#include <string.h>
+
+#include "parts.h"
+#include "schema.h"
+
+enum { HEADER_BYTES = 30, DIMS = 6 }; /* XNN_MAX_TENSOR_DIMS */
+static const uint32_t NO_VALUE = UINT32_MAX;
+static const uint64_t LARGEST = (uint64_t)1 << 40;     /* bytes of one value */
+static const uint64_t SEARCH = (uint64_t)1 << 26;      /* nodes * values: looked up one by one */
+
+typedef struct graph {
+  pv_flat flat;
+  uint32_t root;
+  const pv_parts* parts;
+  const uint8_t* constants;
+  uint64_t constant_bytes;
+} graph;
+
+static int open_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, graph* g) {
+  if (size < HEADER_BYTES) return 0;
+  uint64_t offset = 0, bytes = size;
+  g->parts = parts;
+  g->constants = 0;
+  g->constant_bytes = 0;
+  if (!memcmp(data + 4, "XH00", 4)) {
+    offset = pv_read32(data + 10), bytes = pv_read32(data + 14);
+    const uint64_t constants = pv_read32(data + 18), constant_bytes = pv_read64(data + 22);
+    if (pv_read16(data + 8) < HEADER_BYTES || constants > size || constant_bytes > size - constants) return 0;
+    g->constants = data + constants;
+    g->constant_bytes = constant_bytes;
+  }
+  if (offset > size || bytes > size - offset || bytes < 8 || bytes > INT32_MAX || offset % 8) return 0;
+  const uint8_t* identifier = data + offset + 4;
+  if (memcmp(identifier, "XN00", 4) && memcmp(identifier, "XN01", 4)) return 0;
+  g->flat = pv_flat_of(data + offset, (uint32_t)bytes);
+  return pv_flat_check(&g->flat, &pv_graph_schema, &g->root) == PV_FLAT_SOUND;
+}
+
+/* Bits of one element, 0 for a type no value has. */
+static uint32_t element_bits(uint16_t type) {
+  static const uint8_t bits[] = {0, 32, 16, 8, 8, 32, 8, 32, 4, 8, 4, 8, 32, 32, 16};
+  return type < sizeof bits ? bits[type] : 0;
+}
+
+static uint16_t tensor_type(const graph* g, uint32_t tensor) {
+  const uint32_t slot = pv_flat_field(&g->flat, tensor, XTENSOR_TYPE);
+  return slot ? pv_read16(g->flat.data + slot) : 0;
+}
+
+/* The segment of named data `key`, a checked text. */
+static int named_bytes(const graph* g, const char* key, uint64_t* bytes) {
+  const pv_flat* flat = &g->parts->flat;
+  const pv_list named = pv_flat_list(flat, g->parts->program, PROGRAM_NAMED);
+  for (uint32_t i = 0; i < named.count; i++) {
+    const uint32_t entry = pv_flat_at(flat, named, i), name = pv_flat_follow(flat, entry, NAMED_KEY);
+    if (strcmp((const char*)flat->data + name + 4, key)) continue;
+    return pv_segment(g->parts, pv_flat_int(flat, entry, NAMED_SEGMENT), bytes) != 0;
+  }
+  return 0;
+}
+
+/* Bytes stored for constant `index`: in the graph, behind it, or as named data of the program. */
+static int stored_bytes(const graph* g, uint32_t index, uint64_t* bytes) {
+  const pv_list buffers = pv_flat_list(&g->flat, g->root, GRAPH_BUFFERS);
+  const pv_list constants = pv_flat_list(&g->flat, g->root, GRAPH_CONSTANTS);
+  if (!constants.count) {
+    if (index >= buffers.count) return 0;
+    *bytes = pv_flat_list(&g->flat, pv_flat_at(&g->flat, buffers, index), BUFFER_STORAGE).count;
+    return 1;
+  }
+  if (index >= constants.count) return 0;
+  const uint32_t constant = pv_flat_at(&g->flat, constants, index);
+  const uint32_t key = pv_flat_follow(&g->flat, constant, CONSTANT_KEY);
+  if (key && g->flat.data[key + 4]) return named_bytes(g, (const char*)g->flat.data + key + 4, bytes);
+  const uint64_t offset = pv_flat_long(&g->flat, constant, CONSTANT_OFFSET);
+  *bytes = pv_flat_long(&g->flat, constant, CONSTANT_BYTES);
+  return offset <= g->constant_bytes && *bytes <= g->constant_bytes - offset;
+}
+
+static int check_tensor(const graph* g, uint32_t tensor) {
+  const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS);
+  uint64_t elements = 1, stored = 0;
+  if (dims.count > DIMS || dims.count != pv_flat_int(&g->flat, tensor, XTENSOR_RANK)) return 0;
+  for (uint32_t i = 0; i < dims.count; i++) {
+    elements *= pv_read32(g->flat.data + dims.at + 4 * i);
+    if (elements > LARGEST) return 0;
+  }
+  const uint32_t bits = element_bits(tensor_type(g, tensor));
+  const uint32_t index = pv_flat_int(&g->flat, tensor, XTENSOR_CONSTANT);
+  const uint32_t external = pv_flat_int(&g->flat, tensor, XTENSOR_EXTERNAL);
+  if (!bits || (external != NO_VALUE && external >= pv_flat_int(&g->flat, g->root, GRAPH_EXTERNALS))) return 0;
+  return !index || (stored_bytes(g, index, &stored) && stored >= (elements * bits + 7) / 8);
+}
+
+/* Scales of a channel: as many as its dimension, in the graph or among the constants. */
+static int check_scales(const graph* g, uint32_t tensor, uint32_t quant, uint64_t groups, int buffer, int count) {
+  const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS), scales = pv_flat_list(&g->flat, quant, CHANNEL_SCALES);
+  const uint32_t channel = pv_flat_int(&g->flat, quant, CHANNEL_DIM), index = pv_flat_int(&g->flat, quant, buffer);
+  if (channel >= dims.count) return 0;
+  const uint64_t needed = pv_read32(g->flat.data + dims.at + 4 * channel) * groups;
+  if (scales.count) return scales.count >= needed;
+  uint64_t bytes = 0;
+  const uint64_t width = groups > 1 || buffer == GROUP_BUFFER ? 2 : 4; /* bfloat16 for groups */
+  return index && pv_flat_int(&g->flat, quant, count) >= needed && stored_bytes(g, index, &bytes) && bytes >= needed * width;
+}
+
+static int check_groups(const graph* g, uint32_t tensor, uint32_t quant) {
+  const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS);
+  const uint32_t group = pv_flat_int(&g->flat, quant, GROUP_SIZE);
+  if (!group || dims.count < 2) return 0;
+  const uint64_t inputs = pv_read32(g->flat.data + dims.at + 4 * (dims.count - 1));
+  return check_scales(g, tensor, quant, (inputs + group - 1) / group, GROUP_BUFFER, GROUP_COUNT);
+}
+
+static int check_value(const graph* g, uint32_t value) {
+  const uint32_t found = pv_flat_follow(&g->flat, value, XVALUE);
+  if (pv_flat_byte(&g->flat, value, XVALUE_TYPE) == XVALUE_TENSOR) return check_tensor(g, found);
+  const uint32_t tensor = pv_flat_follow(&g->flat, found, QUANTIZED_TENSOR);
+  const uint32_t quant = pv_flat_follow(&g->flat, found, QUANTIZED);
+  if (!check_tensor(g, tensor)) return 0;
+  switch (pv_flat_byte(&g->flat, found, QUANTIZED_TYPE)) {
+    case QUANT_CHANNEL:
+      return check_scales(g, tensor, quant, 1, CHANNEL_BUFFER, CHANNEL_COUNT);
+    case QUANT_GROUP:
+      return check_groups(g, tensor, quant);
+    default:
+      return 1;
+  }
+}
+
+static uint32_t tensor_of(const graph* g, uint32_t value) {
+  const uint32_t found = pv_flat_follow(&g->flat, value, XVALUE);
+  return pv_flat_byte(&g->flat, value, XVALUE_TYPE) == XVALUE_TENSOR
+             ? found
+             : pv_flat_follow(&g->flat, found, QUANTIZED_TENSOR);
+}
+
+/* The tensor of value `id`, 0 if the graph has none. */
+static uint32_t find_value(const graph* g, uint32_t id) {
+  const pv_list values = pv_flat_list(&g->flat, g->root, GRAPH_VALUES);
+  for (uint32_t i = 0; i < values.count; i++) {
+    const uint32_t tensor = tensor_of(g, pv_flat_at(&g->flat, values, i));
+    if (pv_flat_int(&g->flat, tensor, XTENSOR_ID) == id) return tensor;
+  }
+  return 0;
+}
+
+static int has_count(const graph* g, uint32_t node, int list, uint32_t count) {
+  return pv_flat_list(&g->flat, node, list).count == count && count <= DIMS;
+}
+
+/* Lists whose length XNNPACK takes on trust. */
+static int check_lists(const graph* g, uint8_t type, uint32_t node) {
+  enum { RANK = 0, FIRST = 1, SECOND = 2, PAD_INPUT = 3 };
+  const uint32_t rank = pv_flat_int(&g->flat, node, RANK);
+  switch (type) {
+    case NODE_TRANSPOSE:
+    case NODE_RESHAPE:
+      return has_count(g, node, FIRST, rank);
+    case NODE_SLICE:
+      return has_count(g, node, FIRST, rank) && has_count(g, node, SECOND, rank);
+    case NODE_PAD: {
+      const uint32_t input = find_value(g, pv_flat_int(&g->flat, node, PAD_INPUT));
+      const uint32_t dims = input ? pv_flat_int(&g->flat, input, XTENSOR_RANK) : 0;
+      return has_count(g, node, 0, dims) && has_count(g, node, 1, dims);
+    }
+    default:
+      return 1;
+  }
+}
+
+static int check_node(const graph* g, uint32_t node) {
+  const uint8_t type = pv_flat_byte(&g->flat, node, NODE_TYPE);
+  const uint32_t found = pv_flat_follow(&g->flat, node, NODE);
+  const pv_table* fields = pv_graph_schema.fields[GRAPH_NODES].of->fields[NODE].of->fields[type - 1].of;
+  for (int i = 0; i < fields->count; i++) {
+    if (fields->fields[i].kind != PV_ID || !pv_flat_field(&g->flat, found, i)) continue;
+    const uint32_t id = pv_flat_int(&g->flat, found, i);
+    if (id != NO_VALUE && !find_value(g, id)) return 0;
+  }
+  return check_lists(g, type, found);
+}
+
+int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, uint32_t* externals) {
+  graph g;
+  if (!open_graph(parts, data, size, &g)) return RULE_GRAPH;
+  const pv_list values = pv_flat_list(&g.flat, g.root, GRAPH_VALUES), nodes = pv_flat_list(&g.flat, g.root, GRAPH_NODES);
+  if ((uint64_t)values.count * nodes.count > SEARCH) return RULE_GRAPH;
+  for (uint32_t i = 0; i < values.count; i++) {
+    if (!check_value(&g, pv_flat_at(&g.flat, values, i))) return RULE_GRAPH_VALUES;
+  }
+  for (uint32_t i = 0; i < nodes.count; i++) {
+    if (!check_node(&g, pv_flat_at(&g.flat, nodes, i))) return RULE_GRAPH_NODES;
+  }
+  *externals = pv_flat_int(&g.flat, g.root, GRAPH_EXTERNALS);
+  return 0;
+}

@@ -1,0 +1,75 @@
+/* What an operator's arguments must be: the runtime's kernels take the kind they expect without asking. */
+#include <string.h>
+
+#include "parts.h"
+#include "schema.h"
+
+/* One letter an argument: T tensor, N number, I int, F float, B bool, S string, L ints, D floats, A bools, V tensors,
+ * W tensors or none; small letters may be none; * is what the kernel writes. */
+typedef struct signature {
+  const char *name, *kinds;
+} signature;
+static const signature signatures[] = {
+#include "signatures.inc"
+};
+
+static int is_kind(char letter, int kind) {
+  const int optional = letter >= 'a' && letter <= 'z';
+  if (letter == '*' || (optional && kind == VALUE_NULL)) return 1;
+  switch (optional ? letter - 'a' + 'A' : letter) {
+    case 'T':
+      return kind == VALUE_TENSOR;
+    case 'N':
+      return kind == VALUE_INT || kind == VALUE_DOUBLE || kind == VALUE_BOOL;
+    case 'I':
+      return kind == VALUE_INT;
+    case 'F':
+      return kind == VALUE_DOUBLE;
+    case 'B':
+      return kind == VALUE_BOOL;
+    case 'S':
+      return kind == VALUE_STRING;
+    case 'L':
+      return kind == VALUE_INTS;
+    case 'D':
+      return kind == VALUE_DOUBLES;
+    case 'A':
+      return kind == VALUE_BOOLS;
+    case 'V':
+      return kind == VALUE_TENSORS;
+    default:
+      return kind == VALUE_OPTIONAL_TENSORS;
+  }
+}
+
+/* Whether `full` is "name" or "name.overload". */
+static int is_named(const char* full, const char* name, const char* overload) {
+  const size_t length = strlen(name);
+  if (strncmp(full, name, length)) return 0;
+  if (!*overload) return full[length] == 0;
+  return full[length] == '.' && !strcmp(full + length + 1, overload);
+}
+
+static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
+  const uint32_t name = pv_flat_follow(flat, operator_, OPERATOR_NAME);
+  const uint32_t overload = pv_flat_follow(flat, operator_, OPERATOR_OVERLOAD);
+  const char* first = (const char*)flat->data + name + 4;
+  const char* second = overload ? (const char*)flat->data + overload + 4 : "";
+  for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+    if (is_named(signatures[i].name, first, second)) return signatures[i].kinds;
+  }
+  return 0;
+}
+
+int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments) {
+  const pv_flat* flat = &parts->flat;
+  const pv_list operators = pv_flat_list(flat, plan, PLAN_OPERATORS);
+  const char* kinds = kinds_of(flat, pv_flat_at(flat, operators, operator_));
+  if (!kinds) return 1; /* the runtime refuses what it does not know */
+  if (arguments.count != strlen(kinds)) return 0;
+  for (uint32_t i = 0; i < arguments.count; i++) {
+    const uint32_t index = pv_read32(flat->data + arguments.at + 4 * i);
+    if (!is_kind(kinds[i], pv_value_kind(parts, plan, index))) return 0;
+  }
+  return 1;
+}

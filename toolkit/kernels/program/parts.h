@@ -1,0 +1,51 @@
+/* What the files of this folder share. */
+#ifndef POCKETVLAD_PROGRAM_PARTS_H
+#define POCKETVLAD_PROGRAM_PARTS_H
+
+#include "flatbuffer.h"
+
+/* The rules, by number: check.c says them. */
+enum {
+  RULE_WHOLE = 1,
+  RULE_SEAL,
+  RULE_OFFSETS,
+  RULE_FIELDS,
+  RULE_SEGMENTS,
+  RULE_TENSORS,
+  RULE_LISTS,
+  RULE_INSTRUCTIONS,
+  RULE_ARGUMENTS,
+  RULE_GRAPH,
+  RULE_GRAPH_VALUES,
+  RULE_GRAPH_NODES
+};
+
+/* A program whose flatbuffer has been walked. */
+typedef struct pv_parts {
+  pv_flat flat;
+  uint32_t program; /* the root table */
+  const uint8_t* segments;
+  uint64_t segment_bytes; /* from the first segment to the end of the last */
+} pv_parts;
+
+/* Bytes of a segment, NULL if there is none of this number or it lies outside. */
+const uint8_t* pv_segment(const pv_parts* parts, uint32_t index, uint64_t* bytes);
+/* Each 0 or a rule. */
+int pv_check_segments(pv_parts* parts);
+int pv_check_values(pv_parts* parts, uint32_t plan);
+int pv_check_instructions(pv_parts* parts, uint32_t plan);
+int pv_check_delegates(pv_parts* parts, uint32_t plan);
+
+/* The kind of a method's value, VALUE_...; 0 for an index it does not have. */
+int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index);
+/* Whether an operator takes values of these kinds; true of an operator without a known signature. */
+int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
+/* Bytes of a tensor's elements, 0 for a type no tensor has. */
+uint32_t pv_element_bytes(uint8_t type);
+
+/* An XNNPACK graph: 0 or a rule. `externals`: how many arguments its calls need. */
+int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, uint32_t* externals);
+
+int pv_seal_holds(const uint8_t* data, uint64_t size);
+
+#endif
