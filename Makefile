@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/pocketvlad run calibration/plans/demo.toml --out out/demo
 
 test: $(VENV)/.installed-dev machine
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/.installed-bench
 	PYTHONPATH=toolkit $(BIN)/python -m bench

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import forked
 from helpers.models import make_model
 from helpers.refusals import refused
 from pocketvlad.cli.console import Output
@@ -76,16 +77,29 @@ def files(tmp_path_factory) -> dict[str, Path]:
     return {"model": folder / "m.safetensors", "recipe": folder / "r.toml"}
 
 
+def _arguments(files: dict[str, Path], photos: Path, out: Path) -> list[str]:
+    given = (
+        "compress",
+        files["model"],
+        "--recipe",
+        files["recipe"],
+        "--photos",
+        photos,
+        "--out",
+        out,
+        "--json",
+    )
+    return [str(value) for value in given]
+
+
 def _command(files: dict[str, Path], photos: Path, out: Path, *launcher: str) -> list[str]:
-    arguments = ["compress", files["model"], "--recipe", files["recipe"], "--photos", photos, "--out", out]
-    return [sys.executable, *(launcher or ("-m", "pocketvlad")), *map(str, arguments), "--json"]
+    return [sys.executable, *(launcher or ("-m", "pocketvlad")), *_arguments(files, photos, out)]
 
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.slow
 def test_a_training_killed_at_ten_random_moments_goes_on_to_the_same_bytes(files, photos, tmp_path):
     whole, killed = tmp_path / "whole/c.safetensors", tmp_path / "killed/c.safetensors"
     recipe = tmp_path / "long.toml"
@@ -95,23 +109,25 @@ def test_a_training_killed_at_ten_random_moments_goes_on_to_the_same_bytes(files
     values = json.loads(done.stdout)
     assert done.returncode == 0 and values["train_steps"] == 100 and "2 places" in values["validation"]
     assert values["program_mb"] > values["mb"] / 2 and "broken.jpg" in values["skipped"][0]
+    again = _arguments(files, photos, killed)
     for _ in range(10):
-        _kill_after_a_step(_command(files, photos, killed), StateFolder(killed).state)
+        _kill_after_a_step(again, StateFolder(killed).state)
         assert not killed.exists()
-    subprocess.run(_command(files, photos, killed), env=_environment(), check=True, capture_output=True)
+    forked.finish(forked.command, again)
     assert whole.read_bytes() == killed.read_bytes()
     assert [path.name for path in killed.parent.iterdir()] == [killed.name]
 
 
-def _kill_after_a_step(command: list[str], state: Path) -> None:
+def _kill_after_a_step(arguments: list[str], state: Path) -> None:
     """Let it save at least once, then kill it while it computes or saves."""
     saved = state.stat().st_mtime_ns if state.exists() else None
-    process = subprocess.Popen(command, env=_environment())
-    while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == saved):
+    process = forked.start(forked.command, arguments)
+    while process.is_alive() and (not state.exists() or state.stat().st_mtime_ns == saved):
         time.sleep(0.005)
     time.sleep(float(np.random.default_rng().uniform(0, 0.3)))
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 def test_two_processes_train_and_one_writes(files, photos, tmp_path):

@@ -2,16 +2,17 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from helpers import forked, train_worker
 from helpers.models import make_classifier, make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import Compressed
@@ -28,7 +29,7 @@ from pocketvlad.dataset.types import Query
 from pocketvlad.errors import ArtifactError, DatasetError, RecipeError
 from pocketvlad.model.network import Network
 
-WORKER = Path(__file__).parents[2] / "helpers/train_worker.py"
+WORKER = Path(train_worker.__file__)
 TRAIN = TrainRecipe(steps=6, tuples=2, negatives=2, margin=0.5, assign_every=2, refresh_every=3, save_every=1)
 RECIPE = Recipe(
     1,
@@ -236,34 +237,37 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def _kill_after_progress(process: subprocess.Popen, state: Path, random: np.random.Generator) -> bool:
+def _kill_after_progress(process: BaseProcess, state: Path, random: np.random.Generator) -> bool:
     """Kill a worker some saves after it went on, each at a random moment; False if it ended before."""
     seen = saves = 0
     wanted = int(random.integers(1, 4))
-    while process.poll() is None:
+    while process.is_alive():
         changed = state.stat().st_mtime_ns if state.exists() else 0
         saves, seen = saves + (changed != seen), changed
         if saves > wanted:
             time.sleep(float(random.uniform(0, 0.1)))
-            process.send_signal(signal.SIGKILL)
-            return process.wait() != 0
+            process.kill()
+            process.join()
+            return process.exitcode != 0
         time.sleep(0.001)
     return False
 
 
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path):
-    subprocess.run(_worker(tmp_path, "whole"), check=True, env=_environment())
+    worker = {
+        name: (tmp_path / f"{name}.pt", tmp_path / f"{name}.safetensors") for name in ("whole", "killed")
+    }
+    forked.finish(train_worker.train, *worker["whole"])
     random = np.random.default_rng(0)
     killed = 0
     for _ in range(10):
-        process = subprocess.Popen(_worker(tmp_path, "killed"), env=_environment())
+        process = forked.start(train_worker.train, *worker["killed"])
         if not _kill_after_progress(process, tmp_path / "killed.pt", random):
             break
         killed += 1
-    subprocess.run(_worker(tmp_path, "killed"), check=True, env=_environment())
+    forked.finish(train_worker.train, *worker["killed"])
     assert killed >= 3
-    whole, resumed = (tmp_path / f"{name}.safetensors" for name in ("whole", "killed"))
-    assert whole.read_bytes() == resumed.read_bytes()
+    assert worker["whole"][1].read_bytes() == worker["killed"][1].read_bytes()
 
 
 def test_two_processes_train_as_one(tmp_path):
