@@ -91,6 +91,21 @@ def test_bad_recipes_and_options(run, chain, tmp_path):
     assert run("compress")[0] == 2 and run("no-such-command")[0] == 2
 
 
+@pytest.mark.parametrize(
+    "backbone, size", [("squeezenet1_1", "16x16"), ("alexnet", "30x64"), ("efficientnet_lite0", "31x31")]
+)
+def test_a_size_too_small_for_the_backbone_is_said_before_any_photo_is_read(run, tmp_path, backbone, size):
+    fit = ("fit", "--backbone", backbone, "--size", size, "--photos", tmp_path / "none")
+    refused(
+        run(*fit, "--out", tmp_path / "m.safetensors"), "too small for the backbone", size, "64x64 or more"
+    )
+
+
+def test_a_program_of_a_size_too_small_is_refused(run, chain, tmp_path):
+    export = ("export", chain["small.safetensors"], "--size", "16x16", "--out", tmp_path / "x.pte")
+    refused(run(*export), "too small for the backbone; found 16x16")
+
+
 @pytest.mark.skipif(not OUTDOOR.is_dir(), reason=f"no real photos at {OUTDOOR}")
 def test_real_photos_are_read_and_ranked(run, chain):
     code, out, _ = run("evaluate", chain["model.pte"], "--dataset", OUTDOOR, "--json")

@@ -64,7 +64,9 @@ class FitOptions:
         spec = backbone_spec(self.backbone)
         preprocess = Preprocess(self.height, self.width, spec.mean, spec.std)
         dim = self.dim if isinstance(self.dim, int) and self.dim else None
-        return NetworkConfig(self.backbone, preprocess, self.head, kind(**given), dim)
+        config = NetworkConfig(self.backbone, preprocess, self.head, kind(**given), dim)
+        config.check_size()
+        return config
 
     def weights_sha256(self) -> str:
         """Of the weights' file; ``the photos`` where there is none."""

@@ -20,7 +20,7 @@ from pocketvlad.errors import CheckpointError
 from pocketvlad.model.backbones import dinov2, efficientnet_lite, resnet
 from pocketvlad.model.backbones.caffe import CaffeNet
 from pocketvlad.model.backbones.dinov2 import Size, TransformerSpec
-from pocketvlad.model.backbones.values import check_shapes, load_values
+from pocketvlad.model.backbones.values import LARGE_ENOUGH, check_shapes, load_values, require_locations
 from pocketvlad.model.batchnorm import fold_batch_norm
 from pocketvlad.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -58,7 +58,11 @@ class BackboneSpec:
     sized: ClassVar = False
 
     def check_size(self, height: int, width: int) -> None:
-        """Every size is possible."""
+        """Raises RecipeError for a size of which nothing is left after the convolutions and poolings."""
+        if min(height, width) >= LARGE_ENOUGH:
+            return
+        with torch.device("meta"):
+            require_locations(self.features(self.build(1)), height, width)
 
 
 def _torchvision(name: str) -> Callable[[int], nn.Module]:

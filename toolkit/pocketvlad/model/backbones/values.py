@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from pocketvlad.errors import CheckpointError
+from pocketvlad.errors import CheckpointError, RecipeError
 
+LARGE_ENOUGH = 64  # pixels a side, for every backbone of convolutions
 COUNTER = "num_batches_tracked"  # of a batch norm; nothing needs it
 
 
@@ -46,3 +47,18 @@ def _fits(found: Sequence[int], wanted: Sequence[int | None]) -> bool:
 
 def _float(tensor: Tensor) -> Tensor:
     return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
+
+
+def require_locations(features: nn.Module, height: int, width: int) -> None:
+    """Raises RecipeError when a photo of this size leaves no location after features on the ``meta`` device."""
+    try:
+        with torch.no_grad():
+            left = features.eval()(torch.zeros(1, 3, height, width, device="meta")).numel()
+    except RuntimeError:  # torch's word for an output of no size
+        left = 0
+    if not left:
+        raise RecipeError(
+            "the input size is too small for the backbone",
+            found=f"{height}x{width}",
+            allowed=f"{LARGE_ENOUGH}x{LARGE_ENOUGH} or more fits every one",
+        )
