@@ -74,6 +74,50 @@ def test_bad_datasets(run, chain, tmp_path):
     single.mkdir(parents=True)
     Image.new("RGB", (64, 64)).save(single / "a.png")
     refused(run("evaluate", model, "--dataset", tmp_path / "single"), "no query with a positive")
+    (single / "a.png").write_bytes(b"broken")  # said before any photo is read
+    refused(run("evaluate", model, "--dataset", tmp_path / "single"), "no query with a positive")
+
+
+def test_map_and_queries_in_two_folders(run, chain, photos, tmp_path):
+    """The first photo of each place asks the others: the figure is that of a map without it."""
+    for place in range(3):
+        for view, side in ((0, "asked"), (1, "map"), (2, "map")):
+            (tmp_path / f"{side}/place-{place}").mkdir(parents=True, exist_ok=True)
+            path = tmp_path / f"{side}/place-{place}/{view}.jpg"
+            path.write_bytes((photos / f"place-{place}/{view}.jpg").read_bytes())
+    evaluate = ("evaluate", chain["model.pte"], "--dataset", tmp_path / "map", "--queries")
+    code, out, _ = run(*evaluate, tmp_path / "asked", "--json")
+    values = json.loads(out)
+    assert code == 0 and values["queries"] == 3 and values["protocol"].startswith("queries of ")
+    assert values["recall@1"] == 1 and values["mistakes"] == []
+    refused(run(*evaluate, tmp_path / "map"), "the map and the queries are not two folders")
+    refused(run(*evaluate, tmp_path / "none"), "none does not exist")
+    pitts = (
+        "evaluate",
+        chain["model.pte"],
+        "--dataset",
+        f"pitts:{tmp_path}",
+        "--queries",
+        tmp_path / "asked",
+    )
+    refused(run(*pitts), "pitts names its own queries", "folder and utm")
+
+
+def test_wrong_answers_are_listed_with_their_distance(run, chain, photos, tmp_path):
+    """Two places whose photos lie in each other's position: every answer is 300 m away."""
+    for place in range(2):
+        for view, side in ((0, "queries"), (1, "database")):
+            (tmp_path / side).mkdir(exist_ok=True)
+            east = 500000 + 300 * (place if side == "queries" else 1 - place)
+            name = f"@{east}@4000000@place-{place}@.jpg"
+            (tmp_path / side / name).write_bytes((photos / f"place-{place}/{view}.jpg").read_bytes())
+    evaluate = ("evaluate", chain["model.pte"], "--dataset", f"utm:{tmp_path}")
+    wrong = json.loads(run(*evaluate, "--json")[1])["mistakes"]
+    assert [(row["metres"], row["unanswerable"]) for row in wrong] == [(300, False)] * 2
+    assert wrong[0]["query"] == "queries/@500000@4000000@place-0@.jpg"
+    assert wrong[0]["answer"] == "database/@500300@4000000@place-0@.jpg"
+    shown = run(*evaluate)[1]
+    assert "2 wrong answers" in shown and shown.count(" 300 ") == 2
 
 
 def test_bad_recipes_and_options(run, chain, tmp_path):

@@ -236,6 +236,7 @@ def evaluate(
     photos: Photos,
     *,
     baseline: Program | Network | Compressed | str | Path | None = None,
+    queries: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """mAP or Recall@N of a model or program on photos of known places; top-1 and top-5 of a classifier.
@@ -244,13 +245,15 @@ def evaluate(
         model: what is measured, open or as a file.
         photos: ``KIND:PATH`` with ground truth.
         baseline: another one to compare with, in points with a 95% interval.
+        queries: a folder of the photos that ask; ``photos`` are then the map alone.
         progress: called with photos done and in all.
     """
     name = (
         str(getattr(model, "path", model)) if isinstance(model, (ProgramRunner, str, Path)) else "the model"
     )
     before = None if baseline is None else describer_of(baseline)
-    return evaluation_of(describer_of(model), name, dataset_of(photos), before, progress=progress)
+    dataset = dataset_of(photos, queries)
+    return evaluation_of(describer_of(model), name, dataset, before, progress=progress)
 
 
 def package(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pocketvlad.steps.evaluate import Evaluation
 
 _COMMANDS: list[tuple[str | None, str, Callable[..., None]]] = []
+_MISTAKES = 8  # rows shown
 _LAYER_COLUMNS = ("layer", "weights", "bits", "layout", "pruned", "total", "bits_per_weight", "share")
 
 
@@ -57,6 +58,22 @@ def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
     if change is None:
         return []
     return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
+
+
+def mistake_rows(found: Evaluation) -> list[dict[str, Any]]:
+    """Some of the wrong answers; columns that say nothing of any of them are left out."""
+    rows: list[dict[str, Any]] = [
+        {
+            "query": mistake.query,
+            "best match": mistake.answer,
+            "shows": mistake.answered,
+            "metres": "" if mistake.metres is None else f"{mistake.metres:,.0f}",
+            "": "nothing is right" if mistake.unanswerable else "",
+        }
+        for mistake in found.mistakes[:_MISTAKES]
+    ]
+    told = [key for key in (rows[0] if rows else ()) if any(row[key] for row in rows)]
+    return [{key: row[key] for key in told} for row in rows]
 
 
 def _number(text: str) -> Any:
@@ -220,6 +237,9 @@ def evaluate(
     file: AnyFile,
     dataset: Annotated[str, typer.Option(help="KIND:PATH with ground truth.")],
     baseline: Annotated[Path | None, typer.Option(help="Another model to compare with.")] = None,
+    queries: Annotated[
+        str | None, typer.Option(help="A folder of the photos that ask; --dataset is then the map alone.")
+    ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="Of a classifier: a file of lines label,number or of names in order.")
     ] = None,
@@ -230,10 +250,14 @@ def evaluate(
     from pocketvlad.steps import evaluate as step
 
     with progress("describing") as report:
-        found = step.evaluate(file, dataset, baseline, classes=classes, threads=threads, progress=report)
+        found = step.evaluate(
+            file, dataset, baseline, queries=queries, classes=classes, threads=threads, progress=report
+        )
     output = Output(as_json)
     output.result({**found.to_json(), **found.scores})
     output.table("against the baseline", difference_rows(found))
+    more = f", the first {_MISTAKES} (--json has all)" if len(found.mistakes) > _MISTAKES else ""
+    output.table(f"{len(found.mistakes)} wrong answers{more}", mistake_rows(found))
 
 
 @_command(shown="describe model.pte --photos folder:photos --out descriptors.h5")

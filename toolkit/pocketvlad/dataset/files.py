@@ -119,3 +119,19 @@ def require_files(what: str, paths: Iterable[Path], looked_in: str) -> None:
 def folder_of(candidates: Sequence[Path], names: Iterable[str]) -> Path | None:
     """The first candidate below which one of the files lies, the first of them if it is anywhere."""
     return next((folder for name in names for folder in candidates if (folder / name).is_file()), None)
+
+
+def common_parent(database: Path, queries: Path) -> Path:
+    """The folder above both, absolute.
+
+    Raises:
+        DatasetError: they are one folder, or one lies in the other: then queries would find themselves.
+    """
+    one, other = database.resolve(), queries.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise DatasetError(
+            "the map and the queries are not two folders",
+            found=f"{database} and {queries}",
+            do="name two apart",
+        )
+    return Path(os.path.commonpath((database.absolute(), queries.absolute())))

@@ -14,10 +14,10 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketvlad.dataset.files import require_files, scan
+from pocketvlad.dataset.files import common_parent, require_files, scan
 from pocketvlad.dataset.tree import places_of
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError, printable
@@ -43,15 +43,7 @@ class Row:
 
 def load(root: Path) -> Dataset:
     """Read the folder, or the manifest file itself; DatasetError when it is empty or breaks a rule."""
-    manifest = root if root.is_file() else root / MANIFEST
-    unread: tuple[str, ...] = ()
-    if manifest.is_file():
-        rows, base = _manifest_rows(manifest), manifest.parent
-    else:
-        rows, unread = _folder_rows(root)
-        base = root
-    if not rows:
-        raise DatasetError(f"dataset {root} holds no photo", allowed=_ALLOWED)
+    rows, base, unread = _rows(root)
     photos, number = _photos(rows, base)
     database = tuple(range(len(photos)))
     if any(row.role for row in rows):
@@ -64,6 +56,54 @@ def load(root: Path) -> Dataset:
         protocol = "every photo queries the others"
     lines = (*unread, *skipped)
     return Dataset(str(root), photos, tuple(queries), database, "map", lines, protocol=protocol)
+
+
+def load_sides(root: Path, asked: Path) -> Dataset:
+    """A map and its queries from two folders: right is what shows a place of the query.
+
+    Of a manifest with roles the map takes all but its queries, and the queries those alone.
+
+    Raises:
+        DatasetError: a folder is empty or breaks a rule, one lies in the other, or they share no place.
+    """
+    base = common_parent(root, asked)
+    map_rows, map_base, map_unread = _rows(root)
+    ask_rows, ask_base, ask_unread = _rows(asked)
+    if any(row.role == "query" for row in ask_rows):
+        ask_rows = [row for row in ask_rows if row.role == "query"]
+    rows = [_moved(row, map_base, base) for row in map_rows if row.role != "query"]
+    asking = [replace(_moved(row, ask_base, base), role="query") for row in ask_rows if row.role != "junk"]
+    if not {row.place for row in rows} & {row.place for row in asking}:
+        places = " and ".join(repr(some[0].place) if some else "none" for some in (rows, asking))
+        raise DatasetError(
+            f"no query of {asked} shows a place of {root}",
+            found=f"places such as {places}",
+            allowed="the same sub-folders below both, or the same file names in both",
+        )
+    photos, number = _photos([*rows, *asking], base)
+    queries, skipped = _role_queries([*rows, *asking], number)
+    database = tuple(sorted({number[row.image] for row in rows}))
+    lines = (*map_unread, *ask_unread, *skipped)
+    protocol = f"queries of {asked} against the map, by place"
+    return Dataset(str(root), photos, tuple(queries), database, "map", lines, protocol=printable(protocol))
+
+
+def _rows(root: Path) -> tuple[list[Row], Path, tuple[str, ...]]:
+    """The rows of a folder or manifest, the folder that images count from, and a line about unread photos."""
+    manifest = root if root.is_file() else root / MANIFEST
+    unread: tuple[str, ...] = ()
+    if manifest.is_file():
+        rows, base = _manifest_rows(manifest), manifest.parent
+    else:
+        (rows, unread), base = _folder_rows(root), root
+    if not rows:
+        raise DatasetError(f"dataset {root} holds no photo", allowed=_ALLOWED)
+    return rows, base, unread
+
+
+def _moved(row: Row, root: Path, base: Path) -> Row:
+    """With the image as it is called from ``base``."""
+    return replace(row, image=_locate(root, row.image).absolute().relative_to(base).as_posix())
 
 
 def _folder_rows(root: Path) -> tuple[list[Row], tuple[str, ...]]:

@@ -14,11 +14,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from pocketvlad.dataset.files import Scan, scan
+from pocketvlad.dataset.files import Scan, common_parent, scan
 from pocketvlad.dataset.geometry import RADIUS
 from pocketvlad.dataset.truth import of_one_folder, of_positions
 from pocketvlad.dataset.types import Dataset, Photo
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, printable
 
 DATABASE = "database"
 _QUERIES = re.compile(r"queries(_.+)?|query")
@@ -51,6 +51,13 @@ def load(root: Path, radius: float = RADIUS) -> Dataset:
         )
     dataset = of_one_folder(str(root), _photos(found, root), radius)
     return replace(dataset, skipped=(*found.skipped, *dataset.skipped))
+
+
+def load_sides(root: Path, asked: Path, radius: float = RADIUS) -> Dataset:
+    """The map of one folder, or of its ``database``, and the queries of another; DatasetError as :func:`load`."""
+    mapped = root / DATABASE if (root / DATABASE).is_dir() else root
+    base = common_parent(mapped, asked)
+    return _of_folders(root, mapped, asked, base, radius, f", queries of {asked}")
 
 
 def _base(root: Path) -> Path | None:
@@ -86,13 +93,19 @@ def _side_folders(found: Scan) -> list[str]:
 
 
 def _two_sides(root: Path, base: Path, asked: Path, radius: float) -> Dataset:
-    found = [scan(base / DATABASE), scan(asked)]
-    database, queries = (_photos(side, root if root in asked.parents else base) for side in found)
-    dataset = of_positions(str(root), database, queries, radius)
-    skipped = (*found[0].skipped, *found[1].skipped, *dataset.skipped)
     plain = base == root and asked.name == "queries"
     where = "" if plain else f", queries of {asked.absolute().parent.name}/{asked.name}"
-    return replace(dataset, skipped=skipped, protocol=dataset.protocol + where)
+    named_from = root if root in asked.parents else base
+    return _of_folders(root, base / DATABASE, asked, named_from, radius, where)
+
+
+def _of_folders(root: Path, mapped: Path, asked: Path, base: Path, radius: float, where: str) -> Dataset:
+    """The two sides, their photos named from ``base``."""
+    found = [scan(mapped.absolute()), scan(asked.absolute())]
+    database, queries = (_photos(side, base.absolute()) for side in found)
+    dataset = of_positions(str(root), database, queries, radius)
+    skipped = (*found[0].skipped, *found[1].skipped, *dataset.skipped)
+    return replace(dataset, skipped=skipped, protocol=printable(dataset.protocol + where))
 
 
 def _photos(found: Scan, root: Path) -> list[Photo]:

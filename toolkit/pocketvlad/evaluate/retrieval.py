@@ -88,17 +88,22 @@ def evaluate_descriptors(dataset: Dataset, descriptors: np.ndarray) -> Retrieval
         )
     for row in np.flatnonzero(~np.isfinite(descriptors).all(axis=1)):
         require_finite(descriptors[row], dataset.photos[row])
-    if not any(query.positives for query in dataset.queries):
-        raise DatasetError(
-            f"dataset {dataset.name} has no query with a positive",
-            allowed="at least one place with two photos",
-        )
+    require_answerable(dataset)
     variants = {
         name: _evaluate(dataset, queries, descriptors)
         for name, queries in dataset.variants.items()
         if queries
     }
     return _evaluate(dataset, dataset.queries, descriptors, variants)
+
+
+def require_answerable(dataset: Dataset) -> None:
+    """Raises DatasetError when no query has a positive: said before long work."""
+    if not any(query.positives for query in dataset.queries):
+        raise DatasetError(
+            f"dataset {dataset.name} has no query with a positive",
+            allowed="at least one place with two photos",
+        )
 
 
 def _evaluate(

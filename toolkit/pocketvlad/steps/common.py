@@ -33,9 +33,14 @@ def megabytes(path: Path | str) -> float:
     return Path(path).stat().st_size / 1e6
 
 
-def dataset_of(photos: str | Path | Dataset) -> Dataset:
-    """A dataset by its ``KIND:PATH``, or itself."""
-    return photos if isinstance(photos, Dataset) else open_dataset(str(photos))
+def dataset_of(photos: str | Path | Dataset, queries: str | Path | None = None) -> Dataset:
+    """A dataset by its ``KIND:PATH``, with ``queries`` from another folder, or itself."""
+    said = None if queries is None else str(queries)
+    if not isinstance(photos, Dataset):
+        return open_dataset(str(photos), said)
+    if said is not None:
+        raise RecipeError("an open dataset has its queries", found=said, allowed="KIND:PATH with queries")
+    return photos
 
 
 def dataset_hash(dataset: Dataset) -> str:

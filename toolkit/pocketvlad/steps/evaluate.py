@@ -16,7 +16,13 @@ from pocketvlad.evaluate.classification import (
 )
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.evaluate.metrics import Difference
-from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
+from pocketvlad.evaluate.mistakes import Mistake, mistakes
+from pocketvlad.evaluate.retrieval import (
+    RetrievalResult,
+    compare,
+    evaluate_descriptors,
+    require_answerable,
+)
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer
 from pocketvlad.steps.common import Result, dataset_of
@@ -33,6 +39,7 @@ class Evaluation(Result):
         scores: the measures by name; see ``RetrievalResult.as_values`` and ``ClassificationResult.as_values``.
         baseline: the same of the baseline.
         difference: of the score to the baseline's, in points, with its 95% interval.
+        mistakes: every wrong answer; none of a classifier.
         skipped: one line for each photo that could not be read.
     """
 
@@ -42,6 +49,7 @@ class Evaluation(Result):
     baseline: dict[str, Any] | None = None
     difference: Difference | None = None
     skipped: tuple[str, ...] = field(default=())
+    mistakes: tuple[Mistake, ...] = ()
 
     def __str__(self) -> str:
         rows = [f"{name:>24}  {value}" for name, value in self.scores.items()]
@@ -58,6 +66,7 @@ def evaluate(
     photos: str | Path | Dataset,
     baseline: Path | None = None,
     *,
+    queries: str | Path | None = None,
     classes: Path | None = None,
     threads: int = 2,
     progress: Progress | None = None,
@@ -68,6 +77,7 @@ def evaluate(
         file: a model, compressed model or program.
         photos: with ground truth.
         baseline: another one to compare with.
+        queries: a folder of the photos that ask; ``photos`` are then the map.
         classes: of a classifier, the file of its labels.
         threads: of a program.
         progress: called with photos done and in all.
@@ -75,9 +85,10 @@ def evaluate(
     Raises:
         RecipeError: the baseline is of another kind, or labels are given for a model of places.
     """
+    dataset = dataset_of(photos, queries)
     describer = open_describer(file, threads=threads)
     before = None if baseline is None else open_describer(baseline, threads=threads)
-    return evaluation_of(describer, str(file), dataset_of(photos), before, classes=classes, progress=progress)
+    return evaluation_of(describer, str(file), dataset, before, classes=classes, progress=progress)
 
 
 def evaluation_of(
@@ -92,27 +103,31 @@ def evaluation_of(
     """The same for what is open already."""
     if baseline is not None and baseline.classes != describer.classes:
         raise RecipeError(f"the baseline of {name} is of another kind", allowed="the same places or classes")
-    result, shown = measure(describer, dataset, classes, progress), printable(dataset.name)
+    result, wrong = measure(describer, dataset, classes, progress)
+    shown, skipped = printable(dataset.name), result.skipped
     if baseline is None:
-        return Evaluation(name, shown, result.as_values(), skipped=result.skipped)
-    reference = measure(baseline, dataset, classes, progress)
+        return Evaluation(name, shown, result.as_values(), skipped=skipped, mistakes=wrong)
+    reference, _ = measure(baseline, dataset, classes, progress)
     change = difference(reference, result)
-    return Evaluation(name, shown, result.as_values(), reference.as_values(), change, result.skipped)
+    return Evaluation(name, shown, result.as_values(), reference.as_values(), change, skipped, wrong)
 
 
 def measure(
     describer: Describer, dataset: Dataset, classes: Path | None = None, progress: Progress | None = None
-) -> AnyResult:
-    """Accuracy on a dataset."""
+) -> tuple[AnyResult, tuple[Mistake, ...]]:
+    """Accuracy on a dataset, and the wrong answers of a model of places."""
     if describer.classes is not None:
         numbers = None if classes is None else read_labels(classes)
-        return evaluate_classifier(
+        result = evaluate_classifier(
             describer.describe, dataset, describer.classes, labels=numbers, progress=progress
         )
+        return result, ()
     if classes is not None:
         raise RecipeError("labels of classes are for classifiers", found="a model of places")
+    require_answerable(dataset)
     descriptors, readable = describe_photos(describer.describe, dataset, progress=progress)
-    return evaluate_descriptors(readable, descriptors)
+    found = evaluate_descriptors(readable, descriptors)
+    return found, mistakes(readable, found)
 
 
 def difference(before: AnyResult, after: AnyResult) -> Difference:
