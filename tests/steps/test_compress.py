@@ -20,8 +20,8 @@ from helpers.models import make_model
 from helpers.refusals import refused
 from pocketvlad.cli.console import Output
 from pocketvlad.compress.compressed import load_compressed
+from pocketvlad.compress.ratio import PROJECTIONS
 from pocketvlad.compress.search import sensitivity
-from pocketvlad.compress.search.budget import PROJECTIONS
 from pocketvlad.errors import ArtifactError
 from pocketvlad.model.network import save_model
 from pocketvlad.model.whitening import fit_whitening

@@ -54,13 +54,13 @@ def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> 
             for _ in range(_STARTS):
                 for label, path in paths.items():
                     if evicted:
-                        _evict(path)
-                    starts[label].append(_start(path, threads, height, width))
+                        evict(path)
+                    starts[label].append(cold_start(path, threads, height, width))
             found += _rows(f"first answer from {place}, {backbone} {height}x{width}", starts, threads)
     return found
 
 
-def _evict(path: Path) -> None:
+def evict(path: Path) -> None:
     """Take the file out of the page cache (Linux; elsewhere nothing happens)."""
     if not hasattr(os, "posix_fadvise"):
         return
@@ -72,7 +72,8 @@ def _evict(path: Path) -> None:
         os.close(descriptor)
 
 
-def _start(path: Path, threads: int, height: int, width: int) -> dict[str, float]:
+def cold_start(path: Path, threads: int, height: int, width: int) -> dict[str, float]:
+    """``seconds`` from loading a program to its first answer in a new process, and the ``anonymous`` bytes it takes."""
     command = [sys.executable, "-c", _CHILD, *map(str, (path, threads, height, width))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])

@@ -60,6 +60,7 @@ def import_checkpoint(
     layout: str = "auto",
     classifier: bool = False,
     size: tuple[int, int] | None = None,
+    preprocess: str = "ours",
 ) -> Network:
     """A model from a public checkpoint.
 
@@ -67,13 +68,15 @@ def import_checkpoint(
         path: the checkpoint; nothing in it is ever run.
         layout: its layout's name; ``auto`` finds it.
         classifier: a torchvision classifier as a whole, which gives scores.
-        size: height and width of the input; None: the layout's own.
+        size: height and width of the input, or by other rules than ours of the photos; None: the layout's own.
+        preprocess: ``ours``, or ``hloc`` or ``vpr-evaluation`` to see what they see: photos as they are stored, EXIF
+            ignored, of at most 1024 pixels a side by hloc's rule, a transformer's sides rounded to whole patches.
 
     Raises:
         RecipeError: a size the model cannot take.
         CheckpointError: it cannot be read, is of no known layout, or holds a backbone alone.
     """
-    imported = read_checkpoint(path, layout, size)
+    imported = read_checkpoint(path, layout, size, preprocess)
     if classifier:
         return classifier_of(imported, Path(path))
     if imported.model is None:

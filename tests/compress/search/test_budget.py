@@ -9,14 +9,13 @@ from torch import nn
 from helpers.models import make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.ratio import PROJECTIONS, layer_bytes
 from pocketvlad.compress.recipe import LayerRecipe, check_recipe
 from pocketvlad.compress.search import sensitivity
 from pocketvlad.compress.search.budget import (
-    PROJECTIONS,
     Judged,
     Measured,
     ladder,
-    layer_bytes,
     most_accurate_within,
     predicted_bytes,
     smallest_losing_at_most,

@@ -13,8 +13,8 @@ from pocketvlad.compress.codes.assignment import make_grid, quantize_layer
 from pocketvlad.compress.codes.compensation import Curvature, compensate_grid
 from pocketvlad.compress.compressed import load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.ratio import layer_bytes
 from pocketvlad.compress.recipe import load_recipe
-from pocketvlad.compress.search.budget import layer_bytes
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.compress.train.clustered import ClusteredLayer
 from pocketvlad.errors import ArtifactError, KernelError

@@ -112,6 +112,12 @@ def import_(
     size: Annotated[
         str | None, typer.Option(help="Of the input, HEIGHTxWIDTH; else the layout's own.")
     ] = None,
+    preprocess: Annotated[
+        str,
+        typer.Option(
+            help="ours; hloc or vpr-evaluation: EXIF ignored, --size is the photos' own, which hloc bounds."
+        ),
+    ] = "ours",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +126,8 @@ def import_(
     from pocketvlad.steps.importing import import_file
 
     wanted_size = parse_size(size) if size else None
-    found = import_file(checkpoint, out, layout=layout, wanted=wanted, size=wanted_size, force=force)
+    said = {"layout": layout, "wanted": wanted, "size": wanted_size, "preprocess": preprocess}
+    found = import_file(checkpoint, out, **said, force=force)
     Output(as_json).result({**found.to_json(), **found.config})
 
 

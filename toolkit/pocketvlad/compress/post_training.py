@@ -13,6 +13,7 @@ from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import Compressed, skeleton_of
 from pocketvlad.compress.layers import Layer, compressible_layers, layers_left, vector_layers
+from pocketvlad.compress.ratio import with_promise
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.errors import RecipeError
@@ -56,6 +57,7 @@ def compress_network(
     _require_whole_bytes(network, recipe)
     if isinstance(network, Network):
         network = wanted_descriptors(network, recipe)
+    recipe = with_promise(network, recipe)
     if recipe.needs_photos and calibration is not None:
         return compress_calibrated(network, recipe, as_inputs(calibration), progress=progress)
     if example is None and calibration is not None:

@@ -104,6 +104,8 @@ class Recipe:
         train: fine-tuning, or None.
         without_photos: the recipe that takes this one's place where there are no calibration photos.
         dimensions: share of a PCA whitening's leading dimensions that the descriptors keep.
+        ratio: how many times smaller than in float32 the compressed layers are to be, at least: where the rules alone
+            give more bytes, layers get fewer bits (:mod:`pocketvlad.compress.ratio`); 0: nothing is promised.
         semantics: how the program will compute, which calibration allows for: ``mixed`` (whitening int8, the
             rest float32) or ``fast`` (all int8).
         int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
@@ -121,6 +123,7 @@ class Recipe:
     train: TrainRecipe | None = None
     without_photos: str | None = None
     dimensions: float = 1.0
+    ratio: float = 0.0
     semantics: str = "mixed"
     int8_loss: float = 0.002
     convolutions: str = LUT
@@ -238,6 +241,7 @@ def check_recipe(recipe: Recipe, where: str) -> None:
     one_of(where, "convolutions", recipe.convolutions, CONVOLUTIONS)
     trained = recipe.int8_backbone and recipe.train is not None
     require(not trained, where, f"convolutions = {recipe.convolutions!r} with train", "both", "one of them")
+    require(recipe.ratio == 0 or recipe.ratio >= 1, where, "ratio", recipe.ratio, "0, or 1 and more")
     require(0 < recipe.dimensions <= 1, where, "dimensions", recipe.dimensions, "above 0 up to 1")
     _check_layer(recipe.layer, where)
     for count, rule in enumerate(recipe.rule, 1):

@@ -169,4 +169,5 @@ def _constant_methods(source: _Source, notes: Mapping[str, Any]) -> dict[str, Te
             "pv_mean": torch.tensor(preprocess.mean, dtype=torch.float32),
             "pv_std": torch.tensor(preprocess.std, dtype=torch.float32),
         }
+        found |= {} if preprocess.upright else {"pv_upright": torch.tensor([0])}
     return found

@@ -28,11 +28,13 @@ from pocketvlad.importer import (
     salad,
     torchvision,
 )
+from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
 from pocketvlad.importer.reading import read_checkpoint, read_content
 from pocketvlad.importer.types import BackboneWeights, ImportedModel
 from pocketvlad.importer.unsupported import refuse_unsupported
 from pocketvlad.model.backbones.dinov2 import Size
 from pocketvlad.model.network import Network, save_model
+from pocketvlad.schema import one_of
 
 __all__ = [
     "BACKBONE_KIND",
@@ -70,13 +72,16 @@ _MADE_FOR_A_SIZE: dict[ModuleType, Callable[[Mapping[str, Any], Size], ImportedM
 }
 
 
-def import_checkpoint(path: Path | str, layout: str = "auto", size: Size | None = None) -> ImportedModel:
+def import_checkpoint(
+    path: Path | str, layout: str = "auto", size: Size | None = None, preprocess: str = OURS
+) -> ImportedModel:
     """Read a place-recognition model, or a backbone alone.
 
     Args:
         path: the checkpoint.
         layout: a key of :data:`LAYOUTS`, or ``auto``.
-        size: height and width of the input; None: the layout's own.
+        size: height and width of the input, or by other rules than ours of the photos; None: the layout's own.
+        preprocess: a key of :data:`pocketvlad.importer.photo_rules.RULES`, whose photos the model is to see.
 
     Raises:
         CheckpointError: unreadable, of no known layout, or nearly one (saying what differs).
@@ -85,6 +90,7 @@ def import_checkpoint(path: Path | str, layout: str = "auto", size: Size | None 
     path = Path(path)
     if layout != "auto" and layout not in LAYOUTS:
         raise CheckpointError("unknown layout", found=repr(layout), allowed=", ".join(["auto", *LAYOUTS]))
+    one_of("import", "preprocess", preprocess, RULES)
     kind = artifact.kind_of(path)
     if kind not in (None, BACKBONE_KIND):
         raise CheckpointError(f"{path} is a pocketvlad {kind} file already", do="use it as it is")
@@ -94,7 +100,7 @@ def import_checkpoint(path: Path | str, layout: str = "auto", size: Size | None 
         refuse_unsupported(content)
         for module in candidates:
             if module.matches(content):
-                return _loaded(module, content, size)
+                return _loaded(module, content, size, RULES[preprocess])
     keys = ", ".join(list(content)[:3])
     allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
     raise CheckpointError(
@@ -113,18 +119,23 @@ def _naming(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None) -> ImportedModel:
-    if size is None:
-        return module.load(content)
-    if module in _MADE_FOR_A_SIZE:
-        return _MADE_FOR_A_SIZE[module](content, size)
-    imported = module.load(content)
-    return imported if imported.model is None else replace(imported, model=_resized(imported.model, size))
+def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None, rule: PhotoRule) -> ImportedModel:
+    wanted = None if size is None else rule.size(size, content)
+    if wanted is not None and module in _MADE_FOR_A_SIZE:
+        imported = _MADE_FOR_A_SIZE[module](content, wanted)
+    else:
+        imported = module.load(content)
+    if imported.model is None:
+        return imported
+    model = imported.model if wanted is None else _resized(imported.model, wanted)
+    return replace(imported, model=rule.applied(model))
 
 
 def _resized(network: Network, size: Size) -> Network:
     """The same network for another input size."""
     height, width = size
+    if network.config.size == size:
+        return network
     config = replace(
         network.config, preprocess=replace(network.config.preprocess, height=height, width=width)
     )

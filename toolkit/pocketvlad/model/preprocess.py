@@ -56,6 +56,8 @@ _open_lock = threading.Lock()
 class Preprocess:
     """Input size and normalisation: ``(value / 255 - mean) / std``, photos stretched to height x width.
 
+    ``upright``: whether a photo is turned as its EXIF says, or taken as it is stored.
+
     Raises:
         RecipeError: a size, mean or std no model can have.
     """
@@ -64,6 +66,7 @@ class Preprocess:
     width: int = 640
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    upright: bool = True
 
     def __post_init__(self) -> None:
         if not all(
@@ -83,7 +86,9 @@ class Preprocess:
             raise RecipeError("the std of the input is impossible", found=self.std, allowed="numbers above 0")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without what is as ever: the files of models from before ``upright`` keep their fingerprints."""
+        found = asdict(self)
+        return found if not self.upright else {key: found[key] for key in found if key != "upright"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Preprocess:
@@ -93,9 +98,11 @@ class Preprocess:
             ArtifactError: a field is missing or of another type.
         """
         try:
-            return cls(
-                int(value["height"]), int(value["width"]), _triple(value["mean"]), _triple(value["std"])
-            )
+            upright = value.get("upright", True)
+            if not isinstance(upright, bool):
+                raise TypeError("upright")
+            sides = int(value["height"]), int(value["width"])
+            return cls(*sides, _triple(value["mean"]), _triple(value["std"]), upright)
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 "the file does not say how it wants its photos",
@@ -273,7 +280,8 @@ def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np
         PhotoError: as :func:`load_photo`.
     """
     decoded = photo if isinstance(photo, DecodedPhoto) else load_photo(photo, preprocess)
-    return preprocess_pixels(decoded.pixels, decoded.orientation, preprocess)
+    orientation = decoded.orientation if preprocess.upright else 1
+    return preprocess_pixels(decoded.pixels, orientation, preprocess)
 
 
 def preprocess_pixels(pixels: np.ndarray, orientation: int, preprocess: Preprocess) -> np.ndarray:

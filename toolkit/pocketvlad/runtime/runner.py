@@ -134,11 +134,14 @@ class ProgramRunner:
             ) from error
 
     def _preprocess(self) -> Preprocess | None:
-        if "pv_image_size" not in self._module.method_names():
+        names = self._module.method_names()
+        if "pv_image_size" not in names:
             return None
         height, width = (int(v) for v in self._constant("pv_image_size"))
         mean, std = (self._constant(name).tolist() for name in ("pv_mean", "pv_std"))
-        return Preprocess.from_json({"height": height, "width": width, "mean": mean, "std": std})
+        upright = "pv_upright" not in names or bool(self._constant("pv_upright")[0])
+        said = {"height": height, "width": width, "mean": mean, "std": std, "upright": upright}
+        return Preprocess.from_json(said)
 
     @property
     def preprocess(self) -> Preprocess:

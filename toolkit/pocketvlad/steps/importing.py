@@ -9,6 +9,7 @@ from typing import Any
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer import BACKBONE_KIND, ImportedModel, import_checkpoint, save_imported
+from pocketvlad.importer.photo_rules import OURS
 from pocketvlad.importer.torchvision import build_classifier
 from pocketvlad.model.network import KIND, Network, save_model
 from pocketvlad.schema import one_of
@@ -44,11 +45,13 @@ def import_file(
     layout: str = "auto",
     wanted: str = KIND,
     size: tuple[int, int] | None = None,
+    preprocess: str = OURS,
     force: bool = False,
 ) -> Imported:
     """Read a checkpoint as a ``model`` (or a backbone to fit one to), or whole as a ``classifier``.
 
-    ``size``: height and width of a model's input; None: the layout's own.
+    ``size``: height and width of a model's input; None: the layout's own. ``preprocess``: whose photos it is to see, a
+    key of :data:`pocketvlad.importer.photo_rules.RULES`.
 
     Raises:
         CheckpointError: it cannot be read, is of no known layout, or is no classifier where one is wanted.
@@ -56,10 +59,12 @@ def import_file(
     """
     one_of("import", "as", wanted, (KIND, CLASSIFIER))
     artifact.require_new(out, force=force)
-    imported = import_checkpoint(checkpoint, layout, size)
+    imported = import_checkpoint(checkpoint, layout, size, preprocess)
     network = classifier_of(imported, checkpoint) if wanted == CLASSIFIER else imported.model
     source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}
     made_from = {**source, "layout": imported.layout}
+    if preprocess != OURS:
+        made_from["preprocess"] = preprocess
     if network is not None:
         save_model(out, network, made_from, force=force)
         kind, config = wanted, network.config.to_json()

@@ -10,6 +10,7 @@ from typing import Any
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import Compressed, load_compressed, save_compressed
 from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.ratio import with_promise
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
 from pocketvlad.compress.train.photos import TrainingSplit, split_for_training
@@ -105,7 +106,7 @@ def fine_tune(
     """
     parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
-    train = train_options(source, recipe)
+    recipe, train = with_promise(source, recipe), train_options(source, recipe)
     first, world = parallel.is_first(), parallel.rank_and_world()[1]
     shown = progress if first and progress is not None else quiet
     tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(shown, "reading photos"))

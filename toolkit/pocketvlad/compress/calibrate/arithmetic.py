@@ -12,6 +12,7 @@ from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.int8 import quantized_like
 
 _EXAMPLES = 6
+_RUNS = 180  # of the network, one for each layer and example: of deep networks fewer examples are looked at
 
 
 @torch.no_grad()
@@ -26,7 +27,8 @@ def int8_layers(
         allowed: of 1 - cosine, the sum over the layers chosen, each alone; losses this small add up well.
         among: the layers asked about.
     """
-    chosen = examples[:: -(-len(examples) // _EXAMPLES)]
+    count = min(_EXAMPLES, max(1, _RUNS // max(1, len(among))))
+    chosen = examples[:: -(-len(examples) // count)]
     wanted = outputs_of(network, chosen)
     losses = {}
     for name, layer in network.named_modules():

@@ -11,35 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from pocketvlad.compress.codes.assignment import choose_layout
 from pocketvlad.compress.compressed import Compressed
-from pocketvlad.compress.layers import Layer, compressible_layers
+from pocketvlad.compress.layers import compressible_layers
+from pocketvlad.compress.ratio import PROJECTIONS, layer_bytes
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.metrics import Difference
-from pocketvlad.lut.layouts.base import packed_rows
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 
 CONVOLUTION_BITS = (8, 7, 6, 5, 4)
 
 
-def _sparse(bits: int, sparsity: float) -> LayerRecipe:
-    return LayerRecipe(bits, sparsity=sparsity, layout="sparse", row_scale="soft", calibrate="gptq")
-
-
-def _blocks(block: int, bits: int) -> LayerRecipe:
-    return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
-
-
-# settings of a wide last layer, finest first
-PROJECTIONS = (
-    *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
-    *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
-    *(_blocks(*setting) for setting in ((2, 2), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
-)
 _GRAPH_BYTES, _LAYER_BYTES = 12_000, 1_500  # of a program beside its arrays, first guess
 
 
@@ -127,17 +110,6 @@ def predicted_bytes(model: Network, recipe: Recipe) -> int:
     total = sum(each.numel() + 4 * each.shape[0] for each in constants)
     layers, roles = compressible_layers(model).items(), model.roles()
     return total + sum(layer_bytes(module, recipe.for_layer(name, roles[name])) for name, module in layers)
-
-
-def layer_bytes(module: Layer, options: LayerRecipe) -> int:
-    """Bytes of one compressed layer with its bias; the rows of a sparse layer are taken as equally dense."""
-    shape = tuple(module.weight.shape)
-    lines, length = packed_rows(shape)
-    kept = np.full(lines, round(length * (1 - options.sparsity)))
-    packed = choose_layout(shape, options, kept).packed_bytes(shape, options.bits, kept)
-    codebooks = -(-shape[0] // (options.rows_per_codebook or shape[0]))
-    per_row = (options.row_scale != "none") + (module.bias is not None)
-    return packed + 4 * (codebooks << options.bits) + 4 * shape[0] * per_row
 
 
 def program_overhead(model: Network) -> int:

@@ -22,13 +22,12 @@ from pocketvlad.compress.calibrate.views import views_per_photo
 from pocketvlad.compress.calibrate.wide import fit_wide
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
 from pocketvlad.compress.layers import Layer, compressible_layers
+from pocketvlad.compress.ratio import PROJECTIONS, layer_bytes
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.compress.search.budget import (
-    PROJECTIONS,
     Candidate,
     convolution,
     last_projection,
-    layer_bytes,
     predicted_bytes,
     recipe_of,
 )

@@ -83,6 +83,7 @@ struct pv_recognizer {
   std::unique_ptr<LoadedMethod> forward;
   pv_index index{};
   int64_t image_size[2] = {0, 0}, dim = 0, load_nanos = 0;
+  int64_t upright = 1;  // whether photos are turned as their EXIF says
   float mean[3], deviation[3];
   uint8_t fingerprint[PV_FINGERPRINT];
   std::vector<float> input;
@@ -137,6 +138,7 @@ static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
       r.image_size[1] > kLargestSide) {
     return fail(error, "The model file does not say how it wants its photos");
   }
+  read_constant(program, "pv_upright", &r.upright, sizeof r.upright);  // absent: photos are turned as their EXIF says
   if (!takes_photos(program, r)) return fail(error, "The model file does not take photos of the size it names");
   Error code = Error::Ok;
   r.forward = LoadedMethod::load(program, "forward", &code);
@@ -185,7 +187,7 @@ int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, 
                 int64_t nanos[2], char* error) {
   const int64_t start = now_nanos();
   const int status =
-      pv_preprocess(pixels, width, height, static_cast<size_t>(width) * 4, 4, orientation,
+      pv_preprocess(pixels, width, height, static_cast<size_t>(width) * 4, 4, r->upright ? orientation : 1,
                     static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1]), r->mean, r->deviation,
                     r->input.data());
   if (status != PV_PREPROCESS_OK) return refuse(error, "The photo cannot be resized");

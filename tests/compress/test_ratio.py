@@ -1,0 +1,69 @@
+"""A recipe's ratio is kept for models of every kind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from helpers.models import make_model, make_network, make_photos
+from pocketvlad.compress.layers import compressible_layers
+from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.ratio import with_promise
+from pocketvlad.compress.recipe import load_recipe
+from pocketvlad.compress.sizes import float_bytes, model_bytes
+from pocketvlad.model.heads.gem import GemOptions
+from pocketvlad.model.network import Network
+from pocketvlad.model.roles import PROJECTION
+
+
+def options_of(network: Network, name: str):
+    """The options of every layer by the recipe as it is used for this network, and the layers' weights."""
+    recipe, roles = with_promise(network, load_recipe(name)), network.roles()
+    found = {layer: recipe.for_layer(layer, roles[layer]) for layer in roles}
+    return found, {layer: module.weight.numel() for layer, module in compressible_layers(network).items()}
+
+
+@pytest.mark.parametrize("name", ["compact-8x", "compact-12x", "compact-16x", "compact-32x", "compact-48x"])
+def test_a_model_that_is_mostly_whitening_is_compressed_by_the_rules_alone(name):
+    """SqueezeNet with 64 clusters and 512 dimensions, the model whose tables name these recipes."""
+    recipe = load_recipe(name)
+    assert with_promise(make_model("squeezenet1_1", 64, 512), recipe) == recipe
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "ratio"), [("compact-8x", 8), ("compact-12x", 12)])
+def test_a_model_of_convolutions_alone_takes_the_bytes_promised(name, ratio):
+    network = make_network("squeezenet1_1", "gem", GemOptions(64, 3.0))
+    compressed = compress_network(network, load_recipe(name), calibration=make_photos(4))
+    assert float_bytes(compressed) / model_bytes(compressed) == pytest.approx(ratio, rel=0.04)
+
+
+def test_a_smaller_layer_has_as_many_bits_as_a_larger_one_at_least():
+    network = make_network("resnet18", "gem", GemOptions(512, 3.0))
+    options, weights = options_of(network, "compact-8x")
+    largest_first = sorted(weights, key=lambda name: -weights[name])
+    bits = [options[name].bits for name in largest_first]
+    # what is left of the bytes goes to layers as they are registered: one bit more at most
+    assert all(smaller >= larger - 1 for larger, smaller in zip(bits, bits[1:], strict=False))
+    assert bits[0] < 5 and bits[-1] == 8
+
+
+def test_no_layer_of_a_model_without_a_wide_one_falls_below_two_bits():
+    options, _ = options_of(make_network("resnet18", "gem", GemOptions(512, 3.0)), "compact-48x")
+    assert {each.bits for each in options.values()} == {2}
+    assert not any(each.block or each.sparsity for each in options.values())
+
+
+def test_a_wide_layer_gets_the_setting_that_suits_its_weights():
+    """Many small weights: pruned. Normally distributed ones: dense codes."""
+    network = make_network("resnet18", "netvlad", dim=256)
+    found = {}
+    for kind in ("gaussian", "heavy-tailed"):
+        drawn = torch.distributions.Normal(0, 1) if kind == "gaussian" else torch.distributions.StudentT(3)
+        torch.manual_seed(0)
+        network.whitening.weight.data = drawn.sample(network.whitening.weight.shape)
+        options, _ = options_of(network, "compact-12x")
+        assert network.roles()["whitening"] == PROJECTION
+        found[kind] = options["whitening"]
+    assert not found["gaussian"].sparsity
+    assert found["heavy-tailed"].sparsity
