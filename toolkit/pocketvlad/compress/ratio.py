@@ -24,6 +24,7 @@ from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 
 FEWEST_BITS = 2  # of a layer that is no projection: at 1 a convolution says little more than its signs
+_CODEBOOKS, _FEWEST_ROWS = 64, 16
 _STEP = 0.125  # of the level, bits
 _SAMPLE_ROWS = 64  # of a projection, whose settings are compared on them
 _BYTES = 4  # of float32
@@ -73,7 +74,7 @@ def with_promise(network: nn.Module, recipe: Recipe) -> Recipe:
     ladders = {
         name: _projections(module, said[name])
         if roles.get(name) == PROJECTION
-        else tuple(_at(said[name], bits) for bits in range(said[name].bits, FEWEST_BITS - 1, -1))
+        else tuple(_at(module, said[name], bits) for bits in range(said[name].bits, FEWEST_BITS - 1, -1))
         for name, module in layers.items()
     }
     chosen = _filled(layers, ladders, _levelled(layers, ladders, limit), limit)
@@ -83,11 +84,25 @@ def with_promise(network: nn.Module, recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, rule=(*recipe.rule, *rules))
 
 
-def _at(said: LayerRecipe, bits: int) -> LayerRecipe:
-    """A layer's options at fewer bits: evenly spaced centroids no longer do, nor is one to spare for exactly 0."""
+def _at(layer: Layer, said: LayerRecipe, bits: int) -> LayerRecipe:
+    """A layer's options at fewer bits.
+
+    Evenly spaced centroids no longer do, nor is one to spare for exactly 0; few centroids serve few rows each, as many
+    as keep the codebooks at a :data:`_CODEBOOKS`-th of the codes. Rows stay divided by their largest weight: a trained
+    transformer has outliers in them, which a root mean square leaves far outside (a sentence encoder at 3 bits: centred
+    cosine .91 instead of .84, with a codebook for every 32 rows .92).
+    """
     if bits == said.bits:
         return said
-    return dataclasses.replace(said, bits=bits, codebook="kmeans", pin_zero=False)
+    rows, inputs = layer.weight.shape[0], layer.weight[0].numel()
+    shared = -(-(32 << bits) * _CODEBOOKS // (inputs * bits))
+    return dataclasses.replace(
+        said,
+        bits=bits,
+        codebook="kmeans",
+        pin_zero=False,
+        rows_per_codebook=0 if shared >= rows else max(shared, _FEWEST_ROWS),
+    )
 
 
 def _levelled(
