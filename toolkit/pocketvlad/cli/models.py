@@ -126,7 +126,7 @@ def import_(
     from pocketvlad.steps.importing import import_file
 
     wanted_size = parse_size(size) if size else None
-    said = {"layout": layout, "wanted": wanted, "size": wanted_size, "preprocess": preprocess}
+    said: dict[str, Any] = {"layout": layout, "wanted": wanted, "size": wanted_size, "preprocess": preprocess}
     found = import_file(checkpoint, out, **said, force=force)
     Output(as_json).result({**found.to_json(), **found.config})
 

@@ -90,7 +90,7 @@ def import_checkpoint(
     path = Path(path)
     if layout != "auto" and layout not in LAYOUTS:
         raise CheckpointError("unknown layout", found=repr(layout), allowed=", ".join(["auto", *LAYOUTS]))
-    one_of("import", "preprocess", preprocess, RULES)
+    one_of("import", "preprocess", preprocess, tuple(RULES))
     kind = artifact.kind_of(path)
     if kind not in (None, BACKBONE_KIND):
         raise CheckpointError(f"{path} is a pocketvlad {kind} file already", do="use it as it is")
