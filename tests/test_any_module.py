@@ -9,9 +9,9 @@ import torchvision
 from torch import Tensor, nn
 
 import pocketvlad as pv
-from helpers import sentences
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.export.pack import pack
+from studies import encoder as sentences
 
 EXACT_ERROR = 1e-5  # of the largest value: float32 sums in another order
 CALIBRATED = pv.Recipe(

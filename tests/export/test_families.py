@@ -51,7 +51,7 @@ def network(name):
 @pytest.mark.parametrize(
     "name, recipe",
     [
-        *((name, "compact-8x") for name in FAMILIES),
+        *((name, "compact-4x") for name in FAMILIES),
         *((name, "paper-8bit") for name in ("cosplace", "salad", "boq")),
     ],
 )

