@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from pocketvlad.model.whitening import fit_softened, fit_whitening
 from pocketvlad.progress import Progress, Steps
 
 _SCRATCH_PHOTOS = 90
+_COLUMNS = 2048  # of a wide layer that are float64 at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,9 @@ def whiten_network(
 ) -> Whitened:
     """The network with a chosen whitening in place of its own; the other weights are shared.
 
+    Behind a head that ends in a linear layer the whitening is fitted to what that layer gives, before it is brought to
+    unit length, and becomes part of it: no second layer, and a smaller one where dimensions are left out.
+
     Args:
         network: of places, in eval mode, with or without a whitening.
 
@@ -110,7 +115,27 @@ def whiten_network(
     """
     plain = Network(replace(network.config, dim=None), network.backbone, network.head).eval()
     steps = Steps(progress, len(photos) * wanted.views_of(len(photos))[-1])
-    return _chosen(plain, photos, places, wanted, seed, steps)
+    found = _chosen(plain, photos, places, wanted, seed, steps)
+    if found.network.whitening is None or plain.head.last_linear() is None:
+        return found
+    folded = _with_whitening_folded(plain, found.network.whitening).requires_grad_(True).eval()
+    return replace(found, network=folded)
+
+
+@torch.no_grad()
+def _with_whitening_folded(plain: Network, whitening: nn.Linear) -> Network:
+    """The head's last layer and a whitening of its outputs as one layer."""
+    name, config = str(plain.head.last_linear()), plain.config
+    last: Any = plain.head.get_submodule(name)
+    rows, bias = whitening.weight.double(), whitening.bias.double()
+    bias = bias if last.bias is None else rows @ last.bias.double() + bias
+    weight = torch.cat([rows @ part.double() for part in last.weight.split(_COLUMNS, dim=1)], dim=1)
+    state = {key: value for key, value in plain.head.state_dict().items() if not key.startswith(f"{name}.")}
+    state |= {f"{name}.weight": weight.float(), f"{name}.bias": bias.float()}
+    options: Any = replace(config.options, dim=whitening.out_features)  # type: ignore[call-arg]
+    found = Network.empty(replace(config, options=options), plain.backbone)
+    found.head.load_state_dict(state, assign=True)
+    return found
 
 
 def _fits(network: Network) -> bool:
@@ -136,11 +161,18 @@ def _fit_head(network: Network, photos: Sequence[Tensor], seed: int, steps: Step
 
 @torch.no_grad()
 def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, steps: Steps) -> Tensor:
-    """Of each view of each photo, float32 [photos * views, V]."""
-    vectors = []
+    """Of each view of each photo, float32 [photos * views, V]; behind a last linear layer its outputs as they are."""
+    vectors: list[Tensor] = []
+    name = plain.head.last_linear()
+    if name is not None:
+        hook = plain.head.get_submodule(name).register_forward_hook(lambda _, __, out: vectors.append(out))
     for view in photo_views(photos, views, seed):
-        vectors.append(plain(view[None]))
+        found = plain(view[None])
+        if name is None:
+            vectors.append(found)
         steps.done()
+    if name is not None:
+        hook.remove()
     return torch.cat(vectors)
 
 

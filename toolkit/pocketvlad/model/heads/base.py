@@ -76,6 +76,13 @@ class Head(nn.Module):
         """What each convolution and linear layer is for, by its name in the head: one of ``model.roles.ROLES``."""
         raise NotImplementedError
 
+    def last_linear(self) -> str | None:
+        """The name of the linear layer whose outputs at unit length are the descriptor, its rows the option ``dim``.
+
+        None: it ends in another way. A whitening is folded into such a layer.
+        """
+        return None
+
     def constants(self) -> tuple[str, ...]:
         """Names of the parameters, float32 [rows, values], that are stored as int8 with a scale for each row."""
         return ()

@@ -60,5 +60,8 @@ class Gem(Head):
         powers = (x.clamp_min(_SMALLEST).log() * self.power).exp().mean(dim=(2, 3), keepdim=True)
         return (powers.log() * (1 / self.power)).exp().flatten(1)
 
+    def last_linear(self) -> str | None:
+        return None if self.linear is None else _LINEAR
+
     def roles(self) -> dict[str, str]:
         return {} if self.linear is None else {_LINEAR: PROJECTION}

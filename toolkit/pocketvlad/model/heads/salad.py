@@ -105,6 +105,9 @@ class Salad(Head):
             moved = scores + by_column
         return (by_row + by_column).exp()[:, :-1]
 
+    def last_linear(self) -> str | None:
+        return None if self.linear is None else "linear"
+
     def roles(self) -> dict[str, str]:
         found = {
             name: LINEAR
