@@ -49,7 +49,18 @@ def test_what_drives_and_archives_add_is_no_place(tmp_path, photo, folder):
     ):
         photo(tmp_path / name)
     dataset = open_dataset(str(tmp_path))
-    assert dataset.places() == ["a"] and len(dataset.photos) == 2 and not dataset.skipped
+    assert dataset.places() == ["a"] and len(dataset.photos) == 2
+    first = sorted((f"a/{folder}", folder))[0]
+    line = f"2 folders of thumbnails or hidden files (the first is {first}): left out"
+    assert dataset.skipped == (line,)
+
+
+def test_hidden_folders_without_photos_are_no_news(tmp_path, photo):
+    for name in ("a/1.jpg", "a/2.jpg"):
+        photo(tmp_path / name)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").touch()
+    assert not open_dataset(str(tmp_path)).skipped
 
 
 def test_kinds_that_are_not_read_are_counted_and_named(tmp_path, photo):

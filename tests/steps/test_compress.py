@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,34 @@ def test_options_that_do_not_go_together_are_one_line(run, files, photos, tmp_pa
     out.write_text("precious")
     refused(run(*given, "--max-mb", 1), "--force")
     assert out.read_text() == "precious"
+
+
+@pytest.mark.parametrize("places", [2, 3])
+def test_a_search_needs_two_places_that_can_be_taken_for_each_other(run, files, photos, tmp_path, places):
+    """With one place to measure on every answer is right, and every candidate loses nothing."""
+    for place in range(places):
+        shutil.copytree(photos / f"place-{place}", tmp_path / f"set/place-{place}")
+    compress = ("compress", files["model"], "--photos", tmp_path / "set", "--out", tmp_path / "c.safetensors")
+    for limit in (("--max-drop", 0), ("--max-mb", 1)):
+        refused(run(*compress, *limit), f"found {places} places; allowed: 4 places or more")
+
+
+def test_a_recipe_that_ruins_a_model_is_said(run, files, photos, tmp_path):
+    """By compress, which has photos, and by export, whose own check compares with the compressed weights."""
+    recipe, small = tmp_path / "r.toml", tmp_path / "c.safetensors"
+    for bits, weak in ((1, True), (8, False)):
+        recipe.write_text(f'version = 1\nname = "r"\n[layer]\nbits = {bits}\n')
+        given = ("--photos", photos, "--force", "--json")
+        code, out, err = run("compress", files["model"], "--recipe", recipe, *given, "--out", small)
+        assert code == 0, err
+        made = json.loads(out)
+        code, out, err = run("export", small, *given, "--out", tmp_path / "c.pte")
+        exported = json.loads(out)
+        assert exported["worst_cosine"] > 0.97 and exported["mean_cosine"] == made["mean_cosine"]
+        assert (made["mean_cosine"] < 0.9) is weak
+        for values in (made, exported):
+            assert bool(values["warning"]) is weak
+            assert not weak or "this recipe changes its answers" in values["warning"]
 
 
 def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_path, monkeypatch):

@@ -28,16 +28,23 @@ class Scan:
         root: the folder.
         photos: every photo that may be read, sorted by path.
         unread: photos of kinds that are not read (:data:`UNREAD_SUFFIXES`), sorted by path.
+        left_out: hidden folders and :data:`IGNORED_FOLDERS` with photos in them.
     """
 
     root: Path
     photos: tuple[Path, ...]
     unread: tuple[Path, ...]
+    left_out: tuple[Path, ...] = ()
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """A line that counts and names the photos of kinds that are not read; none where there are none."""
-        return (f"{self.unread_text()}: not read, convert them to JPEG",) if self.unread else ()
+        """A line about the photos of kinds that are not read, and one about folders left out, where there are any."""
+        lines = [f"{self.unread_text()}: not read, convert them to JPEG"] if self.unread else []
+        if self.left_out:
+            count, first = len(self.left_out), self.left_out[0].relative_to(self.root)
+            folders = "folder" if count == 1 else "folders"
+            lines.append(f"{count} {folders} of thumbnails or hidden files (the first is {first}): left out")
+        return tuple(lines)
 
     def unread_text(self) -> str:
         """``3 photos of kinds .avif, .heic (the first is hall/a.heic)``."""
@@ -60,14 +67,24 @@ def scan(root: Path) -> Scan:
     Hidden files and folders and :data:`IGNORED_FOLDERS` are left out. Linked folders are followed, each
     folder once: a link into the collection itself adds nothing.
     """
-    files = list(_files_under(root))
+    left_out: list[Path] = []
+    files = list(_files_under(root, left_out))
     photos = sorted(path for path in files if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
     unread = sorted(path for path in files if path.suffix.lower() in UNREAD_SUFFIXES)
-    return Scan(root, tuple(photos), tuple(unread))
+    hidden = sorted(folder for folder in left_out if _holds_photo(folder))
+    return Scan(root, tuple(photos), tuple(unread), tuple(hidden))
 
 
-def _files_under(root: Path) -> Iterator[Path]:
-    """Files of real folders first, then those of linked ones, so that a folder has its own name."""
+def _holds_photo(folder: Path) -> bool:
+    names = (name for _, _, files in os.walk(folder) for name in files)
+    return any(Path(name).suffix.lower() in PHOTO_SUFFIXES for name in names)
+
+
+def _files_under(root: Path, left_out: list[Path]) -> Iterator[Path]:
+    """Files of real folders first, then those of linked ones, so that a folder has its own name.
+
+    Folders that are not looked into are added to ``left_out``.
+    """
     seen: set[tuple[int, int]] = set()
     links = [root]
     while links:
@@ -77,7 +94,9 @@ def _files_under(root: Path) -> Iterator[Path]:
                 names.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
-            names[:] = sorted(name for name in names if name[0] != "." and name not in IGNORED_FOLDERS)
+            ignored = [name for name in names if name[0] == "." or name in IGNORED_FOLDERS]
+            left_out += [Path(folder, name) for name in ignored]
+            names[:] = sorted(set(names) - set(ignored))
             links += [path for name in names if (path := Path(folder, name)).is_symlink()]
             yield from (Path(folder, name) for name in files if name[0] != ".")
 

@@ -94,9 +94,11 @@ class Run:
     def compressed(self, model: Path, name: str) -> tuple[Path, compress.CompressionResult]:
         """One recipe applied to the model; photos that calibrate and train are fitting photos."""
         out, recipe = self.out / f"{slug(name)}.safetensors", self.recipes[name]
-        inputs = {"model": artifact.file_sha256(model), "recipe": recipe.key()}
-        if recipe.needs_photos or recipe.needs_labels:
-            inputs["photos"] = self._fitting_hash
+        inputs = {
+            "model": artifact.file_sha256(model),
+            "recipe": recipe.key(),
+            "photos": self._fitting_hash,  # what it costs is measured on them, whatever the recipe
+        }
 
         def body(progress: Progress) -> compress.CompressionResult:
             found = compress.compress(model, out, recipe, self.fitting, force=True, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import RecipeError
 from pocketvlad.schema import to_table
 
+MEAN_COSINE = "mean_cosine"  # among a compressed file's figures: to the uncompressed descriptors
+_WEAK = 0.9  # under it a recipe has changed what the model sees; every shipped one keeps more where it fits
+
 
 class Result:
     """What a step found; every result is a frozen dataclass of this kind."""
@@ -18,6 +22,14 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """As a table of plain values."""
         return to_table(self)
+
+
+def weak_warning(figures: Mapping[str, Any]) -> str | None:
+    """A sentence where a compressed file's figures say that its answers are far from the uncompressed model's."""
+    cosine = figures.get(MEAN_COSINE)
+    if cosine is None or cosine >= _WEAK:
+        return None
+    return f"mean cosine to the uncompressed model is {cosine:.2f}: this recipe changes its answers, evaluate both"
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.network import Network
 from pocketvlad.progress import Progress, with_text
-from pocketvlad.steps.common import Result, dataset_of, megabytes
+from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
 from pocketvlad.steps.search import Limits, Search
 from pocketvlad.steps.training import StateFolder, fine_tune
 
@@ -39,9 +39,10 @@ class CompressionResult(Result):
         weights_mb, ratio: the uncompressed parameters in float32, and how many times smaller the file is.
         mean_cosine: to the uncompressed descriptors, on some of the photos that calibrated; None without photos. On
             photos of other places it is lower.
-        figures: of fine-tuning or a search.
+        figures: of fine-tuning or a search, or that cosine; the file has them too.
         tried: candidates of a search.
         skipped: one line for each photo that could not be read.
+        warning: that the answers are far from the uncompressed model's; None where they are not, or not known.
     """
 
     out: str
@@ -55,6 +56,7 @@ class CompressionResult(Result):
     figures: dict[str, Any] = field(default_factory=dict)
     tried: tuple[dict[str, Any], ...] = ()
     skipped: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +148,15 @@ def _searched(source: Network, dataset: Dataset, limits: Limits, progress: Progr
 
 
 def _calibrated(source: Network, recipe: Recipe, dataset: Dataset | None, progress: Progress | None) -> _Made:
-    if dataset is None or not recipe.needs_photos:
+    if dataset is None:
         return _Made(compress_network(source, recipe, progress=progress))
-    tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(progress, "reading photos"))
-    calibration = tensors.calibration()
+    reading, most = with_text(progress, "reading photos"), None if recipe.needs_photos else _COMPARED
+    tensors = open_tensors(dataset, source.config.preprocess, most=most, progress=reading)
+    photos = tensors.calibration()
+    calibration = photos if recipe.needs_photos else None
     compressed = compress_network(source, recipe, calibration=calibration, progress=progress)
-    cosine = _mean_cosine(wanted_descriptors(source, recipe), compressed, calibration)
+    cosine = _mean_cosine(wanted_descriptors(source, recipe), compressed, photos)
+    compressed = replace(compressed, figures={MEAN_COSINE: cosine})
     return _Made(compressed, cosine, skipped=tensors.skipped)
 
 
@@ -179,4 +184,5 @@ def _result(out: Path, source: Network, made: _Made) -> CompressionResult:
         dict(compressed.figures),
         made.tried,
         made.skipped,
+        weak_warning(compressed.figures),
     )

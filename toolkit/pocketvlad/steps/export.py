@@ -17,7 +17,7 @@ from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
-from pocketvlad.steps.common import Result, dataset_of, megabytes
+from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
 
 # cosine to the torch model with the same weights, the worst photo; fast is bounded by no theory, only sanity
 LEAST_COSINE = {EXACT: 0.9999, MIXED: 0.97, FAST: 0.0}
@@ -33,18 +33,22 @@ class Exported(Result):
         size: of its input, ``HEIGHTxWIDTH``.
         worst_cosine: between its descriptors and those of the torch model with the same weights, on photos; None
             without photos.
+        mean_cosine: between compressed and uncompressed descriptors, as compression measured it on its photos.
         convolutions: what computes them, ``lut`` or ``int8``; None for an uncompressed model.
         convolutions_ms: medians of the backbone by kind, where the choice was measured.
         skipped: one line for each photo that could not be read.
+        warning: that the answers are far from the uncompressed model's; None where they are not, or not known.
     """
 
     out: str
     mb: float
     size: str
     worst_cosine: float | None = None
+    mean_cosine: float | None = None
     convolutions: str | None = None
     convolutions_ms: dict[str, float] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 def export(
@@ -94,14 +98,17 @@ def export(
         runner = ProgramRunner(temporary)
         if dataset is not None:
             worst, skipped = check_program(runner, source, dataset, preprocess, semantics)
+    figures = source.figures if isinstance(source, Compressed) else {}
     return Exported(
         str(out),
         megabytes(out),
         f"{preprocess.height}x{preprocess.width}",
         worst,
+        figures.get(MEAN_COSINE),
         runner.info.convolutions,
         runner.info.convolutions_ms,
         skipped,
+        weak_warning(figures),
     )
 
 

@@ -31,6 +31,7 @@ from pocketvlad.steps.validation import Validation
 
 _SHARES = (1.0, 0.5, 0.25, 0.125)  # of the PCA dimensions, with allow_dim
 _FEWEST_DIMENSIONS = 16
+_FEWEST_PLACES = 2  # that queries are of
 _SENSITIVITY_PHOTOS = 24
 
 
@@ -70,6 +71,7 @@ class Search:
     """One search over one model; compresses and measures candidates and remembers them."""
 
     def __init__(self, model: Network, dataset: Dataset, limits: Limits, progress: Progress | None):
+        _require_measurable(dataset)
         self.model, self.limits, self.progress = model, limits, progress
         reading = with_text(progress, "reading photos")
         preprocess = model.config.preprocess
@@ -156,6 +158,23 @@ class Search:
         if self.limits.max_drop is not None:
             return measured.bytes, measured.drop.mean
         return measured.drop.mean, -measured.cosine
+
+
+def _require_measurable(dataset: Dataset) -> None:
+    """Raises RecipeError when nothing could be answered wrongly: with one place, every candidate loses nothing."""
+    odd = dataset.split("odd")
+    searched = set(odd.database)
+    able = {
+        odd.photos[query.photo].place
+        for query in odd.queries
+        if query.positives and searched - query.positives - query.junk
+    }
+    if len(able) < _FEWEST_PLACES:
+        raise RecipeError(
+            "a search measures on every second place, which must be able to be taken for another",
+            found=f"{len(dataset.places())} places",
+            allowed=f"{2 * _FEWEST_PLACES} places or more, of two photos or more",
+        )
 
 
 def _spread(photos: PhotoTensors, most: int) -> Tensor:
