@@ -8,7 +8,7 @@ import pytest
 from helpers.photos import write_photo
 from pocketvlad.dataset import Dataset, Photo, Query, open_dataset
 from pocketvlad.errors import DatasetError
-from pocketvlad.index import Entry, PlaceIndex, recognised, split_visitors
+from pocketvlad.index import Entry, PlaceIndex, split_visitors, visits
 
 
 def names(dataset):
@@ -17,7 +17,12 @@ def names(dataset):
 
 def index_of(dataset):
     entries = tuple(Entry(photo.name) for photo in dataset.photos)
-    return PlaceIndex(np.eye(len(entries), 3, dtype=np.float32) + 1, None, None, entries, bytes(32))
+    return PlaceIndex(np.eye(len(entries), 6, dtype=np.float32) + 1, None, None, entries, bytes(32))
+
+
+def answered(kept, rows, dataset):
+    """Whether visitors whose best matches are these rows are answered rightly."""
+    return [visit.right for visit in visits(index_of(kept), np.eye(6, dtype=np.float32)[rows], dataset)]
 
 
 def test_without_roles_the_first_of_each_place_visits(tmp_path):
@@ -27,7 +32,7 @@ def test_without_roles_the_first_of_each_place_visits(tmp_path):
     kept, visitors = split_visitors(dataset)
     assert names(visitors) == ["a/1.png", "b/1.png"]
     assert names(kept) == ["a/2.png", "a/3.png", "b/2.png", "c/1.png"]
-    assert recognised(index_of(kept), [1, 0], dataset) == [True, False]
+    assert answered(kept, [1, 0], dataset) == [True, False]
 
 
 def test_with_roles_queries_visit_and_the_map_stays_whole(tmp_path):
@@ -45,8 +50,8 @@ def test_with_roles_queries_visit_and_the_map_stays_whole(tmp_path):
     dataset = open_dataset(str(tmp_path))
     kept, visitors = split_visitors(dataset)
     assert names(kept) == ["g.png", "h.png"] and names(visitors) == ["q1.png", "q3.png"]
-    assert recognised(index_of(kept), np.array([0, 1], np.int32), dataset) == [True, True]
-    assert recognised(index_of(kept), [1, 0], dataset) == [False, False]
+    assert answered(kept, [0, 1], dataset) == [True, True]
+    assert answered(kept, [1, 0], dataset) == [False, False]
 
 
 def test_positions_say_who_is_right_where_there_are_no_labels(tmp_path):
@@ -59,8 +64,8 @@ def test_positions_say_who_is_right_where_there_are_no_labels(tmp_path):
     kept, visitors = split_visitors(dataset)
     assert [photo.utm[0] for photo in kept.photos] == [500000, 500300]
     assert [photo.utm[0] for photo in visitors.photos] == [500001, 500301]
-    assert recognised(index_of(kept), [0, 1], dataset) == [True, True]
-    assert recognised(index_of(kept), [1, 1], dataset) == [False, True]
+    assert answered(kept, [0, 1], dataset) == [True, True]
+    assert answered(kept, [1, 1], dataset) == [False, True]
 
 
 def test_one_folder_of_positions_keeps_a_photo_for_every_visitor(tmp_path):
@@ -85,3 +90,27 @@ def test_queries_alone_make_no_index():
     dataset = Dataset("asked", (Photo(Path("q.jpg"), "q", "a"),), (), ())
     with pytest.raises(DatasetError, match="dataset asked has no photo of a map"):
         split_visitors(dataset)
+
+
+def test_a_visit_says_what_it_would_find_if_its_place_were_unknown(tmp_path):
+    for name in ("a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png"):
+        write_photo(tmp_path / name)
+    dataset = open_dataset(str(tmp_path))
+    kept, _ = split_visitors(dataset)
+    vectors = np.array([[0.6, 0.8], [1, 0], [0, 1]], np.float32)  # a/2, a/3, b/2
+    index = PlaceIndex(vectors, None, None, tuple(Entry(name) for name in names(kept)), bytes(32))
+    first, second = visits(index, np.array([[1, 0], [0.8, 0.6]], np.float32), dataset)
+    assert (first.cosine, first.right, first.elsewhere) == (1, True, 0)
+    assert (second.right, second.cosine, second.elsewhere) == (
+        False,
+        pytest.approx(0.96),
+        pytest.approx(0.96),
+    )
+
+
+def test_an_index_of_one_place_has_nothing_elsewhere(tmp_path):
+    for name in ("a/1.png", "a/2.png"):
+        write_photo(tmp_path / name)
+    dataset = open_dataset(str(tmp_path))
+    (visit,) = visits(index_of(split_visitors(dataset)[0]), np.ones((1, 6), np.float32), dataset)
+    assert visit.right and visit.elsewhere is None

@@ -16,7 +16,7 @@ def summary(tiny_run: TinyRun) -> ReportSummary:
     found = tiny_run.summary
     *rows, last = (
         replace(row, before=replace(row.before, right=True), after=replace(row.after, right=True))
-        for row in found.matches
+        for row in found.matches[-2:]
     )
     wrong = replace(last, after=replace(last.after, right=False))
-    return replace(found, matches=(*rows, wrong))
+    return replace(found, matches=(wrong, *rows))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from pocketvlad.report import units
+from pocketvlad.report.headline import headline
 from pocketvlad.report.terminal import terminal_summary
 
 
@@ -15,7 +16,13 @@ def shown(value, width=160):
 
 def test_the_table_ends_with_where_the_apk_is_and_how_to_install_it(summary):
     text, app, change = " ".join(shown(summary).split()), summary.app, summary.after.change
-    parts = [summary.title, f"{app.recognised} of {app.visitors} photos", app.install, app.apk]
+    parts = [
+        summary.title,
+        f"{app.recognised} of {app.visitors} photos",
+        headline(summary),
+        app.install,
+        app.apk,
+    ]
     parts += [f"({units.size(app.apk_bytes)})", f"{summary.data.queries} queries on 6 photos of 2 places"]
     parts.append(f"{units.signed(change.mean)} ({units.spread(change.low, change.high)})")
     for row in summary.variants:
@@ -38,7 +45,7 @@ def test_brackets_in_a_title_are_text_not_markup(summary):
 
 def test_the_metric_is_the_datasets(summary):
     text = shown(replace(summary, metric="Recall@1"))
-    assert text.count("Recall@1") == 2 and "mAP" not in text
+    assert text.count("Recall@1") == 3 and "mAP" not in text
 
 
 def test_photos_of_no_places_are_counted_alone(summary):

@@ -1,22 +1,30 @@
 """The place index and cosine search."""
 
-from pocketvlad.index.build import add_to_index, build_index, require_fingerprint, suggest_threshold
+from pocketvlad.index.build import (
+    add_to_index,
+    build_index,
+    judging_matches,
+    require_fingerprint,
+    suggest_threshold,
+)
 from pocketvlad.index.format import open_index, write_index
 from pocketvlad.index.search import are_themselves, search_index
 from pocketvlad.index.types import Entry, PlaceIndex
-from pocketvlad.index.visitors import recognised, split_visitors
+from pocketvlad.index.visitors import Visit, split_visitors, visits
 
 __all__ = [
     "Entry",
     "PlaceIndex",
+    "Visit",
     "add_to_index",
     "are_themselves",
     "build_index",
+    "judging_matches",
     "open_index",
-    "recognised",
     "require_fingerprint",
     "search_index",
     "split_visitors",
     "suggest_threshold",
+    "visits",
     "write_index",
 ]

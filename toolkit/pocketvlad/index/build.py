@@ -109,15 +109,10 @@ def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> Non
 def suggest_threshold(index: PlaceIndex) -> float | None:
     """The cosine that best tells a known place from an unknown one, by the index's own photos.
 
-    Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
-    best match should be accepted) and with its place taken out (its best match should be refused). The threshold
-    maximises the mean of both rates, half way between the cosines on its two sides. None when no place has two
-    photos or there is only one place.
+    The threshold maximises the mean of both rates of :func:`judging_matches`, accepted and refused, half way between
+    the cosines on its two sides. None when no place has two photos or there is only one place.
     """
-    labels = index.labels()
-    labelled = [row for row, label in enumerate(labels) if label]
-    places = place_numbers([labels[row] for row in labelled])
-    known, unknown = _best_matches(index.descriptors()[labelled], places)
+    known, unknown = judging_matches(index)
     if not known.size or not unknown.size:
         return None
     accepted, refused = np.sort(known), np.sort(unknown)
@@ -126,6 +121,18 @@ def suggest_threshold(index: PlaceIndex) -> float | None:
     hits = 1 - np.searchsorted(accepted, candidates, side="left") / len(accepted)
     rejections = np.searchsorted(refused, candidates, side="left") / len(refused)
     return float(np.clip(candidates[np.argmax(hits + rejections)], -1, 1))
+
+
+def judging_matches(index: PlaceIndex) -> tuple[np.ndarray, np.ndarray]:
+    """Best cosines of the index's own photos where their place is known, and where it is unknown, float32 [n], [m].
+
+    Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
+    best match should be accepted) and with its place taken out (its best match should be refused).
+    """
+    labels = index.labels()
+    labelled = [row for row, label in enumerate(labels) if label]
+    places = place_numbers([labels[row] for row in labelled])
+    return _best_matches(index.descriptors()[labelled], places)
 
 
 def place_numbers(labels: Sequence[str]) -> np.ndarray:

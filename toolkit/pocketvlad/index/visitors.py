@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,17 +27,38 @@ def split_visitors(dataset: Dataset) -> tuple[Dataset, Dataset]:
     return dataset.subset(kept), dataset.subset(visitors)
 
 
-def recognised(index: PlaceIndex, rows: Sequence[int] | np.ndarray, dataset: Dataset) -> list[bool]:
-    """Whether each visitor's best match is right.
+@dataclass(frozen=True)
+class Visit:
+    """What an index answers one visitor.
+
+    Attributes:
+        cosine: of the best match.
+        right: whether that shows the visitor's place.
+        elsewhere: the best cosine among photos that are not right, as if the place were unknown; None without any.
+    """
+
+    cosine: float
+    right: bool
+    elsewhere: float | None
+
+
+def visits(index: PlaceIndex, descriptors: np.ndarray, dataset: Dataset) -> list[Visit]:
+    """Each visitor's answer.
 
     Args:
         index: of the first part of :func:`split_visitors`.
-        rows: int [visitors], the best row of each photo of the second part.
+        descriptors: float32 [visitors, dim], of the photos of the second part.
         dataset: what was split.
     """
-    visits = sorted(_visits(dataset))
-    names = [{clean_text(dataset.photos[i].name) for i in right} for _, right in visits]
-    return [index.entries[int(row)].name in right for row, right in zip(rows, names, strict=True)]
+    names = np.array([entry.name for entry in index.entries])
+    cosines = descriptors @ index.descriptors().T
+    found = []
+    for row, (_, right) in zip(cosines, sorted(_visits(dataset)), strict=True):
+        same = np.isin(names, [clean_text(dataset.photos[photo].name) for photo in right])
+        elsewhere = float(row[~same].max()) if not same.all() else None
+        best = int(row.argmax())
+        found.append(Visit(float(row[best]), bool(same[best]), elsewhere))
+    return found
 
 
 def _visits(dataset: Dataset) -> Iterator[tuple[int, frozenset[int]]]:

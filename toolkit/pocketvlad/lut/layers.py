@@ -18,7 +18,7 @@ def _copied(array: np.ndarray | None) -> Tensor | None:
     return None if array is None else torch.from_numpy(array.copy(order="C"))
 
 
-class _LutModule(nn.Module):
+class PackedLayer(nn.Module):
     """Holds the packed bytes of one :class:`LutTensor` and its bias as buffers."""
 
     packed: Tensor
@@ -39,7 +39,7 @@ class _LutModule(nn.Module):
         self.register_buffer("bias", _copied(bias))
 
 
-class LutLinear(_LutModule):
+class LutLinear(PackedLayer):
     """``nn.Linear`` over packed codes: float32 [B, I] -> float32 [B, O]."""
 
     def __init__(self, lut: LutTensor, bias: np.ndarray | None, *, fast: bool, activation: int = 0):
@@ -65,7 +65,7 @@ class LutLinear(_LutModule):
         )
 
 
-class LutConv2d(_LutModule):
+class LutConv2d(PackedLayer):
     """``nn.Conv2d`` over packed codes, activation and max pooling fused: float32 [B, C, H, W] -> [B, O, H', W']."""
 
     def __init__(
@@ -111,7 +111,7 @@ def _two(values: tuple[int, ...] | str, missing: int) -> list[int]:
     return found if len(found) == 2 else [missing, *found]
 
 
-class LutVladPool(_LutModule):
+class LutVladPool(PackedLayer):
     """NetVLAD aggregation over a packed soft assignment: float32 [B, D, H, W] -> float32 [B, K * D]."""
 
     centroids: Tensor

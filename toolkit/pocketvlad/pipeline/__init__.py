@@ -12,13 +12,14 @@ from pocketvlad.pipeline.run import Run
 from pocketvlad.pipeline.stages import Stages
 from pocketvlad.pipeline.summary import Outcome, summarize
 from pocketvlad.report.html import write_report
+from pocketvlad.report.plots import write_plots
 from pocketvlad.report.summary import ReportSummary
 
 __all__ = ["run_plan"]
 
 
 def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
-    """Run every stage of a plan and write ``summary.json`` and ``report.html``.
+    """Run every stage of a plan and write ``summary.json``, ``report.html`` and its plots as files.
 
     Raises:
         PocketvladError: the first stage that fails says why; a later run goes on from there.
@@ -28,6 +29,7 @@ def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
     summary = summarize(run, _run_stages(run), commands=commands, report=report)
     artifact.write_json(out / "summary.json", summary.to_json(), force=True)
     write_report(summary, report, force=True)
+    write_plots(summary, out / "plots")
     return summary
 
 
@@ -38,9 +40,9 @@ def _run_stages(run: Run) -> Outcome:
     programs = {name: run.program(source, name) for name, source in sources.items()}
     paths = {name: path for name, (path, _) in programs.items()}
     descriptors = {name: run.descriptors(path, name) for name, path in paths.items()}
-    app_program = run.out / "model.pte"
+    app_program, recipe = run.out / "model.pte", run.plan.app_recipe
     with artifact.atomic_path(app_program, force=True) as temporary:
-        shutil.copyfile(paths[run.plan.app_recipe], temporary)
+        shutil.copyfile(paths[recipe], temporary)
     index, visitors = run.index(app_program)
     apk, packaged = run.package(app_program, index, visitors)
     return Outcome(
@@ -53,7 +55,7 @@ def _run_stages(run: Run) -> Outcome:
         packaged=packaged,
         emulated=run.emulate(apk),
         latency=run.latency(paths),
-        ops=run.ops(app_program),
+        times=run.profile(app_program, sources[recipe], programs[recipe][1].convolutions),
         app_program=app_program,
         index=index,
         visitors=[photo.path for photo in visitors.photos],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pocketvlad import artifact
 
 _LOG = "stages.json"
-_KEYS = {"key", "outputs", "figures"}  # of an entry
+_KEYS = {"key", "outputs", "figures", "seconds"}  # of an entry
 
 
 class StageLog:
@@ -53,10 +54,21 @@ class StageLog:
         entry = self._entries.get(name)
         if entry and entry["key"] == key and entry["outputs"] == _hashes(outputs):
             return entry["figures"], False
+        start = time.perf_counter()
         figures = body()
-        self._entries[name] = {"key": key, "outputs": _hashes(outputs), "figures": figures}
+        seconds = time.perf_counter() - start
+        self._entries[name] = {
+            "key": key,
+            "outputs": _hashes(outputs),
+            "figures": figures,
+            "seconds": seconds,
+        }
         artifact.write_json(self._path, self._entries, force=True)
         return figures, True
+
+    def seconds(self, name: str) -> float:
+        """What a finished stage took when it ran last, this time or before."""
+        return float(self._entries[name]["seconds"])
 
 
 def _hashes(paths: Sequence[Path]) -> dict[str, str | None]:

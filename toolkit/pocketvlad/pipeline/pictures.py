@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,11 +12,15 @@ from pocketvlad.dataset import Dataset
 from pocketvlad.evaluate.retrieval import RetrievalResult, evaluate_descriptors
 from pocketvlad.model.roles import CONVOLUTION
 from pocketvlad.report import figures
-from pocketvlad.report.summary import Histogram, Match, MatchRow
+from pocketvlad.report.plots import weight_histograms
+from pocketvlad.report.summary import Histogram, Match, MatchRow, QueryChange, Verdicts, verdict_of
 
 _BINS = 121
 _DEVIATIONS = 4  # to both sides of a histogram
 _COLUMNS = 6
+_EACH = 3  # of lost and of gained queries that are shown
+_LISTED = 30  # queries that lost most, and as many that gained most
+_LEAST_CHANGE = 0.05  # points of 100: less is not shown
 
 
 Answers = tuple[RetrievalResult, np.ndarray]
@@ -29,20 +34,64 @@ def answers_picture(test: Dataset, before: np.ndarray, after: np.ndarray, ratio:
         before, after: descriptors float32 [n, dim] of the uncompressed and the compressed program.
         ratio: of their sizes.
     """
-    models = [(evaluate_descriptors(test, found), found) for found in (before, after)]
+    was, now = ((evaluate_descriptors(test, found), found) for found in (before, after))
     # the font has no multiplication sign
-    return figures.qualitative_rows(match_rows(test, *models), f"{ratio:.0f}x smaller")
+    return figures.qualitative_rows(match_rows(test, was, now), f"{ratio:.0f}x smaller")
 
 
-def match_rows(test: Dataset, before: Answers, after: Answers) -> tuple[MatchRow, ...]:
-    """Some queries with a right answer and what both models, results and descriptors [n, dim], rank first."""
-    rows = []
-    for number in _spread_queries(test):
+def match_rows(
+    test: Dataset, before: Answers, after: Answers, queries: Sequence[int] | None = None
+) -> tuple[MatchRow, ...]:
+    """Queries by number and what both models, results and descriptors [n, dim], rank first.
+
+    Without ``queries`` some at even distances.
+    """
+    rows, changes = [], _changes(before, after)
+    for number in _spread_queries(test) if queries is None else queries:
         query = test.queries[number]
         photo, truth = test.photos[query.photo], test.photos[min(query.positives)]
-        matches = [_match(test, *answers, number) for answers in (before, after)]
-        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, *matches))
+        was, now = (_match(test, *answers, number) for answers in (before, after))
+        rows.append(MatchRow(str(photo.path), str(truth.path), photo.place, was, now, float(changes[number])))
     return tuple(rows)
+
+
+def telling_queries(test: Dataset, before: Answers, after: Answers) -> list[int]:
+    """Some queries whose first answer compression lost, some it gained, then others at even distances."""
+    changes = _changes(before, after)
+    by_change = [
+        int(number) for number in np.argsort(changes, kind="stable") if test.queries[number].positives
+    ]
+    said = {number: _verdict(test, before[0], after[0], number) for number in by_change}
+    lost = [number for number in by_change if said[number] == "lost"][:_EACH]
+    gained = [number for number in reversed(by_change) if said[number] == "gained"][:_EACH]
+    others = [number for number in _spread_queries(test) if said[number] in ("right", "wrong")]
+    return [*lost, *gained, *others]
+
+
+def verdicts(test: Dataset, before: RetrievalResult, after: RetrievalResult) -> Verdicts:
+    """What compression did to the first answer, over all queries."""
+    counts = Counter(_verdict(test, before, after, number) for number in range(len(test.queries)))
+    return Verdicts(counts["lost"], counts["gained"], counts["right"], counts["wrong"])
+
+
+def query_changes(before: RetrievalResult, after: RetrievalResult) -> tuple[QueryChange, ...]:
+    """The queries whose own score changed, what lost most first; of many the outer ones."""
+    scores = 100 * np.stack([before.per_query, after.per_query], axis=1)
+    order = np.argsort(scores[:, 1] - scores[:, 0], kind="stable")
+    changed = [number for number in order if abs(scores[number, 1] - scores[number, 0]) > _LEAST_CHANGE]
+    shown = changed if len(changed) <= 2 * _LISTED else [*changed[:_LISTED], *changed[-_LISTED:]]
+    return tuple(QueryChange(before.queries[n], *map(float, scores[n])) for n in shown)
+
+
+def _verdict(test: Dataset, before: RetrievalResult, after: RetrievalResult, number: int) -> str:
+    """As :attr:`MatchRow.verdict`."""
+    was, now = (result.best[number] in test.queries[number].positives for result in (before, after))
+    return verdict_of(was, now)
+
+
+def _changes(before: Answers, after: Answers) -> np.ndarray:
+    """Of the queries' own scores, points of 100, float64 [queries]."""
+    return 100 * (after[0].per_query - before[0].per_query)
 
 
 def _spread_queries(test: Dataset) -> list[int]:
@@ -63,7 +112,7 @@ def _match(test: Dataset, result: RetrievalResult, found: np.ndarray, number: in
 
 def histogram_picture(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Weights before and after by layer, as SVG."""
-    return figures.weight_histograms([weight_histogram(name, *pair) for name, pair in pairs.items()])
+    return weight_histograms([weight_histogram(name, *pair) for name, pair in pairs.items()]).svg()
 
 
 def weight_histogram(name: str, before: np.ndarray, after: np.ndarray) -> Histogram:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,23 @@ import numpy as np
 from pocketvlad import artifact, machine
 from pocketvlad.android.package import fingerprint as app_fingerprint
 from pocketvlad.android.results import SelfTestResult
-from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.compress.compressed import load_compressed
+from pocketvlad.compress.recipe import LUT, Recipe, load_recipe
 from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.dataset.tensors import readable
 from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.export.called import called_layers
+from pocketvlad.export.lower import photo_example
+from pocketvlad.export.pack import pack, semantics_of
 from pocketvlad.index import split_visitors
 from pocketvlad.pipeline.plan import MODEL, Plan, slug
 from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.latency import Latency, measure_latency
-from pocketvlad.runtime.profile import OpTime, profile_program
+from pocketvlad.runtime.profile import LayerTime, OpTime, layer_times, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit, index, package
 from pocketvlad.steps.common import dataset_hash
@@ -52,10 +57,11 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Milliseconds of a program's ops, the longest first."""
+class ProgramTimes:
+    """Milliseconds of a program's ops, the longest first, and of its packed layers in their order."""
 
     ops: tuple[OpTime, ...]
+    layers: tuple[LayerTime, ...]
 
 
 class Run:
@@ -219,17 +225,40 @@ class Run:
 
         return self.stages.run("latency", Times, inputs, [], body, say).programs
 
-    def ops(self, program: Path) -> tuple[OpTime, ...]:
-        """Milliseconds of every op of a program on this machine."""
+    def profile(self, program: Path, source: Path, convolutions: str | None) -> ProgramTimes:
+        """Milliseconds of every op and layer of a compressed program on this machine.
+
+        Args:
+            program: the ``.pte``.
+            source: the compressed model it was made from.
+            convolutions: what computes them, as :class:`pocketvlad.steps.export.Exported` has it.
+        """
         inputs = {"program": artifact.file_sha256(program), "machine": machine.describe(), **kernels()}
 
-        def body(progress: Progress) -> Profile:
-            return Profile(tuple(profile_program(program, runs=_LATENCY_RUNS)))
+        def body(progress: Progress) -> ProgramTimes:
+            measured = profile_program(program, runs=_LATENCY_RUNS)
+            layers = _layers_of(source, self.plan.app.semantics, convolutions)
+            return ProgramTimes(measured.ops, layer_times(measured, layers))
 
-        def say(made: Profile) -> str:
+        def say(made: ProgramTimes) -> str:
             return f"{made.ops[0].op} takes {100 * made.ops[0].share:.0f}% of the app's program"
 
-        return self.stages.run("profile", Profile, inputs, [], body, say).ops
+        return self.stages.run("profile", ProgramTimes, inputs, [], body, say)
+
+
+def _layers_of(source: Path, semantics: str | None, convolutions: str | None) -> tuple[str, ...]:
+    """The packed layers of a compressed model in the order in which its program calls them."""
+    model = load_compressed(source)
+    packed = pack(model, semantics_of(model, semantics), convolutions or LUT)
+    called = called_layers(packed, photo_example(model.config.preprocess))
+    return tuple(_as_in(model.layers, name) for name in called)
+
+
+def _as_in(layers: Collection[str], name: str) -> str:
+    """A packed module's name as its model has the layer; that of a whole head stays."""
+    parts = name.split(".")
+    ends = (".".join(parts[at:]) for at in range(len(parts)))
+    return next((end for end in ends if end in layers), name)
 
 
 def _say_emulated(made: SelfTestResult) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pocketvlad.core.build import core_key
 from pocketvlad.errors import ArtifactError
@@ -14,7 +15,10 @@ from pocketvlad.pipeline.log import StageLog
 from pocketvlad.progress import Progress
 from pocketvlad.schema import from_table, to_table
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 
 
 class StageLine(Protocol):
@@ -38,6 +42,9 @@ class StageRunner:
         folder: of their files and their log.
         shown: where they are shown.
         prefix: of the names shown.
+
+    Attributes:
+        seconds: by stage in the order of the run, when it ran last, this time or before.
     """
 
     def __init__(self, folder: Path, shown: Stages, prefix: str = ""):
@@ -51,6 +58,7 @@ class StageRunner:
             ) from error
         self.folder, self._shown, self._prefix = folder, shown, prefix
         self._log = StageLog(folder)
+        self.seconds: dict[str, float] = {}
 
     def run(
         self,
@@ -71,8 +79,10 @@ class StageRunner:
             body: makes the result.
             say: the result in a few words.
         """
+        inputs = {**inputs, "result": [each.name for each in fields(kind)]}  # an older form is made again
         with self._shown.stage(self._prefix + name) as line:
             figures, line.ran = self._log.run(name, inputs, outputs, lambda: to_table(body(line.report)))
+            self.seconds[name] = self._log.seconds(name)
             result = from_table(kind, figures, f"{self.folder}: {name}")
             line.text = say(result)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +15,34 @@ from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.index import open_index, recognised, search_index
+from pocketvlad.index import Visit, judging_matches, open_index, visits
 from pocketvlad.model.network import load_model
-from pocketvlad.pipeline.pictures import match_rows, weight_histogram
+from pocketvlad.pipeline.pictures import (
+    match_rows,
+    query_changes,
+    telling_queries,
+    verdicts,
+    weight_histogram,
+)
 from pocketvlad.pipeline.plan import BASELINE
-from pocketvlad.pipeline.run import Run
+from pocketvlad.pipeline.run import ProgramTimes, Run
 from pocketvlad.report.summary import (
     AppInfo,
     DataInfo,
     FileRow,
     Histogram,
     ReportSummary,
+    StageTime,
+    Thresholds,
     VariantRow,
 )
 from pocketvlad.runtime.latency import Latency
-from pocketvlad.runtime.profile import OpTime
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.export import Exported
 from pocketvlad.steps.fit import Fitted
 from pocketvlad.steps.package import Packaged, install_command
+
+_COSINE_DIGITS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +57,7 @@ class Outcome:
     fitted: Fitted
     packaged: Packaged
     latency: Mapping[str, Latency]
-    ops: Sequence[OpTime]
+    times: ProgramTimes
     app_program: Path
     index: Path
     visitors: Sequence[Path]
@@ -58,22 +68,29 @@ class Outcome:
 def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Path) -> ReportSummary:
     """Everything the report and the final table show; ``report`` is where the page will lie."""
     results = {name: evaluate_descriptors(run.testing, found) for name, found in outcome.descriptors.items()}
-    shown = [(results[name], outcome.descriptors[name]) for name in (BASELINE, run.plan.app_recipe)]
+    before, after = ((results[name], outcome.descriptors[name]) for name in (BASELINE, run.plan.app_recipe))
+    thresholds = _thresholds(run, outcome)
     files = (*outcome.programs.values(), outcome.index, outcome.apk)
     return ReportSummary(
         title=run.plan.app.title,
         metric=metric_name(run.testing.metric),
         variants=tuple(_variant(run, outcome, results, name) for name in outcome.programs),
-        app=_app(run, outcome),
+        app=_app(run, outcome, thresholds),
         layers=dict(outcome.layers),
-        matches=match_rows(run.testing, *shown),
+        matches=match_rows(run.testing, before, after, telling_queries(run.testing, before, after)),
         data=_data(run),
         machine=machine.describe(),
         versions=artifact.versions(),
         emulated=tuple(result.to_json() for result in outcome.emulated),
         skipped=tuple(dict.fromkeys((*run.dataset.skipped, *outcome.fitted.skipped))),
         histograms=(_histogram(outcome, run.plan.app_recipe),),
-        ops=tuple(outcome.ops),
+        ops=outcome.times.ops,
+        layer_times=outcome.times.layers,
+        stages=tuple(StageTime(*each) for each in run.stages.seconds.items()),
+        verdicts=verdicts(run.testing, before[0], after[0]),
+        queries=query_changes(before[0], after[0]),
+        thresholds=thresholds,
+        whitening=outcome.fitted.whitening,
         files=tuple(FileRow(path.name, path.stat().st_size, artifact.file_sha256(path)) for path in files),
         commands=tuple(commands),
         report=str(report),
@@ -101,14 +118,9 @@ def _variant(run: Run, outcome: Outcome, results: Mapping[str, RetrievalResult],
     )
 
 
-def _app(run: Run, outcome: Outcome) -> AppInfo:
-    """The APK, and how many visitor's photos its index puts in the right place."""
+def _app(run: Run, outcome: Outcome, thresholds: Thresholds) -> AppInfo:
+    """The APK, and how many visitors' photos its index puts in the right place."""
     places, package = open_index(outcome.index), outcome.packaged.report
-    right: list[bool] = []
-    if outcome.visitors:
-        runner = ProgramRunner(outcome.app_program, threads=2)
-        rows, _ = search_index(places, np.stack([runner.describe(path) for path in outcome.visitors]), 1)
-        right = recognised(places, rows[:, 0], run.testing)
     return AppInfo(
         apk=str(outcome.apk),
         apk_bytes=outcome.apk.stat().st_size,
@@ -118,9 +130,37 @@ def _app(run: Run, outcome: Outcome) -> AppInfo:
         install=install_command(outcome.apk),
         abis=tuple(package.abis),
         min_sdk=package.min_sdk,
-        visitors=len(right),
-        recognised=sum(right),
+        visitors=len(outcome.visitors),
+        recognised=thresholds.named + thresholds.doubted,
     )
+
+
+def _thresholds(run: Run, outcome: Outcome) -> Thresholds:
+    """What the app's index answers its own photos and the visitors."""
+    places = open_index(outcome.index)
+    known, unknown = judging_matches(places)
+    chosen = places.threshold
+    found: list[Visit] = []
+    if outcome.visitors:
+        runner = ProgramRunner(outcome.app_program, threads=2)
+        described = np.stack([runner.describe(path) for path in outcome.visitors])
+        found = visits(places, described, run.testing)
+    shown = Counter((visit.right, chosen is None or visit.cosine >= chosen) for visit in found)
+    return Thresholds(
+        chosen=chosen,
+        known=_sorted(known),
+        unknown=_sorted(unknown),
+        visitors=_sorted([visit.cosine for visit in found]),
+        strangers=_sorted([visit.elsewhere for visit in found if visit.elsewhere is not None]),
+        named=shown[True, True],
+        doubted=shown[True, False],
+        mistaken=shown[False, True],
+        refused=shown[False, False],
+    )
+
+
+def _sorted(cosines: Sequence[float] | np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(cosine), _COSINE_DIGITS) for cosine in np.sort(cosines))
 
 
 def _histogram(outcome: Outcome, recipe: str) -> Histogram:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad.artifact import write_bytes
-from pocketvlad.report import figures, units
+from pocketvlad.report import units
+from pocketvlad.report.accuracy import figure, threshold_section, variant_section, whitening_section
+from pocketvlad.report.headline import headline
 from pocketvlad.report.layers import layer_section
 from pocketvlad.report.matches import match_section
 from pocketvlad.report.parts import cell, code, escape, section, table
-from pocketvlad.report.summary import DataInfo, ReportSummary, VariantRow
+from pocketvlad.report.plots import weight_histograms
+from pocketvlad.report.summary import DataInfo, ReportSummary
 from pocketvlad.report.theme import CSS
+from pocketvlad.report.times import time_section
 
 Section = Callable[[ReportSummary], str]
 
@@ -45,11 +49,12 @@ def render_report(summary: ReportSummary) -> str:
 
 def _header(summary: ReportSummary) -> str:
     data = summary.data
+    tested = "" if data.held_out else ", the same ones"
     return (
-        f"<header><h1>{escape(summary.title)}</h1>"
+        f'<header><h1>{escape(summary.title)}</h1><p class="point">{escape(headline(summary))}</p>'
         f"<p>Place recognition on a phone: fitted on {units.photos(data.fit_photos, data.fit_places)}, "
-        f"tested on {units.photos(data.test_photos, data.test_places, 'other ' if data.held_out else '')}"
-        f"{'' if data.held_out else ', the same ones'}.</p></header>"
+        f"tested on {units.photos(data.test_photos, data.test_places, 'other ' if data.held_out else '')}{tested}.</p>"
+        "</header>"
     )
 
 
@@ -57,7 +62,7 @@ def _headline(summary: ReportSummary) -> str:
     before, after = summary.before, summary.after
     change, was, now = after.change, before.latency, after.latency
     speed = was.median_ms / max(now.median_ms, 1e-9)
-    faster = f"{units.ratio(speed)} as fast" if speed >= 1 else f"{units.ratio(1 / speed)} as slow"
+    faster = f"{units.ratio(speed)} as fast" if speed >= 1 else f"takes {units.ratio(1 / speed)} as long"
     cards = [
         _card("Program", units.size(before.program_bytes), units.size(after.program_bytes),
               f"{units.ratio(after.ratio)} smaller, bytes of the .pte"),
@@ -88,12 +93,23 @@ def _app(summary: ReportSummary) -> str:
     lines = [f"<p>{escape('; '.join(facts))}.</p>", code(app.install)]
     if app.visitors:
         lines.append(
-            f"<p>Of {app.visitors} photos that are not in the index, one per place, it names the right place "
-            f"for <b>{app.recognised}</b>.</p>"
+            f"<p>Tried on {app.visitors} visitors' photos, one of each place, none of them in the index: the best "
+            f"match shows the right place for <b>{app.recognised}</b>.{_answers(summary)}</p>"
         )
     for result in summary.emulated:
         lines.append(f"<p>{_emulated(result)}</p>")
     return section("The app", "\n".join(lines), f"Signed and ready to install: {app.apk}")
+
+
+def _answers(summary: ReportSummary) -> str:
+    """What the app says to the visitors, which its threshold decides."""
+    found = summary.thresholds
+    if found is None or found.chosen is None:
+        return ""
+    parts = [f"names the right place for {found.named}"]
+    parts += [f"says “unknown place” to {found.doubted + found.refused}"]
+    parts += [f"names a wrong place for {found.mistaken}"]
+    return f" With its threshold of {found.chosen:.3f} the app {', '.join(parts)}."
 
 
 def _emulated(result: Mapping[str, Any]) -> str:
@@ -108,102 +124,10 @@ def _emulated(result: Mapping[str, Any]) -> str:
     )
 
 
-def _variants(summary: ReportSummary) -> str:
-    head = (
-        "model",
-        ".pte",
-        "smaller",
-        "codes only",
-        "pruned",
-        "convolutions",
-        summary.metric,
-        "change (95%)",
-        "cosine",
-        "a photo",
-        "load",
-    )
-    rows = [[cell(text) for text in _variant_cells(row, summary)] for row in summary.variants]
-    for row, variant in zip(rows, summary.variants, strict=True):
-        if variant is summary.after:
-            row[0] = row[0].replace("</td>", ' <span class="tag">in the app</span></td>')
-    chosen = [index for index, row in enumerate(summary.variants) if row is summary.after]
-    return section(
-        "Before and after",
-        table(head, rows, chosen),
-        "Size is the file on disk, MB = 10⁶ bytes. “Codes only” counts masks and codes, as the paper does. "
-        f"{summary.metric} is measured on the .pte itself; the change is paired over the queries, its interval by "
-        "bootstrap. "
-        "Convolutions compute by our lookup kernels or by XNNPACK in int8; where two times stand there, they are "
-        "those of the backbone that decided, on the machine that exported.",
-    )
-
-
-_KERNELS = {"lut": "lookup", "int8": "XNNPACK int8"}
-
-
-def _convolutions(row: VariantRow) -> str:
-    """``XNNPACK int8, 92.1 ms (lookup 120 ms)``: what computes them, and what it was chosen over."""
-    if row.convolutions is None:
-        return ""
-    name, ms = _KERNELS.get(row.convolutions, row.convolutions), row.convolutions_ms
-    if row.convolutions not in ms:
-        return name
-    others = [f"{_KERNELS.get(k, k)} {units.milliseconds(v)}" for k, v in ms.items() if k != row.convolutions]
-    return f"{name}, {units.milliseconds(ms[row.convolutions])} ({', '.join(others)})"
-
-
-def _variant_cells(row: VariantRow, summary: ReportSummary) -> list[str]:
-    base = row is summary.before
-    change = row.change
-    return [
-        row.name,
-        units.size(row.program_bytes),
-        "" if base else units.ratio(row.ratio),
-        units.size(row.codes_bytes) if row.codes_bytes else "",
-        "" if base else units.percent(row.pruned),
-        _convolutions(row),
-        f"{row.score:.1f}",
-        "" if base else f"{units.signed(change.mean)} ({units.spread(change.low, change.high)})",
-        "" if base else units.cosine(row.cosine),
-        units.milliseconds(row.latency.median_ms),
-        units.milliseconds(row.latency.load_ms),
-    ]
-
-
-def _plot(summary: ReportSummary) -> str:
-    svg = figures.size_accuracy_plot(summary.variants, summary.metric, summary.app.recipe).decode()
-    return section(
-        "Size against accuracy",
-        f'<div class="plot">{svg}</div>',
-        "Each point is a program; whiskers are the 95% interval of its change against the original model.",
-    )
-
-
 def _histograms(summary: ReportSummary) -> str:
-    svg = figures.weight_histograms(summary.histograms).decode()
+    plot = figure(weight_histograms(summary.histograms))
     return section(
-        "Weights before and after", f'<div class="plot">{svg}</div>', "Counts per bin, on a log axis."
-    )
-
-
-def _ops(summary: ReportSummary) -> str:
-    rows = [
-        [
-            cell(row.op),
-            cell(row.by, "text"),
-            cell(str(row.calls)),
-            cell(units.milliseconds(row.ms)),
-            cell(units.percent(row.share)),
-            f'<td class="barcell"><div class="bar" style="width:{100 * row.share:.1f}%">'
-            '<i class="after" style="width:100%"></i></div></td>',
-        ]
-        for row in summary.ops
-    ]
-    return section(
-        "Op by op",
-        table(("op", "kernel of", "calls", "time", "share", ""), rows),
-        f"One photo through {summary.after.name} on the host, as ExecuTorch's event trace (ETDump) has it; tracing "
-        "takes time of its own.",
+        "Weights before and after", f'<div class="plots">{plot}</div>', "Counts per bin, on a log axis."
     )
 
 
@@ -233,6 +157,7 @@ def _provenance(summary: ReportSummary) -> str:
             [cell(f.name), cell(units.size(f.bytes)), cell(f.sha256, "text hash")] for f in summary.files
         ]
         body += "<h3>Files</h3>" + table(("file", "size", "SHA-256"), files)
+        body += '<p class="hint">Every plot lies beside this page as SVG and PNG, in the folder plots.</p>'
     body += "".join(code(command) for command in summary.commands)
     return section("Provenance", body)
 
@@ -258,6 +183,6 @@ def _notes(summary: ReportSummary) -> str:
 
 
 _SECTIONS: tuple[Section, ...] = (
-    _header, _headline, _app, _variants, _plot, match_section, layer_section, _histograms, _ops, _notes,
-    _provenance,
+    _header, _headline, _app, variant_section, match_section, threshold_section, whitening_section, layer_section,
+    time_section, _histograms, _notes, _provenance,
 )  # fmt: skip

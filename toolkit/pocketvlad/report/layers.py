@@ -6,26 +6,30 @@ from collections.abc import Sequence
 
 from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.report import units
+from pocketvlad.report.palette import PARTS
 from pocketvlad.report.parts import cell, escape, section, table
 from pocketvlad.report.summary import ReportSummary
 
-_PARTS = ("mask", "codes", "codebook", "scales", "bias")
+_LARGEST = 10  # layers that are shown at once
 _HEAD = ("layer", "bytes", "", "smaller", "weights", "bits", "layout", "pruned", "bits/weight", "entropy")
 
 
 def layer_section(summary: ReportSummary) -> str:
-    """A table per recipe, that of the app open."""
-    legend = "".join(f'<span><i class="{part}"></i>{part}</span>' for part in _PARTS)
+    """The largest layers of the app's model; a table of every layer per recipe, folded."""
+    legend = "".join(f'<span><i class="{part}"></i>{part}</span>' for part in PARTS)
     body = f'<div class="legend">{legend}</div>'
+    shown = sorted(summary.layers.get(summary.after.name, ()), key=lambda row: -row.total)[:_LARGEST]
+    if shown:
+        body += f"<h3>{escape(summary.after.name)}: the largest {len(shown)}</h3>{_layer_table(shown)}"
     for recipe, rows in summary.layers.items():
         total = units.size(sum(row.total for row in rows))
-        opened = " open" if recipe == summary.after.name else ""
-        body += f"<details{opened}><summary>{escape(recipe)}: {total}</summary>{_layer_table(rows)}</details>"
+        title = f"{recipe}: {total} in {len(rows)} layers"
+        body += f"<details><summary>{escape(title)}</summary>{_layer_table(rows)}</details>"
     return section(
-        "Layer by layer",
+        "Where the bytes go",
         body,
         "Bytes as packed in the program. Entropy is what an ideal coder would need per weight. Bars are to "
-        "scale within a recipe.",
+        "scale within a table.",
     )
 
 
@@ -33,7 +37,7 @@ def _layer_table(rows: Sequence[LayerSize]) -> str:
     largest = max((row.total for row in rows), default=1) or 1
     lines = [
         [
-            cell(row.layer),
+            cell(row.layer, "name"),
             cell(units.size(row.total)),
             f'<td class="barcell">{_bar(row, largest)}</td>',
             cell(units.ratio(row.ratio)),
@@ -46,15 +50,15 @@ def _layer_table(rows: Sequence[LayerSize]) -> str:
         ]
         for row in rows
     ]
-    return table(_HEAD, lines)
+    return table(_HEAD, lines, kind="layers")
 
 
 def _bar(row: LayerSize, largest: int) -> str:
     parts = "".join(
         f'<i class="{part}" style="width:{100 * getattr(row, part) / max(row.total, 1):.2f}%"></i>'
-        for part in _PARTS
+        for part in PARTS
         if getattr(row, part)
     )
-    title = ", ".join(f"{part} {units.size(getattr(row, part))}" for part in _PARTS if getattr(row, part))
+    title = ", ".join(f"{part} {units.size(getattr(row, part))}" for part in PARTS if getattr(row, part))
     width = 100 * row.total / largest
     return f'<div class="bar" title="{escape(title)}" style="width:{width:.2f}%">{parts}</div>'

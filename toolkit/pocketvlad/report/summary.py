@@ -10,8 +10,9 @@ from typing import Any
 
 from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.evaluate.metrics import Difference
+from pocketvlad.model.choice import Choice
 from pocketvlad.runtime.latency import Latency
-from pocketvlad.runtime.profile import OpTime
+from pocketvlad.runtime.profile import LayerTime, OpTime
 from pocketvlad.schema import to_table
 
 
@@ -57,13 +58,84 @@ class Match:
 
 @dataclass(frozen=True)
 class MatchRow:
-    """One query: photo files of the query and of one right answer, and both models' best matches."""
+    """One query and what both models rank first.
+
+    Attributes:
+        query, truth: photo files of the query and of one right answer.
+        place: of the query.
+        before, after: best matches of the uncompressed and the app's model.
+        change: of the query's own score (average precision, or 1 for a right first answer), points of 100.
+    """
 
     query: str
     truth: str
     place: str | None
     before: Match
     after: Match
+    change: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """What compression did to the first answer."""
+        return verdict_of(self.before.right, self.after.right)
+
+
+def verdict_of(was_right: bool, is_right: bool) -> str:
+    """What compression did to a first answer: ``lost``, ``gained``, ``right`` or ``wrong`` with both."""
+    if was_right == is_right:
+        return "right" if is_right else "wrong"
+    return "gained" if is_right else "lost"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How many queries compression lost and gained a right first answer, and how many are alike with both."""
+
+    lost: int
+    gained: int
+    right: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class QueryChange:
+    """One query's own score with the uncompressed and with the app's model, 0 to 100."""
+
+    query: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What an index accepts as a known place.
+
+    Attributes:
+        chosen: the cosine from which the app names a place; None where the index has none.
+        known, unknown: best cosines of the index's own photos, which chose it: with their place in the index, and
+            with their place taken out.
+        visitors, strangers: the same of the visitors' photos, which chose nothing.
+        named, doubted, mistaken, refused: visitors by what the app shows: the right place; the right one as unknown;
+            a wrong place; a wrong one as unknown.
+    """
+
+    chosen: float | None
+    known: tuple[float, ...] = ()
+    unknown: tuple[float, ...] = ()
+    visitors: tuple[float, ...] = ()
+    strangers: tuple[float, ...] = ()
+    named: int = 0
+    doubted: int = 0
+    mistaken: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """A stage of the run and its seconds when it ran last."""
+
+    stage: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +201,12 @@ class ReportSummary:
         layers: by recipe.
         emulated: what each emulated self-test returned.
         skipped: photos that could not be read, with why.
-        ops: of the app's program.
+        ops, layer_times: of the app's program.
+        stages: of the run, in order.
+        verdicts: over all queries; ``matches`` shows some.
+        queries: with another score than before, what lost most first.
+        thresholds: of the app's index.
+        whitening: how the model's was chosen; None where nothing was.
         commands: that make the run again.
         report: the page's own path.
     """
@@ -147,6 +224,12 @@ class ReportSummary:
     skipped: tuple[str, ...] = ()
     histograms: tuple[Histogram, ...] = ()
     ops: tuple[OpTime, ...] = ()
+    layer_times: tuple[LayerTime, ...] = ()
+    stages: tuple[StageTime, ...] = ()
+    verdicts: Verdicts | None = None
+    queries: tuple[QueryChange, ...] = ()
+    thresholds: Thresholds | None = None
+    whitening: Choice | None = None
     files: tuple[FileRow, ...] = ()
     commands: tuple[str, ...] = ()
     report: str = ""

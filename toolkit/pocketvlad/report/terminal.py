@@ -10,14 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketvlad.report import units
+from pocketvlad.report.headline import headline
 from pocketvlad.report.summary import ReportSummary, VariantRow
 
 _NAME_WIDTH = 13  # fits the shipped recipes' names, and the table 80 columns
 
 
 def terminal_summary(summary: ReportSummary) -> RenderableType:
-    """Size, score and latency before and after, where the APK is and how to install it."""
-    return Group("", _table(summary), *(Padding(line, (0, 1)) for line in _lines(summary)), "")
+    """What was found in a sentence and in a table, where the APK is and how to install it."""
+    lines = (Padding(line, (0, 1)) for line in _lines(summary))
+    return Group("", Text(headline(summary)), "", _table(summary), *lines, "")
 
 
 def _table(summary: ReportSummary) -> Table:
@@ -64,7 +66,9 @@ def _lines(summary: ReportSummary) -> list[Text]:
     app = summary.app
     lines = []
     if app.visitors:
-        known = f"{app.recognised} of {app.visitors} photos from outside its index recognised"
+        known = (
+            f"the best match is right for {app.recognised} of {app.visitors} photos from outside the index"
+        )
         lines.append(_line("app", known))
     for result in summary.emulated:
         verdict = "passed" if result.get("passed") else "FAILED"

@@ -17,6 +17,13 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
 
 
+def seconds(value: float) -> str:
+    """A time span of a stage."""
+    if value >= 60:
+        return f"{int(value) // 60} min {int(value) % 60:02d} s"
+    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+
+
 def signed(value: float, digits: int = 1) -> str:
     """A change with its sign, a true minus included; nothing rounds to minus zero."""
     rounded = round(value, digits)

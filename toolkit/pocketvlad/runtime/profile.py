@@ -6,7 +6,7 @@ import re
 import tempfile
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,39 @@ class OpTime:
     share: float
 
 
-def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> list[OpTime]:
-    """The ops of a program by time, the longest first; the last row is what lies between them.
+@dataclass(frozen=True)
+class CallTime:
+    """One call of an op of ours, milliseconds in the mean run."""
+
+    op: str
+    ms: float
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer's op: ``ms`` of the mean run, ``share`` of the whole run, 0 to 1."""
+
+    layer: str
+    op: str
+    ms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a program's time goes.
+
+    Attributes:
+        ops: by time, the longest first; the last row is what lies between them.
+        calls: of our ops, in the order of the program.
+    """
+
+    ops: tuple[OpTime, ...]
+    calls: tuple[CallTime, ...] = ()
+
+
+def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> Profile:
+    """The times of a program's ops.
 
     Tracing takes time of its own, so the sum is a little above an untraced run's.
 
@@ -70,9 +101,24 @@ def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> list[OpT
     return _sum_up(events, str(path))
 
 
-def _sum_up(events: Iterable[Any], path: str) -> list[OpTime]:
+def layer_times(profile: Profile, layers: Sequence[str]) -> tuple[LayerTime, ...]:
+    """The time of each layer, in order.
+
+    Args:
+        profile: of a program.
+        layers: that call our ops in this order, one call each; none are known where their number is another.
+    """
+    whole = sum(op.ms for op in profile.ops)
+    if len(layers) != len(profile.calls):
+        return ()
+    pairs = zip(layers, profile.calls, strict=True)
+    return tuple(LayerTime(name, call.op, call.ms, call.ms / whole) for name, call in pairs)
+
+
+def _sum_up(events: Iterable[Any], path: str) -> Profile:
     calls: dict[tuple[str, str], int] = defaultdict(int)
     times: dict[tuple[str, str], float] = defaultdict(float)
+    ours: list[CallTime] = []
     run = 0.0
     for event in events:
         if event.perf_data is None:
@@ -83,12 +129,14 @@ def _sum_up(events: Iterable[Any], path: str) -> list[OpTime]:
         elif (key := _op(name, event.is_delegated_op)) is not None:
             calls[key] += 1
             times[key] += ms
+            if key[1] == OURS:
+                ours.append(CallTime(key[0], ms))
     if not run:
         raise ArtifactError(f"{path}: the ETDump names no run", do="reinstall executorch")
     found = [OpTime(*key, calls[key], ms, ms / run) for key, ms in times.items()]
     found.sort(key=lambda row: -row.ms)
     rest = max(0.0, run - sum(times.values()))
-    return [*found, OpTime("between the ops", RUNTIME, 1, rest, rest / run)]
+    return Profile((*found, OpTime("between the ops", RUNTIME, 1, rest, rest / run)), tuple(ours))
 
 
 def _op(name: str, delegated: bool) -> tuple[str, str] | None:

@@ -38,5 +38,5 @@ def bench(programs: Sequence[Path], *, runs: int = 20, threads: int = 1, profile
     rows = tuple(ProgramTime(name, megabytes(names[name]), times[name]) for name in names)
     ops: dict[str, tuple[OpTime, ...]] = {}
     if profile:
-        ops = {name: tuple(profile_program(path, runs=runs, threads=threads)) for name, path in names.items()}
+        ops = {name: profile_program(path, runs=runs, threads=threads).ops for name, path in names.items()}
     return Bench(machine.describe(), threads, rows, ops)
