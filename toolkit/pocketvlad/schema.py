@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
 import types
 import typing
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pocketvlad.errors import PocketvladError, RecipeError
+from pocketvlad.errors import PocketvladError, RecipeError, did_you_mean, unknown
 
 T = TypeVar("T")
 Raises = type[PocketvladError]
@@ -34,9 +33,8 @@ def from_table(kind: type[T], table: object, where: str, error: Raises = RecipeE
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in table:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, 1)
-            do = f"did you mean {near[0]!r}?" if near else None
-            raise error(f"{where}: unknown key {key!r}", allowed=", ".join(fields), do=do)
+            advice = did_you_mean(str(key), fields)
+            raise error(f"{where}: unknown key {key!r}", allowed=", ".join(fields), do=advice)
     for name, f in fields.items():
         if name not in table and _default(f) is dataclasses.MISSING:
             raise error(f"{where}: key {name!r} is missing")
@@ -80,7 +78,8 @@ def require(holds: bool, where: str, key: str, found: object, allowed: object) -
 
 def one_of(where: str, key: str, value: object, allowed: tuple[object, ...]) -> None:
     """RecipeError unless ``value`` is one of ``allowed``."""
-    require(value in allowed, where, key, repr(value), ", ".join(map(str, allowed)))
+    if value not in allowed:
+        raise unknown(RecipeError, f"{where}: {key} is not allowed", value, map(str, allowed))
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -25,9 +25,7 @@ from pocketvlad.errors import PhoneError, PocketvladError, printable
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 add_model_commands(app)
 app.add_typer(index_app, name="index")
 app.add_typer(phone_app, name="phone")
@@ -180,12 +178,11 @@ def doctor(as_json: Json = False) -> None:
     rows = [
         {
             "": "ok" if finding.present else "missing",
-            "tool": finding.name,
-            "found": finding.detail,
+            "what": finding.name,
             "needed for": finding.needed_for,
-            "install": "" if finding.present else finding.install,
+            "found, or how to get it": finding.detail if finding.present else finding.install,
         }
         for finding in findings
     ]
     output.table(f"{machine.cpu_name()} ({machine.isa()})", rows)
-    output.result({"machine": machine.describe(), "tools": rows}, silent=True)
+    output.result({"machine": machine.describe(), "tools": [asdict(each) for each in findings]}, silent=True)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from pocketvlad.errors import printable
 from pocketvlad.progress import Progress as Report
 from pocketvlad.progress import quiet
+from pocketvlad.report.rows import Rows
 
 _SHOW_AFTER = 1.0  # seconds: shorter work shows no bar
 _SPEED_OVER = 600.0  # seconds that the time left is estimated from: steps may be slow
 _SKIPPED_SHOWN = 5  # lines about what could not be read
+_WIDE = 1000  # columns of what is no terminal
 _LINE_EVERY = 30.0  # seconds between the lines that take a bar's place in a log
 
 
 def _console(stderr: bool) -> Console:
-    return Console(stderr=stderr, highlight=False, soft_wrap=not stderr)
+    """Where results (stdout) or progress go; a table into a file or a pipe is as wide as it needs to be."""
+    found = Console(stderr=stderr, highlight=False, soft_wrap=not stderr)
+    if not stderr and not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = _WIDE
+    return found
 
 
 class Output:
@@ -56,17 +62,14 @@ class Output:
         """Rows with equal keys as a table."""
         if self.as_json or not rows:
             return
-        table = Table(title=Text(title), title_justify="left", header_style="bold")
-        for key, value in rows[0].items():
-            numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-            table.add_column(key.replace("_", " "), justify="right" if numeric else "left")
-        for row in rows:
-            table.add_row(*(Text(_cell(value)) for value in row.values()))
-        Console(highlight=False).print(table)
+        head = [key.replace("_", " ") for key in rows[0]]
+        numbers = {at for at, key in enumerate(rows[0]) if all(_is_number(row[key]) for row in rows)}
+        cells = [[Text(_cell(value)) for value in row.values()] for row in rows]
+        self.show(Rows(printable(title), head, cells, numbers))
 
     def show(self, renderable: Any) -> None:
         if not self.as_json:
-            Console(highlight=False).print(renderable)
+            _console(False).print(renderable, crop=False, soft_wrap=False)
 
     @contextlib.contextmanager
     def status(self, text: str) -> Iterator[None]:
@@ -93,7 +96,8 @@ class Stages:
             line.report = report
             yield line
         seconds = f"{time.perf_counter() - start:6.1f} s" if line.ran else "  kept  "
-        parts = (("✓ ", "green"), f"{name:<20} ", (seconds, "dim"), f"  {line.text}")
+        said = f"  {printable(line.text)}"
+        parts = (("✓ ", "green"), f"{printable(name):<20} ", (seconds, "dim"), said)
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
 
@@ -122,24 +126,24 @@ class _Bar:
 
     def __init__(self, text: str, console: Console):
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", style="dim", markup=False),
             console=console,
             transient=True,
             speed_estimate_period=_SPEED_OVER,
         )
         self._start, self._done = time.perf_counter(), 0
-        self._task = self._bar.add_task(text, total=None, words="")
+        self._task = self._bar.add_task(printable(text), total=None, words="")
         self._shown = False
 
     def report(self, done: int, total: int, text: str = "") -> None:
         if done < self._done:
             self._bar.reset(self._task)
         self._done = done
-        self._bar.update(self._task, completed=done, total=total, words=text)
+        self._bar.update(self._task, completed=done, total=total, words=printable(text))
         if not self._shown and time.perf_counter() - self._start >= _SHOW_AFTER:
             self._bar.start()
             self._shown = True
@@ -158,7 +162,7 @@ class _Lines:
 
     def report(self, done: int, total: int, text: str = "") -> None:
         if text and time.perf_counter() >= self._next:
-            self._console.print(f"{self._text} {done}/{total}  {text}", markup=False)
+            self._console.print(printable(f"{self._text} {done}/{total}  {text}"), markup=False)
             self._next = time.perf_counter() + _LINE_EVERY
 
     def stop(self) -> None:
@@ -167,6 +171,13 @@ class _Lines:
 
 def _line(key: str, value: Any) -> str:
     return f"{key.replace('_', ' '):>20}  {_cell(value)}"
+
+
+def _is_number(value: Any) -> bool:
+    """A number, or text that starts like one: ``+0.3``, ``8.5 %``."""
+    if isinstance(value, str):
+        return not value or (value[0] in "0123456789+-−" and not any(map(str.isalpha, value[1:])))
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:

@@ -49,7 +49,9 @@ def add_model_commands(app: typer.Typer) -> None:
 
 def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
     """Of a layer's size what fits 80 columns; --json has all."""
-    return {name: layer[name] for name in _LAYER_COLUMNS}
+    shares = {name: f"{100 * layer[name]:.1f}%" for name in ("pruned", "share")}
+    per_weight = {"bits_per_weight": f"{layer['bits_per_weight']:.2f}"}
+    return {name: {**layer, **shares, **per_weight}[name] for name in _LAYER_COLUMNS}
 
 
 def difference_rows(found: Evaluation) -> list[dict[str, Any]]:

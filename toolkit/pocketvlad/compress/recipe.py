@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad.compress.train_recipe import TrainRecipe, check_train
-from pocketvlad.errors import RecipeError
+from pocketvlad.errors import RecipeError, unknown
 from pocketvlad.lut.layouts import AUTO, LAYOUTS, wanted
 from pocketvlad.model.roles import ROLES
 from pocketvlad.resources import resource_dir
@@ -176,7 +176,7 @@ def load_recipe(name: str | Path) -> Recipe:
     """
     path = _recipe_path(str(name), Path())
     if path.parent == _shipped_folder() and not path.is_file():
-        raise RecipeError("unknown recipe", found=repr(str(name)), allowed=", ".join(shipped_recipes()))
+        raise unknown(RecipeError, "unknown recipe", str(name), shipped_recipes())
     recipe = from_table(Recipe, _merged_table(path, ()), str(path))
     check_recipe(recipe, str(path))
     return recipe

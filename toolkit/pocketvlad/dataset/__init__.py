@@ -17,7 +17,7 @@ from pocketvlad.dataset import (
     vpr_bench,
 )
 from pocketvlad.dataset.types import Dataset, Photo, Query, merge
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, did_you_mean
 
 __all__ = ["LAYOUTS", "Dataset", "Photo", "Query", "merge", "open_dataset"]
 
@@ -70,7 +70,9 @@ def _split(spec: str) -> tuple[str, Path]:
         kind, path = "folder", spec
     if kind not in LAYOUTS:
         raise DatasetError(
-            f"unknown dataset kind {kind!r}", allowed=", ".join(f"{name}:PATH" for name in LAYOUTS)
+            f"unknown dataset kind {kind!r}",
+            allowed=", ".join(f"{name}:PATH" for name in LAYOUTS),
+            do=did_you_mean(kind, LAYOUTS),
         )
     return kind, _existing(path, spec)
 

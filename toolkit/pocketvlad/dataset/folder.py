@@ -20,7 +20,7 @@ from pathlib import Path
 from pocketvlad.dataset.files import common_parent, require_files, scan
 from pocketvlad.dataset.tree import places_of
 from pocketvlad.dataset.types import Dataset, Photo, Query
-from pocketvlad.errors import DatasetError, printable
+from pocketvlad.errors import DatasetError, printable, unknown
 
 MANIFEST = "manifest.csv"
 IMAGES = "images"  # the folder beside a manifest
@@ -142,7 +142,7 @@ def _checked_row(where: str, values: dict[str, str | None]) -> Row:
     if not image or not place:
         raise DatasetError(f"{where}: image and place are needed", found=f"{image!r}, {place!r}")
     if role and role not in ROLES:
-        raise DatasetError(f"{where}: unknown role", found=repr(role), allowed=", ".join(ROLES))
+        raise unknown(DatasetError, f"{where}: unknown role", role, ROLES)
     latitude, longitude = (_degrees(where, key, values.get(key)) for key in LIMITS)
     if (latitude is None) != (longitude is None):
         raise DatasetError(f"{where}: latitude and longitude go together", found="one of them")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, unknown
 
 SPLITS = ("even", "odd", "all")
 
@@ -107,7 +107,7 @@ class Dataset:
             DatasetError: another word, or a collection that cannot be split.
         """
         if which not in SPLITS:
-            raise DatasetError("unknown split", found=repr(which), allowed=", ".join(SPLITS))
+            raise unknown(DatasetError, "unknown split", which, SPLITS)
         if which == "all":
             return self
         return self.subset_places(lambda rank, _: rank % 2 == SPLITS.index(which))

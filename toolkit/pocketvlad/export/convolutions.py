@@ -23,7 +23,7 @@ from torch import nn
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
 from pocketvlad.core.native import register_executorch_ops
-from pocketvlad.errors import ExportError
+from pocketvlad.errors import ExportError, unknown
 from pocketvlad.export.lower import lower, photo_example
 from pocketvlad.export.pack import EXACT, pack_backbone
 from pocketvlad.model.preprocess import Preprocess
@@ -58,7 +58,7 @@ def convolutions_of(compressed: Compressed, asked: str | None, semantics: str) -
         return LUT
     found = asked or compressed.recipe.convolutions
     if found not in CONVOLUTIONS:
-        raise ExportError("unknown convolutions", found=repr(found), allowed=", ".join(CONVOLUTIONS))
+        raise unknown(ExportError, "unknown convolutions", found, CONVOLUTIONS)
     if found != LUT and semantics == EXACT:
         raise ExportError(
             f"convolutions {found!r} compute in int8", found="semantics exact", allowed="mixed, fast"

@@ -13,7 +13,7 @@ from pocketvlad.compress.calibrate.int8_backbone import int8_backbone, replace_m
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.graph import traced
 from pocketvlad.compress.recipe import INT8, LUT
-from pocketvlad.errors import ExportError
+from pocketvlad.errors import ExportError, unknown
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import Int8Rows, LutConv1d, LutConv2d, LutLinear
 from pocketvlad.lut.reference import MaxPool
@@ -123,7 +123,7 @@ def semantics_of(model: object, asked: str | None) -> str:
 def require_semantics(semantics: str) -> None:
     """Raises ExportError for a name that is not one of SEMANTICS."""
     if semantics not in SEMANTICS:
-        raise ExportError("unknown semantics", found=repr(semantics), allowed=", ".join(SEMANTICS))
+        raise unknown(ExportError, "unknown semantics", semantics, SEMANTICS)
 
 
 def for_kernels(lut: LutTensor, fast: bool) -> LutTensor:

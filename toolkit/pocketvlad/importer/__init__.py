@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from pocketvlad import artifact
-from pocketvlad.errors import CheckpointError, RecipeError
+from pocketvlad.errors import CheckpointError, RecipeError, unknown
 from pocketvlad.importer import (
     boq,
     convap,
@@ -89,7 +89,7 @@ def import_checkpoint(
     """
     path = Path(path)
     if layout != "auto" and layout not in LAYOUTS:
-        raise CheckpointError("unknown layout", found=repr(layout), allowed=", ".join(["auto", *LAYOUTS]))
+        raise unknown(CheckpointError, "unknown layout", layout, ("auto", *LAYOUTS))
     one_of("import", "preprocess", preprocess, tuple(RULES))
     kind = artifact.kind_of(path)
     if kind not in (None, BACKBONE_KIND):

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pocketvlad import artifact
-from pocketvlad.errors import CheckpointError, MissingToolError
+from pocketvlad.errors import CheckpointError, MissingToolError, unknown
 
 PREFIX = "package:"
 
@@ -52,7 +52,7 @@ def weights_file(weights: str | Path) -> Path:
         return Path(weights)
     name = text.removeprefix(PREFIX)
     if name not in PACKAGES:
-        raise CheckpointError("unknown package of weights", found=repr(name), allowed=", ".join(PACKAGES))
+        raise unknown(CheckpointError, "unknown package of weights", name, PACKAGES)
     known = PACKAGES[name]
     spec = find_spec(known.module)
     if spec is None or not spec.submodule_search_locations:

@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from pocketvlad.core import native
-from pocketvlad.errors import IndexFormatError
+from pocketvlad.errors import IndexFormatError, unknown
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES
 
@@ -217,7 +217,7 @@ def encode_vectors(
         IndexFormatError: an unknown type, or values that are not finite.
     """
     if dtype not in DTYPES:
-        raise IndexFormatError("unknown vector type", found=repr(dtype), allowed=", ".join(DTYPES))
+        raise unknown(IndexFormatError, "unknown vector type", dtype, DTYPES)
     if not np.isfinite(descriptors).all():
         raise IndexFormatError("a descriptor is not finite", do="check the program that made it")
     if dtype != "int8":

@@ -16,7 +16,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from pocketvlad.errors import CheckpointError
+from pocketvlad.errors import CheckpointError, unknown
 from pocketvlad.model.backbones import dinov2, efficientnet_lite, resnet
 from pocketvlad.model.backbones.caffe import CaffeNet
 from pocketvlad.model.backbones.dinov2 import Size, TransformerSpec
@@ -185,7 +185,7 @@ CLASSIFIERS = tuple(name for name, spec in BACKBONES.items() if spec.layers is n
 def backbone_spec(name: str) -> BackboneSpec | TransformerSpec:
     """The spec of a backbone by its name."""
     if name not in BACKBONES:
-        raise CheckpointError("unknown backbone", found=repr(name), allowed=", ".join(BACKBONES))
+        raise unknown(CheckpointError, "unknown backbone", name, BACKBONES)
     return BACKBONES[name]
 
 
@@ -291,7 +291,7 @@ def split_classifier(
 def _layers(name: str, whole: nn.Module) -> nn.Sequential:
     split = backbone_spec(name).layers
     if split is None:
-        raise CheckpointError("unknown classifier", found=repr(name), allowed=", ".join(CLASSIFIERS))
+        raise unknown(CheckpointError, "unknown classifier", name, CLASSIFIERS)
     return keep_inputs(split(whole).eval())
 
 

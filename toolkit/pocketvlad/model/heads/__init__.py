@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketvlad.errors import CheckpointError
+from pocketvlad.errors import CheckpointError, unknown
 from pocketvlad.model.heads.base import Head
 from pocketvlad.model.heads.boq import Boq
 from pocketvlad.model.heads.convap import ConvAp
@@ -31,5 +31,5 @@ def head_class(name: str) -> type[Head]:
         CheckpointError: there is none.
     """
     if name not in HEADS:
-        raise CheckpointError("unknown head", found=repr(name), allowed=", ".join(HEADS))
+        raise unknown(CheckpointError, "unknown head", name, HEADS)
     return HEADS[name]
