@@ -27,10 +27,10 @@ _ABOUT_CLI = """\
 Every command ends with 0 (done), 1 (an error, explained in one line) or 2 (wrong usage). `--json` prints one JSON
 object on stdout and nothing else there; progress goes to stderr. A file of `--out` is never half written.
 
-`pocketvlad --install-completion` makes your shell (bash, zsh, fish or PowerShell) complete commands and options with the
-Tab key, from the next shell on; `--show-completion` prints what it would write. A mistyped command, option, recipe,
-backbone, layout or kind of dataset is answered with the nearest one. Tables fit 80 columns and cut no name; in a file or
-a pipe they are as wide as they need to be."""
+`pocketvlad --install-completion` makes your shell (bash, zsh, fish or PowerShell) complete commands and options with
+the Tab key, from the next shell on; `--show-completion` prints what it would write. A mistyped command, option, recipe,
+backbone, layout or kind of dataset is answered with the nearest one. Tables fit 80 columns and cut no name; in a file
+or a pipe they are as wide as they need to be."""
 _ORDER = re.compile(r"(<!-- order -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")  # :class:`pocketvlad.X`
