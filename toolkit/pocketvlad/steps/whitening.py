@@ -175,10 +175,10 @@ def whitening_words(choice: Choice) -> str:
     chosen = choice.chosen
     if chosen.dim is None:
         return "no whitening"
-    measured = (
-        "" if chosen.score is None else f" (mAP {100 * chosen.score:.1f} on places held out of the fit)"
-    )
-    return f"{chosen.dim} dimensions whitened by {chosen.strength:g}{measured}"
+    measured = "not measured: too few places"
+    if chosen.score is not None:
+        measured = f"mAP {100 * chosen.score:.1f} on places held out of the fit"
+    return f"{chosen.dim} dimensions at whitening strength {chosen.strength:g} ({measured})"
 
 
 def whitening_record(choice: Choice) -> dict[str, Any]:
