@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,14 +23,10 @@ from pocketvlad.cli.options import (
     Whitening,
     example,
 )
+from pocketvlad.cli.rows import curve_rows, curve_title, difference_rows, layer_row, mistake_rows
 from pocketvlad.errors import RecipeError
 
-if TYPE_CHECKING:
-    from pocketvlad.steps.evaluate import Evaluation
-
 _COMMANDS: list[tuple[str | None, str, Callable[..., None]]] = []
-_MISTAKES = 8  # rows shown
-_LAYER_COLUMNS = ("layer", "weights", "bits", "layout", "pruned", "total", "bits_per_weight", "share")
 
 
 def _command(name: str | None = None, *, shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -47,68 +43,12 @@ def add_model_commands(app: typer.Typer) -> None:
         app.command(name, epilog=example(shown))(function)
 
 
-def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
-    """Of a layer's size what fits 80 columns; --json has all."""
-    shares = {name: f"{100 * layer[name]:.1f}%" for name in ("pruned", "share")}
-    per_weight = {"bits_per_weight": f"{layer['bits_per_weight']:.2f}"}
-    return {name: {**layer, **shares, **per_weight}[name] for name in _LAYER_COLUMNS}
-
-
-def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
-    """The change against a baseline, where there is one."""
-    change = found.difference
-    if change is None:
-        return []
-    return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
-
-
-def mistake_rows(found: Evaluation) -> list[dict[str, Any]]:
-    """Some of the wrong answers; columns that say nothing of any of them are left out."""
-    rows: list[dict[str, Any]] = [
-        {
-            "query": mistake.query,
-            "best match": mistake.answer,
-            "shows": mistake.answered,
-            "metres": "" if mistake.metres is None else f"{mistake.metres:,.0f}",
-            "": "nothing is right" if mistake.unanswerable else "",
-        }
-        for mistake in found.mistakes[:_MISTAKES]
-    ]
-    told = [key for key in (rows[0] if rows else ()) if any(row[key] for row in rows)]
-    return [{key: row[key] for key in told} for row in rows]
-
-
 def _number(text: str) -> Any:
     """A whole number, a number, or the word as it is."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)
     return text
-
-
-def _curve_title(choice: dict[str, Any] | None) -> str:
-    """What the curve shows, and what choosing cost."""
-    if choice is None or not choice["queries"]:
-        return "whitening; not measured, too few places of two photos or more"
-    asked = f"{choice['queries']} queries on {choice['places']} places held out of the fit"
-    return f"whitening by mAP, {asked}; choosing took {choice['seconds']:.1f} s"
-
-
-def _curve_rows(choice: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The curve of a choice, the chosen whitening marked."""
-    if choice is None:
-        return []
-    chosen = choice["chosen"]
-    return [
-        {
-            "dimensions": "no whitening" if each["dim"] is None else each["dim"],
-            "strength": "" if each["dim"] is None else each["strength"],
-            "views": "" if each["dim"] is None else each["views"],
-            "mAP": "" if each["score"] is None else f"{100 * each['score']:.1f}",
-            "": "chosen" if each == chosen else "",
-        }
-        for each in choice["curve"]
-    ]
 
 
 @_command("import", shown="import vgg16_netvlad.pth.tar --out model.safetensors")
@@ -179,7 +119,7 @@ def fit(
         result = step.fit(photos, out, options, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
-    output.table(_curve_title(values["whitening"]), _curve_rows(values["whitening"]))
+    output.table(curve_title(values["whitening"]), curve_rows(values["whitening"]))
 
 
 @_command(shown="whiten model.safetensors --photos folder:photos --dim 512 --out whitened.safetensors")
@@ -202,7 +142,7 @@ def whiten(
         result = step.whiten_file(model, photos, out, **said, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
-    output.table(_curve_title(values["whitening"]), _curve_rows(values["whitening"]))
+    output.table(curve_title(values["whitening"]), curve_rows(values["whitening"]))
 
 
 @_command(shown="compress model.safetensors --photos folder:photos --out small.safetensors")

@@ -1,0 +1,67 @@
+"""Results as rows of the command line's tables; --json has all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pocketvlad.steps.evaluate import Evaluation
+
+_MISTAKES = 8  # rows shown
+_LAYER_COLUMNS = ("layer", "weights", "bits", "layout", "pruned", "total", "bits_per_weight", "share")
+
+
+def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
+    """Of a layer's size what fits 80 columns; --json has all."""
+    shares = {name: f"{100 * layer[name]:.1f}%" for name in ("pruned", "share")}
+    per_weight = {"bits_per_weight": f"{layer['bits_per_weight']:.2f}"}
+    return {name: {**layer, **shares, **per_weight}[name] for name in _LAYER_COLUMNS}
+
+
+def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
+    """The change against a baseline, where there is one."""
+    change = found.difference
+    if change is None:
+        return []
+    return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
+
+
+def mistake_rows(found: Evaluation) -> list[dict[str, Any]]:
+    """Some of the wrong answers; columns that say nothing of any of them are left out."""
+    rows: list[dict[str, Any]] = [
+        {
+            "query": mistake.query,
+            "best match": mistake.answer,
+            "shows": mistake.answered,
+            "metres": "" if mistake.metres is None else f"{mistake.metres:,.0f}",
+            "": "nothing is right" if mistake.unanswerable else "",
+        }
+        for mistake in found.mistakes[:_MISTAKES]
+    ]
+    told = [key for key in (rows[0] if rows else ()) if any(row[key] for row in rows)]
+    return [{key: row[key] for key in told} for row in rows]
+
+
+def curve_title(choice: dict[str, Any] | None) -> str:
+    """What the curve shows, and what choosing cost."""
+    if choice is None or not choice["queries"]:
+        return "whitening; not measured, too few places of two photos or more"
+    asked = f"{choice['queries']} queries on {choice['places']} places held out of the fit"
+    return f"whitening by mAP, {asked}; choosing took {choice['seconds']:.1f} s"
+
+
+def curve_rows(choice: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The curve of a choice, the chosen whitening marked."""
+    if choice is None:
+        return []
+    chosen = choice["chosen"]
+    return [
+        {
+            "dimensions": "no whitening" if each["dim"] is None else each["dim"],
+            "strength": "" if each["dim"] is None else each["strength"],
+            "views": "" if each["dim"] is None else each["views"],
+            "mAP": "" if each["score"] is None else f"{100 * each['score']:.1f}",
+            "": "chosen" if each == chosen else "",
+        }
+        for each in choice["curve"]
+    ]
