@@ -23,7 +23,14 @@ from pocketvlad.cli.options import (
     Whitening,
     example,
 )
-from pocketvlad.cli.rows import curve_rows, curve_title, difference_rows, layer_row, mistake_rows
+from pocketvlad.cli.rows import (
+    curve_rows,
+    curve_title,
+    difference_rows,
+    layer_row,
+    mistake_rows,
+    mistakes_title,
+)
 from pocketvlad.errors import RecipeError
 
 _COMMANDS: list[tuple[str | None, str, Callable[..., None]]] = []
@@ -216,8 +223,7 @@ def evaluate(
     output = Output(as_json)
     output.result({**found.to_json(), **found.scores})
     output.table("against the baseline", difference_rows(found))
-    more = f", the first {_MISTAKES} (--json has all)" if len(found.mistakes) > _MISTAKES else ""
-    output.table(f"{len(found.mistakes)} wrong answers{more}", mistake_rows(found))
+    output.table(mistakes_title(found), mistake_rows(found))
 
 
 @_command(shown="describe model.pte --photos folder:photos --out descriptors.h5")

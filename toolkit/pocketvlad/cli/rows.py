@@ -26,6 +26,12 @@ def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
     return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
 
 
+def mistakes_title(found: Evaluation) -> str:
+    """How many answers are wrong, and how many of them are shown."""
+    more = f", the first {_MISTAKES} (--json has all)" if len(found.mistakes) > _MISTAKES else ""
+    return f"{len(found.mistakes)} wrong answers{more}"
+
+
 def mistake_rows(found: Evaluation) -> list[dict[str, Any]]:
     """Some of the wrong answers; columns that say nothing of any of them are left out."""
     rows: list[dict[str, Any]] = [
