@@ -47,7 +47,7 @@ def public_objects() -> dict[str, Any]:
 
     found = {name: getattr(pv, name) for name in pv.__all__}
     functions = {name: each for name, each in found.items() if inspect.isfunction(each)}
-    home = lambda item: (item[1].__module__, item[1].__code__.co_firstlineno)  # noqa: E731
+    home = lambda item: (item[1].__module__, inspect.unwrap(item[1]).__code__.co_firstlineno)  # noqa: E731
     classes = {name: each for name, each in sorted(found.items()) if name not in functions}
     return {**dict(sorted(functions.items(), key=home)), **classes}
 

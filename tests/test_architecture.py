@@ -16,7 +16,7 @@ _NAMES = (
 )
 ORDER = _NAMES.split()
 _INSIDE_MODEL = (
-    "roles unit attention colours preprocess batchnorm views backbones heads whitening questions choice network "
+    "roles unit attention colours preprocess frames batchnorm views backbones heads whitening questions choice network "
     "scratch fit"
 )
 _INSIDE_COMPRESS = (

@@ -46,9 +46,9 @@ def test_the_doctor_lists_tools(run):
 
 
 def test_a_program_of_other_ops_is_refused(run, chain, tmp_path, monkeypatch):
-    from pocketvlad.lut import ops
+    from pocketvlad.lut import contract
 
-    monkeypatch.setattr(ops, "VERSION", ops.VERSION + 1)
+    monkeypatch.setattr(contract, "VERSION", contract.VERSION + 1)
     other = tmp_path / "other.pte"
     assert run("export", chain["small.safetensors"], "--out", other)[0] == 0
     monkeypatch.undo()

@@ -5,7 +5,7 @@ import pytest
 
 from pocketvlad.compress.train.triplets import mine
 from pocketvlad.dataset import open_dataset
-from pocketvlad.dataset.tensors import load_region
+from pocketvlad.dataset.region import load_region
 from pocketvlad.errors import DatasetError
 
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from pocketvlad.dataset import Dataset, Photo, Query
-from pocketvlad.dataset.tensors import load_region
+from pocketvlad.dataset.region import load_region
 from pocketvlad.errors import ArtifactError, DatasetError, PhotoError
-from pocketvlad.evaluate.describe import describe_photos, read_descriptors, write_descriptors
+from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.descriptor_files import read_descriptors, write_descriptors
 from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors, metric_name
 from pocketvlad.index import build_index
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
@@ -224,7 +225,7 @@ def test_names_that_are_no_utf8_keep_their_bytes(tmp_path):
 @pytest.mark.parametrize("name", ["d.npy", "d.csv", "d", "d.h5.txt"])
 def test_descriptors_are_written_under_the_name_of_what_they_are(tmp_path, name):
     with pytest.raises(
-        ArtifactError, match=r"written as HDF5, which .* does not say; .* allowed: .h5 or .hdf5"
+        ArtifactError, match=r"as HDF5 or for NumPy, which .* does not say; .* allowed: .h5 or .hdf5 or .npz"
     ):
         write_descriptors(tmp_path / name, ["a"], np.zeros((1, 4), np.float32))
     assert list(tmp_path.iterdir()) == []
@@ -239,6 +240,20 @@ def test_half_precision_hloc_files_are_read(tmp_path):
     assert found.dtype == np.float32 and found.tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(("half", "dtype"), [(False, np.float32), (True, np.float16)])
+def test_both_precisions_in_both_layouts(tmp_path, half, dtype):
+    names = ["db/é.jpg", os.fsdecode(b"stra\xdfe/1.jpg")]
+    rows = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
+    for out in ("d.h5", "d.npz"):
+        write_descriptors(tmp_path / out, names, rows, half=half)
+    with h5py.File(tmp_path / "d.h5", libver="latest") as file:
+        stored = file["db/é.jpg"]["global_descriptor"]
+        assert stored.dtype == dtype and np.array_equal(stored.__array__(), rows[0].astype(dtype))
+    with np.load(tmp_path / "d.npz") as file:
+        assert file["names"].tolist() == names and file["descriptors"].dtype == dtype
+        assert np.array_equal(file["descriptors"], rows.astype(dtype))
+
+
 def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(ValueError):
         write_descriptors(tmp_path / "d.h5", ["a", "b"], np.zeros((1, 4)))
@@ -249,7 +264,7 @@ FULL_DISK = """
 import resource, signal, sys
 import numpy as np
 from pocketvlad.errors import ArtifactError
-from pocketvlad.evaluate.describe import write_descriptors
+from pocketvlad.evaluate.descriptor_files import write_descriptors
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))

@@ -1,5 +1,7 @@
 """A program called as a function, by a path, by pixels, by its own inputs; describers over every kind of model."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,58 @@ def test_a_path_pixels_and_a_tensor_are_the_same_photo(files):
     assert np.array_equal(found, kept)  # an answer is the caller's own, not the runtime's memory
 
 
+def test_frames_of_a_camera(files):
+    run, rgb = ProgramRunner(files / "m.pte"), np.asarray(Image.open(files / "photo.png"))
+    expected = run(rgb)
+    bgr = rgb[:, :, ::-1]
+    for frame in (bgr, np.ascontiguousarray(bgr), np.asfortranarray(bgr)):
+        assert np.array_equal(run(frame, order="bgr"), expected)
+    assert not np.allclose(run(bgr), expected, atol=1e-3)
+    wide = np.zeros((90, 240, 3), np.uint8)
+    wide[:, ::2] = rgb  # a view with strides of its own, as of a stereo camera
+    assert np.array_equal(run(wide[:, ::2]), expected)
+    grey = rgb.mean(axis=2).astype(np.uint8)
+    assert np.array_equal(run(grey), run(np.dstack([grey] * 3)))
+    assert np.array_equal(run(grey, order="bgr"), run(grey))
+
+
+@pytest.mark.parametrize(
+    ("frame", "order", "words"),
+    [
+        (
+            np.zeros((90, 120, 3), np.float32),
+            "rgb",
+            "another type; found float32 .90, 120, 3.*convert it to uint8",
+        ),
+        (np.zeros((90, 120), np.uint16), "rgb", "another type; found uint16"),
+        (np.zeros((3, 60, 64), np.float32), "rgb", "another type; found float32 .3, 60, 64"),
+        (np.zeros((90, 120, 4), np.uint8), "rgb", "another shape; found uint8 .90, 120, 4"),
+        (np.zeros((90, 120, 1), np.uint8), "rgb", "another shape"),
+        (np.zeros(90, np.uint8), "rgb", "another shape"),
+        (np.zeros((2, 90, 120, 3), np.uint8), "rgb", "another shape"),
+        (np.zeros((0, 120, 3), np.uint8), "rgb", "too small"),
+        (
+            np.zeros((90, 120, 3), np.uint8),
+            "gbr",
+            "order of the colours is unknown; found 'gbr'; allowed: rgb, bgr",
+        ),
+    ],
+)
+def test_what_is_no_frame_is_one_line(files, frame, order, words):
+    with pytest.raises(PhotoError, match=words):
+        ProgramRunner(files / "m.pte")(frame, order=order)
+
+
+def test_threads_take_turns(files):
+    """ctypes lets other threads run during a call; answers stay each caller's own."""
+    runs = [ProgramRunner(files / "m.pte") for _ in range(2)]
+    tensors = [np.full((3, 64, 64), value, np.float32) for value in range(-2, 3)]
+    expected = [runs[0](tensor) for tensor in tensors]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: runs[i % 2](tensors[i % 5]), range(60)))
+    assert all(np.array_equal(row, expected[i % 5]) for i, row in enumerate(found))
+
+
 def test_what_is_no_photo_is_one_line(files):
     run = ProgramRunner(files / "m.pte")
     with pytest.raises(PhotoError):
@@ -83,6 +137,10 @@ def test_a_modules_program_takes_its_arguments(tmp_path):
         expected = compressed.to_torch()(*example).numpy()
     np.testing.assert_allclose(run(*example), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run(*(each.numpy() for each in example)), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ArtifactError, match="takes other inputs; found float32 .1, 4.; allowed: float32"):
+        run(example[0])
+    with pytest.raises(ArtifactError, match="found float64 .1, 4.,"):
+        run(*(each.numpy().astype(np.float64) for each in example))
     assert run.info.preprocess is None and run.info.dim == 3
     with pytest.raises(ArtifactError, match="takes no photos"):
         _ = run.preprocess

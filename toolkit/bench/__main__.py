@@ -21,7 +21,7 @@ from bench.plot import plot
 from bench.rows import MS, Comparison, columns
 from pocketvlad import machine
 from pocketvlad.core import native
-from pocketvlad.lut import ops
+from pocketvlad.lut import contract
 
 SUITES = {
     "gemv": gemv.run,
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     found: list[Comparison] = []
     for name in options.suites or SUITES:
         for threads in options.threads:
-            programs = options.out / f"programs-{ops.VERSION}"
+            programs = options.out / f"programs-{contract.VERSION}"
             found += SUITES[name](programs, threads, options.rounds, console.log)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():

@@ -19,8 +19,8 @@ from bench.rows import Comparison, Timing, compare
 _CHILD = """
 import json, sys, time, torch
 from executorch.extension.pybindings import portable_lib
-from pocketvlad.core.native import register_executorch_ops
-register_executorch_ops()
+from pocketvlad.core.native import executorch
+executorch()
 portable_lib._unsafe_reset_threadpool(int(sys.argv[2]))
 def anonymous():
     lines = open("/proc/self/status").read().splitlines()

@@ -25,7 +25,7 @@ from pocketvlad.compress.grid import ActivationGrid
 from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import INT8 as BY_XNNPACK
 from pocketvlad.compress.recipe import LUT
-from pocketvlad.core.native import register_executorch_ops
+from pocketvlad.core.native import executorch
 from pocketvlad.export.pack import FAST, pack
 from pocketvlad.lut.layouts import Dense, Layout, OneOf
 from pocketvlad.lut.rows import QuantizedRows
@@ -68,7 +68,7 @@ OURS = {
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows, for ``threads`` threads; programs are cached in ``folder``."""
-    register_executorch_ops()
+    executorch()
     peers.portable_lib._unsafe_reset_threadpool(threads)
     found: list[Comparison] = []
     for backbone, dim, height, width, goals in MODELS:

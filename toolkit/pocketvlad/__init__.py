@@ -68,7 +68,12 @@ def __getattr__(name: str) -> Any:
     """The public names, imported when they are first used: torch takes seconds."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES.get(name, "pocketvlad.api")), name)
+    from pocketvlad.errors import missing_package
+
+    try:
+        found = getattr(import_module(_HOMES.get(name, "pocketvlad.api")), name)
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
     globals()[name] = found
     return found
 

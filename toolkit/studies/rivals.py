@@ -13,7 +13,7 @@ from torch import nn
 from bench import peers, quantized
 from pocketvlad import artifact
 from pocketvlad.compress.recipe import LayerRule, load_recipe
-from pocketvlad.core.native import register_executorch_ops
+from pocketvlad.core.native import executorch
 from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 from pocketvlad.progress import Progress
@@ -78,7 +78,7 @@ def xnnpack(group: str, kind: str, name: str) -> Contender:
 
 def described_by(module: nn.Module, preprocess: Preprocess, program: Path) -> Describe:
     """Lower to XNNPACK as ``program``: photo -> descriptor float32 [dim], by ExecuTorch."""
-    register_executorch_ops()
+    executorch()
     program.unlink(missing_ok=True)
     peers.exported(program, lambda: module, (1, 3, preprocess.height, preprocess.width))
     run = peers.loaded(program)

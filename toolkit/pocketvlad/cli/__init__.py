@@ -20,7 +20,7 @@ from pocketvlad.cli.options import Json, Seed, Threads, example
 from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
-from pocketvlad.errors import PhoneError, PocketvladError, printable
+from pocketvlad.errors import PhoneError, PocketvladError, missing_package, printable
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,7 +34,7 @@ app.add_typer(phone_app, name="phone")
 def main() -> None:
     """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage."""
     try:
-        app()
+        _run()
     except PocketvladError as error:
         line = Text.assemble(("error", "bold red"), f" {printable(in_options(error))}")
         Console(stderr=True, soft_wrap=True, highlight=False).print(line)
@@ -42,6 +42,13 @@ def main() -> None:
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; run the same command to go on")
         sys.exit(1)
+
+
+def _run() -> None:
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
 
 
 def _version(value: bool) -> None:

@@ -228,13 +228,19 @@ def evaluate(
 
 @_command(shown="describe model.pte --photos folder:photos --out descriptors.h5")
 def describe(
-    file: AnyFile, photos: Photos, out: Out, threads: Threads = 2, force: Force = False, as_json: Json = False
+    file: AnyFile,
+    photos: Photos,
+    out: Out,
+    half: Annotated[bool, typer.Option("--half", help="As float16, half the bytes.")] = False,
+    threads: Threads = 2,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
-    """Write descriptors in hloc's HDF5 layout."""
+    """Write descriptors, a .h5 file in hloc's layout or a .npz file for NumPy."""
     from pocketvlad.steps import describe as step
 
     with progress("describing") as report:
-        result = step.describe(file, photos, out, threads=threads, force=force, progress=report)
+        result = step.describe(file, photos, out, half=half, threads=threads, force=force, progress=report)
     Output(as_json).result(result.to_json())
 
 

@@ -24,6 +24,14 @@ from pocketvlad.errors import KernelError, MissingToolError
 from pocketvlad.resources import resource_dir
 
 _PARTS = ("lut", "preprocess", "program", "search")
+_ADAPTERS = ("executorch.cpp", "program.cpp")
+# Of the ExecuTorch wheel; its kernels and XNNPACK register themselves when they are loaded.
+_RUNTIME = (
+    "executorch",
+    "executorch_threadpool",
+    "executorch_kernels_optimized",
+    "executorch_backend_xnnpack",
+)
 # Contraction of a * b + c is off: kernels say where they fuse, everything else has the same bits everywhere.
 C_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra")
 CXX_FLAGS = ("-std=c++17", "-O2", "-fPIC", "-Wall", "-Wno-unused-parameter")
@@ -48,11 +56,11 @@ def core_library() -> Path:
 
 
 def executorch_library() -> Path:
-    """The lookup ops for the installed ExecuTorch wheel; loading it registers them.
+    """The installed ExecuTorch's runtime with the lookup ops, behind a C interface and free of torch.
 
     Raises:
-        MissingToolError: no C++ compiler.
-        KernelError: as :func:`core_library`, or no executorch.
+        MissingToolError: no C++ compiler, or no executorch.
+        KernelError: as :func:`core_library`.
     """
     package = _package("executorch")
     include = package / "include"
@@ -65,15 +73,11 @@ def executorch_library() -> Path:
         *_system_includes(include, include / "executorch/runtime/core/portable_type/c10"),
         f"-I{resource_dir('kernels')}",
     ]
-    libraries = [*_linked(package / "lib"), "-lexecutorch", "-lexecutorch_threadpool"]
-    return _adapter("libpvops_et", "executorch", flags, libraries, metadata.version("executorch"))
-
-
-def _adapter(name: str, adapter: str, flags: list[str], libraries: list[str], version: str) -> Path:
-    archive = _core_archive()
-    source = resource_dir("kernels") / "adapters" / f"{adapter}.cpp"
-    command = [_compiler("CXX"), *flags, str(source), str(archive), *libraries]
-    return _built(name, _suffix(), [source, archive], command, version)
+    archive, adapters = _core_archive(), resource_dir("kernels") / "adapters"
+    sources = [adapters / name for name in _ADAPTERS]
+    runtime = [*_linked(package / "lib"), *(f"-l{name}" for name in _RUNTIME)]
+    command = [_compiler("CXX"), *flags, *map(str, sources), str(archive), *runtime]
+    return _built("libpvexecutorch", _suffix(), [*sources, archive], command, metadata.version("executorch"))
 
 
 def _system_includes(*folders: Path) -> list[str]:
@@ -82,7 +86,8 @@ def _system_includes(*folders: Path) -> list[str]:
 
 
 def _linked(folder: Path) -> list[str]:
-    return [f"-L{folder}", f"-Wl,-rpath,{folder}"]
+    unused_too = [] if sys.platform == "darwin" else ["-Wl,--no-as-needed"]
+    return [*unused_too, f"-L{folder}", f"-Wl,-rpath,{folder}"]
 
 
 def _whole_archive(archive: Path) -> list[str]:
@@ -98,7 +103,7 @@ def _suffix() -> str:
 def _package(name: str) -> Path:
     found = util.find_spec(name)
     if found is None or not found.submodule_search_locations:
-        raise KernelError(f"{name} is not installed", do=f"pip install {name}")
+        raise MissingToolError(f"{name} is not installed", do="pip install 'pocketvlad[runtime]'")
     return Path(next(iter(found.submodule_search_locations)))
 
 

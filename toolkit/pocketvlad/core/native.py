@@ -1,19 +1,16 @@
 """The loaded C library: compiled when it is not there yet, the same sources as on the phone.
 
 What each part of it offers is declared where it is called: :mod:`pocketvlad.lut.native` the lookup kernels,
-:mod:`pocketvlad.model.preprocess` photos, :mod:`pocketvlad.index.search` the search.
+:mod:`pocketvlad.model.preprocess` photos, :mod:`pocketvlad.index.search` the search, :mod:`pocketvlad.core.program`
+the ExecuTorch programs.
 """
 
 from __future__ import annotations
 
 import ctypes
-import threading
 from functools import cache
 
 from pocketvlad.core import build
-from pocketvlad.errors import KernelError
-
-_register_lock = threading.Lock()
 
 
 @cache
@@ -32,25 +29,14 @@ def core() -> ctypes.CDLL:
 
 
 @cache
-def _executorch_ops() -> ctypes.CDLL:
-    """Loads the ops into the runtime; a second registration would abort the process, hence the cache."""
-    from executorch.extension.pybindings import portable_lib
-
-    registered = set(portable_lib._get_operator_names())
-    if "pocketvlad::lut_linear.out" in registered:
-        raise KernelError("another library has registered pocketvlad's ops already")
-    return ctypes.CDLL(str(build.executorch_library()))
-
-
-def register_executorch_ops() -> None:
-    """Make the lookup ops known to ExecuTorch's runtime in this process; later calls do nothing.
+def executorch() -> ctypes.CDLL:
+    """ExecuTorch's runtime, which then knows the lookup ops; compiled if need be.
 
     Raises:
-        MissingToolError: no compiler.
-        KernelError: the adapter does not compile, or the ops were registered by someone else.
+        MissingToolError: no compiler, or no executorch.
+        KernelError: the adapters do not compile.
     """
-    with _register_lock:
-        _executorch_ops()
+    return ctypes.CDLL(str(build.executorch_library()))
 
 
 def isa_names() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.neighbors import KDTree
 
 RADIUS = 25.0  # metres; the threshold of Pitts30k/250k, Tokyo 24/7 and their successors
 
@@ -19,5 +18,7 @@ def positives_within(queries: np.ndarray, database: np.ndarray, radius: float = 
     Returns:
         For each query the sorted int64 rows.
     """
+    from sklearn.neighbors import KDTree
+
     rows = KDTree(np.asarray(database, np.float64)).query_radius(np.asarray(queries, np.float64), radius)
     return [np.sort(found) for found in rows]

@@ -17,7 +17,6 @@ from pocketvlad.dataset.geometry import RADIUS
 from pocketvlad.dataset.truth import TOKYO_CUTS, listed_photos, of_positions
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import CheckpointError, DatasetError
-from pocketvlad.importer.matlab import read_mat
 
 _IMAGE_KEYS = {"db": ("dbImageFns", "dbImage"), "q": ("qImageFns", "qImage")}
 _DATABASE_FOLDERS = ("", "images", "database")
@@ -40,6 +39,8 @@ def load(path: Path) -> Dataset:
 
 def read_struct(file: Path) -> dict[str, Any]:
     """The ``dbStruct`` of a ``.mat`` file as a dictionary."""
+    from pocketvlad.importer.matlab import read_mat  # torch's room, which a program's datasets do without
+
     try:
         value = read_mat(file).get("dbStruct")
     except CheckpointError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import DatasetError, PhotoError
-from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, load_photo, photo_tensor
+from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 KEPT_BYTES = 2_000_000_000  # of tensors in memory
 CALIBRATION_PHOTOS = 160  # looked at, spread evenly over a larger collection
@@ -93,27 +93,6 @@ def open_tensors(
 
 def _tensor(photo: Photo, preprocess: Preprocess) -> Tensor:
     return torch.from_numpy(photo_tensor(photo.path if photo.box is None else load_region(photo), preprocess))
-
-
-def load_region(photo: Photo) -> DecodedPhoto:
-    """The pixels of a photo inside its box; the box counts pixels as stored, before EXIF rotation.
-
-    Raises:
-        PhotoError: as ``load_photo``, or the box lies outside.
-    """
-    decoded = load_photo(photo.path)
-    if photo.box is None:
-        return decoded
-    height, width = decoded.pixels.shape[:2]
-    corners = np.rint(photo.box).astype(int)
-    left, right = np.clip(corners[[0, 2]], 0, width)
-    top, bottom = np.clip(corners[[1, 3]], 0, height)
-    if right - left < 2 or bottom - top < 2:
-        box = ", ".join(f"{value:g}" for value in photo.box)
-        raise PhotoError(
-            f"the box of {photo.name} is outside its photo", found=box, allowed=f"{width}x{height} pixels"
-        )
-    return DecodedPhoto(decoded.pixels[top:bottom, left:right], decoded.orientation)
 
 
 def readable(dataset: Dataset) -> Dataset:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torchvision.models import AlexNet_Weights
 
 from pocketvlad.dataset.types import Dataset
 from pocketvlad.errors import DatasetError
@@ -167,7 +166,11 @@ def _numbers(labels: Sequence[str], classes: int) -> dict[str, int]:
 
 
 def _imagenet(classes: int) -> dict[str, int]:
-    return _by_name(AlexNet_Weights.IMAGENET1K_V1.meta["categories"]) if classes == _IMAGENET else {}
+    if classes != _IMAGENET:
+        return {}
+    from torchvision.models import AlexNet_Weights
+
+    return _by_name(AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def _by_name(names: Sequence[str]) -> dict[str, int]:

@@ -8,26 +8,23 @@ into memory of its own when a program is loaded, the lookup kernels read the map
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
-from pocketvlad.core.native import register_executorch_ops
+from pocketvlad.core.program import LoadedProgram, one_thread
 from pocketvlad.errors import ExportError, unknown
 from pocketvlad.export.lower import lower, photo_example
 from pocketvlad.export.pack import EXACT, pack_backbone
 from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.runtime.runner import quiet_runtime
 
 _RUNS = 9
 
@@ -85,39 +82,20 @@ def choose_convolutions(
 def time_in_turn(modules: Mapping[str, nn.Module], preprocess: Preprocess) -> dict[str, float]:
     """Median milliseconds of each module's program, one thread, in turn (A B A B …)."""
     shape = (1, 3, preprocess.height, preprocess.width)
-    x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     times: dict[str, list[float]] = {name: [] for name in modules}
-    with tempfile.TemporaryDirectory() as folder, _one_thread():
+    with tempfile.TemporaryDirectory() as folder, one_thread():
         paths = {name: Path(folder) / f"{name}.pte" for name in modules}
-        runs = {name: _program(module, preprocess, paths[name]) for name, module in modules.items()}
+        programs = {name: _program(module, preprocess, paths[name]) for name, module in modules.items()}
         for _ in range(_RUNS + 1):
-            for name, run in runs.items():
+            for name, program in programs.items():
                 start = time.perf_counter()
-                run((x,))
+                program.run((x,))
                 times[name].append((time.perf_counter() - start) * 1e3)
     return {name: round(float(np.median(each[1:])), 3) for name, each in times.items()}  # the first is cold
 
 
-def _program(module: nn.Module, preprocess: Preprocess, path: Path) -> Callable[[tuple[torch.Tensor]], Any]:
+def _program(module: nn.Module, preprocess: Preprocess, path: Path) -> LoadedProgram:
     with open(path, "wb") as file:
         lower(module, photo_example(preprocess), {}).write_to_file(file)
-    with quiet_runtime():
-        from executorch.extension.pybindings import portable_lib
-
-        return portable_lib._load_for_executorch(str(path)).forward
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """ExecuTorch's pool at one thread, then as it was; our ops registered."""
-    with quiet_runtime():
-        from executorch.extension.pybindings import portable_lib
-
-        register_executorch_ops()
-        threads = portable_lib._threadpool_get_thread_count()
-        portable_lib._unsafe_reset_threadpool(1)
-    try:
-        yield
-    finally:
-        with quiet_runtime():
-            portable_lib._unsafe_reset_threadpool(threads)
+    return LoadedProgram(path)

@@ -20,7 +20,7 @@ from pocketvlad.export.check import check_delegated, check_operators
 from pocketvlad.export.convolutions import Choice, choose_convolutions
 from pocketvlad.export.lower import lower, operators, photo_example
 from pocketvlad.export.pack import pack, semantics_of
-from pocketvlad.lut import ops
+from pocketvlad.lut import contract
 from pocketvlad.model.backbones import backbone_spec
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
@@ -156,7 +156,7 @@ def _module_source(
 def _constant_methods(source: _Source, notes: Mapping[str, Any]) -> dict[str, Tensor]:
     tensors = {name: tensor.detach().cpu().numpy() for name, tensor in source.module.state_dict().items()}
     fingerprint = bytes.fromhex(artifact.tensors_fingerprint(tensors, source.identity))
-    info = json.dumps({**source.identity, "ops": ops.VERSION, **notes, "versions": artifact.versions()})
+    info = json.dumps({**source.identity, "ops": contract.VERSION, **notes, "versions": artifact.versions()})
     found = {
         "pv_dim": torch.tensor([source.outputs]),
         "pv_fingerprint": torch.frombuffer(bytearray(fingerprint), dtype=torch.uint8),

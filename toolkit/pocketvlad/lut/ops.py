@@ -14,12 +14,11 @@ from torch import Tensor
 
 from pocketvlad.errors import KernelError
 from pocketvlad.lut import layouts, reference
+from pocketvlad.lut.contract import NAMESPACE
 from pocketvlad.lut.layouts import PackedLut
 from pocketvlad.lut.reference import MaxPool
 from pocketvlad.lut.tensor import LutTensor
 
-NAMESPACE = "pocketvlad"
-VERSION = 4  # of the schemas: a program made for others would hand these kernels the wrong arguments
 _LUT_LINEAR = (
     "Tensor x, Tensor packed, Tensor? row_offsets, Tensor codebook, Tensor? row_scale, Tensor? bias, "
     "int bits, int layout, int block, int in_features, int out_features, bool fast, int activation"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pocketvlad.core.build import core_key
 from pocketvlad.errors import ArtifactError
-from pocketvlad.lut import ops
+from pocketvlad.lut import contract
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.progress import Progress
 from pocketvlad.schema import from_table, to_table
@@ -95,4 +95,4 @@ class StageRunner:
 
 def kernels() -> dict[str, Any]:
     """What decides a program's results beside its file: its ops and the kernels' sources."""
-    return {"ops": ops.VERSION, "kernels": core_key()}
+    return {"ops": contract.VERSION, "kernels": core_key()}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from pocketvlad import artifact
-from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.errors import ArtifactError
-from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 from pocketvlad.runtime.runner import ProgramRunner
+
+if TYPE_CHECKING:
+    from pocketvlad.compress.compressed import Compressed
+    from pocketvlad.model.network import Network
 
 MODEL, COMPRESSED, PROGRAM = "model", "compressed", "program"
 
@@ -49,6 +50,8 @@ def open_describer(path: Path | str, *, threads: int | None = None) -> Describer
     """
     if Path(path).suffix == ".pte":
         return program_describer(ProgramRunner(path, threads=threads))
+    from pocketvlad.compress.compressed import open_model  # torch, which a program does without
+
     model = open_model(path)
     return torch_describer(model, bytes.fromhex(artifact.load_info(path)["fingerprint"]))
 
@@ -63,6 +66,10 @@ def program_describer(runner: ProgramRunner) -> Describer:
 
 def torch_describer(model: Network | Compressed, fingerprint: bytes = b"") -> Describer:
     """A describer over a torch model in memory."""
+    import torch
+
+    from pocketvlad.compress.compressed import Compressed
+
     compressed = isinstance(model, Compressed)
     module: Any = model.to_torch() if isinstance(model, Compressed) else model.eval()
     preprocess = model.config.preprocess
@@ -81,9 +88,9 @@ def describer_of(model: ProgramRunner | Network | Compressed | str | Path) -> De
     """A describer of what is open already, or of a file."""
     if isinstance(model, ProgramRunner):
         return program_describer(model)
-    if isinstance(model, (Network, Compressed)):
-        return torch_describer(model)
-    return open_describer(model)
+    if isinstance(model, (str, Path)):
+        return open_describer(model)
+    return torch_describer(model)
 
 
 def require_places(describer: Describer, path: Path | str) -> Describer:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from pocketvlad.core.program import quiet_runtime
 from pocketvlad.errors import ArtifactError
-from pocketvlad.lut import ops
-from pocketvlad.runtime.runner import ProgramRunner, quiet_runtime
+from pocketvlad.lut import contract
+from pocketvlad.runtime.runner import ProgramRunner
 
 OURS, DELEGATE, RUNTIME = "pocketvlad", "XNNPACK", "ExecuTorch"
-_OURS, _CALL, _RUN = f"{ops.NAMESPACE}::", "native_call_", "Method::execute"
+_OURS, _CALL, _RUN = f"{contract.NAMESPACE}::", "native_call_", "Method::execute"
 _NUMBER = re.compile(r" #\d+$")  # XNNPACK counts the ops of a kind
 
 
@@ -83,13 +83,15 @@ def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> Profile:
     """
     preprocess = ProgramRunner(path, threads=threads).preprocess  # refuses what is not ours
     shape = (1, 3, preprocess.height, preprocess.width)
-    x = torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     with quiet_runtime(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import torch
         from executorch.devtools import Inspector
         from executorch.extension.pybindings import portable_lib
 
         module = portable_lib._load_for_executorch(str(path), enable_etdump=True)
+        x = torch.from_numpy(values)
         for _ in range(runs + 1):  # the first is cold and does not count
             module.forward((x,))
         trace = Path(folder) / "trace.etdp"

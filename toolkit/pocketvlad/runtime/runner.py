@@ -1,42 +1,23 @@
-"""Runs a program (.pte) on this machine through ExecuTorch's own runtime, memory-mapped."""
+"""Runs a program (.pte) of ours on this machine: photos, camera frames or arrays in, descriptors out. Without torch."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from pocketvlad.core.native import register_executorch_ops
+from pocketvlad.core.program import LoadedProgram, set_threads
 from pocketvlad.errors import ArtifactError, PocketvladError
-from pocketvlad.lut import ops
+from pocketvlad.lut import contract
+from pocketvlad.model.frames import RGB, decoded_frame
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 from pocketvlad.runtime.sealed import check_program
 
 _FINGERPRINT_BYTES = 32
-
-
-@contextlib.contextmanager
-def quiet_runtime() -> Iterator[None]:
-    """The runtime logs its start and every change of threads to file descriptor 2; a user needs neither."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silence, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silence)
 
 
 @dataclass(frozen=True)
@@ -72,7 +53,7 @@ class ProgramInfo:
 
 
 class ProgramRunner:
-    """A loaded program. Not thread-safe: ExecuTorch's memory plan belongs to one call at a time.
+    """A loaded program. Several threads may call it; they take turns.
 
     Attributes:
         path: its file.
@@ -82,33 +63,26 @@ class ProgramRunner:
     def __init__(self, path: Path | str, *, threads: int | None = None):
         """Load ``path``; the packed weights stay in the file mapping.
 
+        Args:
+            path: of the program.
+            threads: of all programs of this process from now on; None: as they are.
+
         Raises:
             ArtifactError: not a program, damaged, or not one of ours.
         """
         self.path = Path(path)
         self.sealed = check_program(self.path)
-        with quiet_runtime():
-            from executorch.extension.pybindings import portable_lib
-
-        with quiet_runtime():
-            register_executorch_ops()
-            if threads is not None:
-                portable_lib._unsafe_reset_threadpool(threads)
-            portable_lib._threadpool_get_thread_count()  # makes the pool, which logs, now
-        try:
-            with quiet_runtime():
-                self._module = portable_lib._load_for_executorch(str(self.path))
-                methods = self._module.method_names()
-        except RuntimeError as error:
-            raise ArtifactError(f"{path} is not a program this runtime can load", found=str(error)) from error
-        if "forward" not in methods or "pv_dim" not in methods:
+        if threads is not None:
+            set_threads(threads)
+        self._program = LoadedProgram(path)
+        if not {"forward", "pv_dim"} <= set(self._program.methods()):
             raise ArtifactError(f"{path} is not a program of pocketvlad", do="run `pocketvlad export`")
         made_for = self.info.details.get("ops")
-        if made_for != ops.VERSION:
+        if made_for != contract.VERSION:
             raise ArtifactError(
                 f"{path} was exported for other lookup ops",
                 found=f"version {made_for}",
-                allowed=f"version {ops.VERSION}",
+                allowed=f"version {contract.VERSION}",
                 do="export it again",
             )
 
@@ -134,7 +108,7 @@ class ProgramRunner:
             ) from error
 
     def _preprocess(self) -> Preprocess | None:
-        names = self._module.method_names()
+        names = self._program.methods()
         if "pv_image_size" not in names:
             return None
         height, width = (int(v) for v in self._constant("pv_image_size"))
@@ -155,38 +129,39 @@ class ProgramRunner:
         return self.info.preprocess
 
     def _constant(self, name: str) -> np.ndarray:
-        return self._outputs(name)[0].numpy()
+        return self._program.run(method=name)
 
-    def _outputs(self, method: str, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
-        try:
-            return self._module.run_method(method, inputs)
-        except RuntimeError as error:
-            raise ArtifactError(
-                f"{self.path} cannot be run by this runtime",
-                found=f"in {method}: {str(error).splitlines()[0]}",
-            ) from error
-
-    def __call__(self, *inputs: Any) -> np.ndarray:
+    def __call__(self, *inputs: Any, order: str = RGB) -> np.ndarray:
         """The first output of one input.
 
         Args:
-            inputs: a photo: its path, or pixels uint8 [H, W, 3] (RGB, upright); or what the program itself takes:
-                float32 [3, H, W], preprocessed, or for a program of a module one array per argument, a batch of 1.
+            inputs: a photo: its path, or an upright frame, uint8 [H, W, 3] or grey [H, W], of any size; or what the
+                program itself takes: float [3, h, w], preprocessed, of its input's size, or for a program of a
+                module one array per argument, a batch of 1.
+            order: of a frame's colours, ``rgb`` or ``bgr`` (OpenCV's).
 
         Returns:
             float32: the unit descriptor [dim], scores [classes], or a module's output as it comes.
 
         Raises:
-            PhotoError: the photo cannot be read.
+            PhotoError: the photo cannot be read, or the array is neither a frame nor a preprocessed photo.
+            ArtifactError: inputs that a module's program does not take.
         """
         if self.info.preprocess is None:
             return self.run(*inputs)
         (photo,) = inputs
-        if isinstance(photo, np.ndarray) and photo.dtype == np.uint8:
-            return self.describe(DecodedPhoto(photo, 1))
-        if isinstance(photo, np.ndarray):
-            return self.describe_tensor(np.ascontiguousarray(photo, np.float32))
-        return self.describe(photo if isinstance(photo, DecodedPhoto) else Path(photo))
+        if isinstance(photo, DecodedPhoto):
+            return self.describe(photo)
+        if isinstance(photo, (str, Path)):
+            return self.describe(Path(photo))
+        pixels = np.asarray(photo)
+        if pixels.shape == self._preprocessed and pixels.dtype in (np.float32, np.float64):
+            return self.describe_tensor(np.ascontiguousarray(pixels, np.float32))
+        return self.describe(decoded_frame(pixels, order))
+
+    @property
+    def _preprocessed(self) -> tuple[int, int, int]:
+        return 3, self.preprocess.height, self.preprocess.width
 
     def describe(self, photo: DecodedPhoto | Path) -> np.ndarray:
         """One photo -> unit descriptor float32 [dim].
@@ -196,11 +171,14 @@ class ProgramRunner:
         """
         return self.describe_tensor(photo_tensor(photo, self.preprocess))
 
-    def run(self, *inputs: np.ndarray | torch.Tensor) -> np.ndarray:
-        """The program's inputs as they are -> its first output."""
-        tensors = tuple(torch.as_tensor(each) for each in inputs)
-        return self._outputs("forward", *tensors)[0].numpy().copy()
+    def run(self, *inputs: Any) -> np.ndarray:
+        """The program's inputs as they are, arrays or tensors -> its first output.
+
+        Raises:
+            ArtifactError: inputs of another number, type or shape.
+        """
+        return self._program.run(inputs)
 
     def describe_tensor(self, tensor: np.ndarray) -> np.ndarray:
         """A preprocessed photo, float32 [3, H, W] -> unit descriptor float32 [dim]."""
-        return self._outputs("forward", torch.from_numpy(tensor)[None])[0].numpy()[0].copy()
+        return self._program.run((np.asarray(tensor)[None],))[0]

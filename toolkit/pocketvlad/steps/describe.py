@@ -1,4 +1,4 @@
-"""Photos -> descriptors, in memory and in hloc's layout."""
+"""Photos -> descriptors, in files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import DatasetError
-from pocketvlad.evaluate.describe import describe_photos, require_descriptor_file, write_descriptors
+from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.descriptor_files import require_descriptor_file, write_descriptors
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import open_describer, require_places
 from pocketvlad.steps.common import Result, dataset_of
@@ -39,11 +40,21 @@ def describe(
     photos: str | Path | Dataset,
     out: Path,
     *,
+    half: bool = False,
     threads: int = 2,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Described:
     """Describe photos by a model, compressed model or program and write the descriptors.
+
+    Args:
+        file: what describes.
+        photos: that are described.
+        out: ``.h5`` in hloc's layout, or ``.npz`` for NumPy.
+        half: as float16.
+        threads: of a program.
+        force: overwrite ``out``.
+        progress: called with photos done and in all.
 
     Raises:
         ArtifactError: ``out`` exists, or the file is a classifier.
@@ -53,7 +64,7 @@ def describe(
     artifact.require_new(out, force=force)
     describer = require_places(open_describer(file, threads=threads), file)
     descriptors, readable = describe_photos(describer.describe, dataset_of(photos), progress=progress)
-    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, force=force)
+    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, half=half, force=force)
     return Described(str(out), len(descriptors), descriptors.shape[1], readable.skipped)
 
 

@@ -12,6 +12,7 @@ from pocketvlad.dataset import Dataset
 from pocketvlad.index import PlaceIndex, require_fingerprint, write_index
 from pocketvlad.index import build_index as index_of
 from pocketvlad.index import open_index as read_index
+from pocketvlad.model.frames import RGB
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import dataset_of
@@ -40,17 +41,18 @@ class Places:
         """The cosine from which a place counts as known; None where the photos did not say."""
         return self.index.threshold
 
-    def search(self, photo: str | Path | np.ndarray, k: int = 5) -> tuple[Match, ...]:
+    def search(self, photo: str | Path | np.ndarray, k: int = 5, *, order: str = RGB) -> tuple[Match, ...]:
         """The k nearest photos of the index, the best first.
 
         Args:
             photo: as the program takes it.
             k: how many.
+            order: of a frame's colours, ``rgb`` or ``bgr``.
 
         Raises:
             PhotoError: the photo cannot be read.
         """
-        return matches_of(self.index, self.program(photo)[None], k)[0]
+        return matches_of(self.index, self.program(photo, order=order)[None], k)[0]
 
     def save(self, out: str | Path, *, force: bool = False) -> Path:
         """Write the index (``.pvix``)."""
