@@ -1,8 +1,9 @@
-package org.pocketvlad.demo;
+package org.pocketvlad.demo.recognizer;
 
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.lang.reflect.Field;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Paths;
@@ -10,7 +11,7 @@ import java.util.Arrays;
 
 /**
  * Calls every function of libpocketvlad.so as the app declares it and prints what comes back, a line each.
- * Arguments: preload library, APK, offsets and lengths of program and index, width, height, file of ARGB ints.
+ * Arguments: preload library, APK, offsets and lengths of program and index, width, height, file of RGBA bytes.
  */
 public final class NativeRecognizer {
     static native long nativeOpen(int programFd, long programOffset, long programLength,
@@ -18,8 +19,17 @@ public final class NativeRecognizer {
 
     static native void nativeClose(long handle);
 
+    static native void nativeSetAdded(long handle, int fd, long offset, long length);
+
     static native float[] nativeDescribe(
-            long handle, int[] argb, int width, int height, int orientation, long[] nanos);
+            long handle, ByteBuffer rgba, int width, int height, int orientation, long[] nanos);
+
+    static native float[] nativeDescribeYuv(long handle, ByteBuffer y, ByteBuffer u, ByteBuffer v, int yRowStride,
+            int chromaRowStride, int chromaPixelStride, int width, int height, int orientation, long[] nanos);
+
+    static native int nativeRows(long handle);
+
+    static native float[] nativeDescriptor(long handle, int row);
 
     static native float[] nativeSearch(long handle, float[] descriptor, int k, int[] rows, long[] nanos);
 
@@ -38,31 +48,55 @@ public final class NativeRecognizer {
         System.load(args[0]);
         System.loadLibrary("pocketvlad");
         long[] at = Arrays.stream(args, 2, 6).mapToLong(Long::parseLong).toArray();
-        long handle;
         try (FileInputStream apk = new FileInputStream(args[1])) {
             int fd = number(apk.getFD());
             refused("truncated program", () -> nativeOpen(fd, at[0], at[1] / 2, fd, at[2], at[3]));
             refused("no index", () -> nativeOpen(fd, at[0], at[1], fd, at[0], at[1]));
-            handle = nativeOpen(fd, at[0], at[1], fd, at[2], at[3]);
+            long handle = nativeOpen(fd, at[0], at[1], fd, at[2], at[3]);
+            refused("no added index", () -> nativeSetAdded(handle, fd, at[0], at[1]));
+            System.out.println("photos " + nativeRows(handle));
+            recognize(handle, Integer.parseInt(args[6]), Integer.parseInt(args[7]), args[8]);
+            nativeSetAdded(handle, fd, at[2], at[3]);
+            twice(handle);
+            nativeSetAdded(handle, -1, 0, 0);
+            System.out.println("again " + nativeRows(handle));
+            refuse(handle);
         }
-        System.out.println("info " + nativeInfo(handle));
-        recognize(handle, Integer.parseInt(args[6]), Integer.parseInt(args[7]), args[8]);
+    }
+
+    private static void refuse(long handle) {
         refused("row", () -> nativeName(handle, -1));
         refused("row", () -> nativeThumbnail(handle, 1000));
-        refused("pixels", () -> nativeDescribe(handle, new int[5], 2, 3, 1, new long[2]));
-        refused("orientation", () -> nativeDescribe(handle, new int[6], 2, 3, 9, new long[2]));
+        refused("row", () -> nativeDescriptor(handle, nativeRows(handle)));
+        ByteBuffer few = ByteBuffer.allocateDirect(20);
+        refused("pixels", () -> nativeDescribe(handle, few, 2, 3, 1, new long[2]));
+        refused("heap", () -> nativeDescribe(handle, ByteBuffer.allocate(24), 2, 3, 1, new long[2]));
+        refused("orientation", () -> nativeDescribe(handle, few, 2, 2, 9, new long[2]));
+        refused("frame", () -> nativeDescribeYuv(handle, few, few, few, 8, 4, 1, 8, 8, 1, new long[2]));
+        refused("size", () -> nativeDescribeYuv(handle, few, few, few, 8, 4, 1, 0, 8, 1, new long[2]));
         refused("descriptor", () -> nativeSearch(handle, new float[3], 1, new int[1], new long[1]));
         nativeClose(handle);
         refused("closed", () -> nativeInfo(0));
-        refused("closed", () -> nativeDescribe(0, new int[6], 2, 3, 1, new long[2]));
+        refused("closed", () -> nativeDescribe(0, few, 2, 2, 1, new long[2]));
+        refused("closed", () -> nativeSetAdded(0, -1, 0, 0));
+    }
+
+    /** The index searched together with itself: every photo twice, with equal cosines. */
+    private static void twice(long handle) {
+        int photos = nativeRows(handle) / 2;
+        int[] rows = new int[4];
+        float[] cosines = nativeSearch(handle, nativeDescriptor(handle, photos), 4, rows, new long[1]);
+        System.out.println("twice " + Arrays.toString(rows) + " " + photos);
+        System.out.println("equal " + (cosines[0] == cosines[1] && cosines[2] == cosines[3]));
+        System.out.println("same " + nativeName(handle, 1).equals(nativeName(handle, photos + 1)));
     }
 
     private static void recognize(long handle, int width, int height, String file) throws Exception {
-        java.nio.ByteBuffer bytes = java.nio.ByteBuffer.wrap(Files.readAllBytes(Paths.get(file)));
-        int[] argb = new int[width * height];
-        bytes.order(java.nio.ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(argb);
+        System.out.println("info " + nativeInfo(handle));
+        byte[] bytes = Files.readAllBytes(Paths.get(file));
+        ByteBuffer rgba = ByteBuffer.allocateDirect(bytes.length).put(bytes);
         long[] nanos = new long[2];
-        float[] descriptor = nativeDescribe(handle, argb, width, height, 1, nanos);
+        float[] descriptor = nativeDescribe(handle, rgba, width, height, 1, nanos);
         System.out.println("descriptor " + Arrays.toString(descriptor));
         int[] rows = new int[1000];
         long[] search = new long[1];

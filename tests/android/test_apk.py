@@ -40,7 +40,7 @@ Edit = Callable[[str, bytes], bytes | None]
 
 def test_the_package_is_accepted_and_says_what_it_is(package):
     report = apks.check_apk(package.apk)
-    assert (report.package, report.min_sdk, report.target_sdk) == ("org.pocketvlad.demo", 26, 35)
+    assert (report.package, report.min_sdk, report.target_sdk) == ("org.pocketvlad.demo", 26, 36)
     assert report.abis == ("arm64-v8a", "x86_64") and report.signed == ("v2", "v3")
     assert report.program_bytes == package.program.stat().st_size
     assert report.index_bytes == package.index.stat().st_size
@@ -161,7 +161,7 @@ BROKEN = [
     (change(SELFTEST, patched(b'"format": 1', b'"format": 9')), "has no self-test this version understands"),
     (change(SELFTEST, lambda _: EMPTY), "has a self-test without pictures; package it again, with photos"),
     (change(MANIFEST, lambda _: b""), "manifest is damaged"),
-    (change(MANIFEST, patched(integer(35), integer(23))), "targets an SDK phones refuse; found 23"),
+    (change(MANIFEST, patched(integer(36), integer(23))), "targets an SDK phones refuse; found 23"),
     (change(MANIFEST, patched(utf16("LAUNCHER"), utf16("LAUNCHEX"))), "no activity to launch"),
     (change(MANIFEST, patched(utf16(".MainActivity"), utf16(".MainActivitx"))), "lacks a class its manifest"),
     (change(MANIFEST, patched(utf16("exported"), utf16("exportxd"))), "does not say whether it is exported"),

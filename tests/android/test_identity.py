@@ -93,7 +93,7 @@ def test_androids_own_tool_reads_it(own, tmp_path):
     first = f"package: name='{OWN.application_id}' versionCode='{OWN.version_code}' versionName='2.5-beta'"
     assert text.startswith(first)
     assert f"application: label='{OWN.label}'" in text
-    assert f"launchable-activity: name='{PACKAGE}.MainActivity'" in text
+    assert f"launchable-activity: name='{PACKAGE}.ui.MainActivity'" in text
     tree = subprocess.run(
         [tool, "dump", "xmltree", "--file", apks.MANIFEST, own], capture_output=True, text=True, check=True
     ).stdout
@@ -104,6 +104,6 @@ def test_the_self_test_of_that_app_is_started(adb, own):
     adb.rules = [wrote(RESULT), *MODEL_RULES]
     assert phone.test(own).passed
     commands = " ".join(adb.commands)
-    assert f"-n {OWN.application_id}/{PACKAGE}.SelfTestActivity" in commands
+    assert f"-n {OWN.application_id}/{PACKAGE}.selftest.SelfTestActivity" in commands
     assert f"/Android/data/{OWN.application_id}/files/selftest.json" in commands
     assert f"data/{PACKAGE}/" not in commands

@@ -16,7 +16,8 @@ from pocketvlad.android.native import LIBRARIES, build_libraries, check_librarie
 from pocketvlad.errors import MissingToolError, PackageError
 
 JNI = {"nativeOpen", "nativeClose", "nativeDescribe", "nativeSearch", "nativeName", "nativeLabel"}
-JNI |= {"nativeThumbnail", "nativePosition", "nativeInfo"}
+JNI |= {"nativeThumbnail", "nativePosition", "nativeInfo", "nativeSetAdded", "nativeDescribeYuv"}
+JNI |= {"nativeRows", "nativeDescriptor"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_library_is_what_androids_loader_wants(libraries, abi):
     assert set(ours.needed) <= {"libexecutorch_jni.so", "libc.so", "libm.so", "liblog.so", "libdl.so"}
     assert all(load.align == 16384 for load in ours.loads)
     assert not ours.has_tls and not ours.has_text_relocations
-    assert {f"Java_org_pocketvlad_demo_NativeRecognizer_{name}" for name in JNI} <= ours.defined
+    assert {f"Java_org_pocketvlad_demo_recognizer_NativeRecognizer_{name}" for name in JNI} <= ours.defined
     assert {"JNI_OnLoad", "JNI_OnUnload"} <= ours.defined
     foreign = [n for n in ours.defined if not n.startswith(("Java_", "JNI_", "pv_"))]
     assert not foreign

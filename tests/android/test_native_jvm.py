@@ -32,7 +32,7 @@ def printed(package, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str
     preload = emulate.host_preload(package.apk, folder)
     pixels = selftest.read_pictures(package.apk, selftest.read_manifest(package.apk))[0]
     height, width = pixels.shape[:2]
-    (folder / "argb").write_bytes(np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]).tobytes())
+    (folder / "rgba").write_bytes(np.ascontiguousarray(pixels).tobytes())
     places = [stored_entry(package.apk, name) for name in (PROGRAM, INDEX)]
     numbers = [*(n for place in places for n in (place.offset, place.length)), width, height]
     options = [
@@ -42,9 +42,15 @@ def printed(package, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str
         "-cp",
         str(folder),
     ]
-    command = ["java", *options, "org.pocketvlad.demo.NativeRecognizer", str(preload), str(package.apk)]
+    command = [
+        "java",
+        *options,
+        "org.pocketvlad.demo.recognizer.NativeRecognizer",
+        str(preload),
+        str(package.apk),
+    ]
     result = subprocess.run(
-        [*command, *map(str, numbers), str(folder / "argb")], capture_output=True, text=True, encoding="utf-8"
+        [*command, *map(str, numbers), str(folder / "rgba")], capture_output=True, text=True, encoding="utf-8"
     )
     assert result.returncode == 0, result.stderr[-2000:]
     lines = [line.partition(" ") for line in result.stdout.splitlines()]
@@ -77,12 +83,22 @@ def test_errors_are_one_clear_line(printed):
     assert not [rest for word, rest in printed if word == "accepted"]
     assert refused[0].startswith("truncated program: The model file is damaged: rule 1")
     assert refused[1].startswith("no index: The place index is damaged: rule ")
-    assert refused[2:] == [
-        "row: The index has no such row",
-        "row: The index has no such row",
-        "pixels: The photo has fewer pixels than its size says",
+    assert refused[2].startswith("no added index: The place index is damaged: rule 1")
+    assert refused[3:] == [
+        *["row: The index has no such row"] * 3,
+        *[f"{what}: The photo has fewer pixels than its size says" for what in ("pixels", "heap")],
         "orientation: The photo cannot be resized",
+        "frame: The camera's frame is shorter than its size says",
+        "size: The camera's frame has an impossible size",
         "descriptor: The descriptor does not fit the index",
-        "closed: The recogniser is closed",
-        "closed: The recogniser is closed",
+        *["closed: The recogniser is closed"] * 3,
     ]
+
+
+def test_a_second_index_is_searched_with_the_first(printed):
+    said = dict(printed)
+    assert said["photos"] == said["again"] == "8"
+    rows, photos = said["twice"].rsplit(" ", 1)
+    assert photos == "8" and json.loads(rows)[:2] == [0, 8]
+    assert json.loads(rows)[3] == json.loads(rows)[2] + 8
+    assert said["equal"] == said["same"] == "true"

@@ -108,7 +108,7 @@ def test_result_from_the_file(adb, package):
     assert result.passed and result.device.serial == SERIAL and result.machine == "Google Pixel 7"
     assert result.native.isa == "neon_dotprod" and result.memory.peak_kb == 120_000
     started = next(command for command in adb.commands if command.startswith("am start"))
-    assert "-n org.pocketvlad.demo/org.pocketvlad.demo.SelfTestActivity --es token" in started
+    assert "-n org.pocketvlad.demo/org.pocketvlad.demo.selftest.SelfTestActivity --es token" in started
 
 
 def test_a_result_that_disagrees(adb, package):

@@ -76,7 +76,7 @@ def java_tests() -> list[tuple[str, str]]:
     """(class, method) of every Java test, from the sources."""
     return [
         (path.stem, method)
-        for path in sorted(JAVA_TESTS.glob("*Test.java"))
+        for path in sorted(JAVA_TESTS.rglob("*Test.java"))
         for method in re.findall(r"@Test\s+(?:@\S+\s+)?public void (\w+)", path.read_text())
     ]
 
@@ -183,6 +183,9 @@ def _write_photos(folder: Path, package: Package) -> None:
         Image.fromarray(load_photo(folder / name, PREPROCESS).pixels).save(folder / f"{name}.png")
     size = [PREPROCESS.height, PREPROCESS.width]
     about = {"photos": 1, "isa": "", "program_bytes": 1, "index_bytes": 1, "image_size": size}
+    (folder.parent / "places").mkdir()
+    for photo in package.photos:
+        shutil.copy(photo, folder.parent / "places" / photo.name)
     (folder.parent / "model.json").write_text(json.dumps(about))
     for orientation, transpose in STORED.items():
         exif = Image.Exif()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 
@@ -43,22 +44,24 @@ def test_what_does_not_compile_is_one_line(tmp_path, monkeypatch):
 
 
 def test_it_is_small_and_of_the_version_gradle_builds():
-    assert TEMPLATE.stat().st_size < 30_000
+    assert TEMPLATE.stat().st_size < 120_000
     with zipfile.ZipFile(TEMPLATE) as archive:
         manifest = read_manifest(archive.read("AndroidManifest.xml"))
         code = read_dex(archive.read("classes.dex"))
+        assert archive.getinfo("classes.dex").file_size < 150_000
     version = template.read_version()
     assert (manifest.package, manifest.min_sdk, manifest.target_sdk) == (
         version.package,
         version.min_sdk,
         version.target_sdk,
     )
-    assert manifest.launcher == "org.pocketvlad.demo.MainActivity"
+    assert manifest.launcher == "org.pocketvlad.demo.ui.MainActivity"
     assert {component.name for component in manifest.components} <= code.classes
 
 
-def test_the_app_asks_for_no_permission():
-    assert "uses-permission" not in template.full_manifest()
+def test_the_app_asks_for_the_camera_alone():
+    asked = re.findall(r'uses-permission android:name="([^"]+)"', template.full_manifest())
+    assert asked == ["android.permission.CAMERA"]
 
 
 def test_without_maven_the_message_says_what_to_install(monkeypatch, tmp_path):

@@ -145,6 +145,26 @@ def test_every_half_is_widened_exactly(isa):
         np.testing.assert_array_equal(halves[rows[-1], 0], halves[:, 0])
 
 
+def c_vector(index: PlaceIndex, row: int) -> np.ndarray:
+    vector = np.empty(index.dim, np.float32)
+    native.core().pv_index_vector(
+        ctypes.byref(index.c_index), ctypes.c_int64(row), ctypes.c_void_p(vector.ctypes.data)
+    )
+    return vector
+
+
+@pytest.mark.parametrize("dtype", rules.DTYPES)
+def test_a_row_is_read_as_float32(dtype):
+    index = make(*encode_vectors(unit(np.random.default_rng(4), 5, 67), dtype))
+    for row in range(5):
+        np.testing.assert_allclose(c_vector(index, row), index.descriptors()[row], rtol=1e-6)
+
+
+def test_every_half_is_read_exactly():
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)[None]
+    np.testing.assert_array_equal(c_vector(make(halves), 0), halves[0].astype(np.float32))
+
+
 def test_int8_sums_do_not_overflow(isa):
     """The largest dimension and the largest values: sums of 131,072 products of 128 * 127."""
     dim = rules.MAX_DIM

@@ -27,6 +27,20 @@ int pv_preprocess(const uint8_t* pixels, int width, int height, size_t row_strid
                   int orientation, int out_height, int out_width, const float mean[3], const float std[3],
                   float* out);
 
+/* A camera's frame, Android's YUV_420_888: full-range BT.601, a value of u and v for 2x2 pixels, (side + 1) / 2 of
+ * them; strides and sizes in bytes. The last row of a plane may end with its last value. */
+typedef struct pv_yuv {
+  const uint8_t *y, *u, *v;
+  size_t y_size, u_size, v_size;
+  size_t y_row_stride, u_row_stride, v_row_stride;
+  size_t y_pixel_stride, u_pixel_stride, v_pixel_stride; /* 1 to 8: 2 where u and v are interleaved */
+  int width, height;                                     /* at most 16384 */
+} pv_yuv;
+
+/* -> rgb: uint8 [height, width, 3], which pv_preprocess takes; each u and v stands for its whole 2x2 block.
+ * PV_PREPROCESS_ARGUMENT: a size or stride out of range, or a plane too short for it. */
+int pv_yuv_to_rgb(const pv_yuv* frame, uint8_t* rgb);
+
 #ifdef __cplusplus
 }
 #endif

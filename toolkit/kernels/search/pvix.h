@@ -42,6 +42,8 @@ const char* pv_index_rule(int rule);
 /* Of a row's residuals, 2 bits a value. */
 size_t pv_residual_bytes(int32_t dim);
 void pv_index_record(const pv_index* index, int64_t row, pv_record* record);
+/* A row as float32 [dim]: float16 and int8 values as FORMAT.md reads them. */
+void pv_index_vector(const pv_index* index, int64_t row, float* vector);
 
 #ifdef __cplusplus
 }

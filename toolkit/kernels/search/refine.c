@@ -41,3 +41,26 @@ float pv_refinement_margin(const int8_t* query, int32_t dim, float scale) {
   }
   return (float)(scale * fmin(0.375 * magnitudes, sqrt(5 * squares)));
 }
+
+/* IEEE 754 half precision, also below its normal range; infinities and NaN stay what they are. */
+static float half_value(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  const float magnitude = exponent == 31 ? (fraction ? NAN : INFINITY)
+                                         : ldexpf((float)(exponent ? fraction | 1024 : fraction),
+                                                  (exponent ? exponent : 1) - 25);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
+void pv_index_vector(const pv_index* index, int64_t row, float* vector) {
+  const size_t residual_bytes = pv_residual_bytes(index->dim);
+  for (int32_t i = 0; i < index->dim; i++) {
+    if (index->dtype == PV_FLOAT32) {
+      vector[i] = pv_rows_f32(index, row)[i];
+    } else if (index->dtype == PV_FLOAT16) {
+      vector[i] = half_value(pv_rows_f16(index, row)[i]);
+    } else {
+      const int quarter = residual(index->residuals + (size_t)row * residual_bytes, i);
+      vector[i] = eighths(pv_rows_i8(index, row)[i], quarter) * (index->scales[row] / 8);
+    }
+  }
+}

@@ -89,9 +89,10 @@ def _rewritten(manifest: bytes, identity: Identity) -> bytes:
 
 def _renamed(text: str, application_id: str) -> str:
     """A string under another id: names that stood for the id follow it, names of classes become whole."""
-    if text == PACKAGE or (text.startswith(f"{PACKAGE}.") and text[len(PACKAGE) + 1].islower()):
-        return application_id + text[len(PACKAGE) :]
-    return PACKAGE + text if re.fullmatch(r"\.[A-Z]\w*", text) else text
+    if re.fullmatch(r"(\.[a-z]\w*)*\.[A-Z]\w*", text):
+        return PACKAGE + text
+    stands = text == PACKAGE or re.fullmatch(re.escape(PACKAGE) + r"(\.[a-z]\w*)+", text)
+    return application_id + text[len(PACKAGE) :] if stands else text
 
 
 def _attributes(body: bytes | bytearray, strings: list[str]):

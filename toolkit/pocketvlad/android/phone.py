@@ -16,7 +16,7 @@ from pocketvlad.android.identity import PACKAGE
 from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 from pocketvlad.errors import PhoneError
 
-_ACTIVITY = f"{PACKAGE}.SelfTestActivity"
+_ACTIVITY = f"{PACKAGE}.selftest.SelfTestActivity"
 _RESULT = "/sdcard/Android/data/{package}/files/selftest.json"
 _TAG = "pocketvlad"
 _POLL = 1.0  # seconds

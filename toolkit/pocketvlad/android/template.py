@@ -158,7 +158,7 @@ def _compile_java(work: Path) -> Path:
     classes, dex = work / "classes", work / "dex"
     dex.mkdir()
     files = [*sorted((sources / "java").rglob("*.java")), *sorted((work / "generated").rglob("*.java"))]
-    options = ["--release", "8", "-g:none", "-nowarn", "-encoding", "UTF-8", "-cp", str(android)]
+    options = ["--release", "8", "-g:lines,source", "-nowarn", "-encoding", "UTF-8", "-cp", str(android)]
     run_tool([java, "-jar", str(ecj), *options, "-d", str(classes), *map(str, files)])
     main = ["-cp", str(d8), "com.android.tools.r8.D8", "--release", "--min-api", str(read_version().min_sdk)]
     home = Path(javac).resolve().parent.parent

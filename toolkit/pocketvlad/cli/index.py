@@ -56,6 +56,22 @@ def index_add(
     _show(as_json, result.to_json())
 
 
+@index_app.command("merge", epilog=example("index merge places.pvix added.pvix --out all.pvix"))
+def index_merge(
+    indices: Annotated[list[Path], typer.Argument(help="Two .pvix or more, of one model.")],
+    out: Out,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Later photos replace those of the same name.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Join indices of one model, such as places added on a phone and exported there."""
+    from pocketvlad.steps import index as step
+
+    Output(as_json).result(step.merge(indices, out, replace=replace, force=force).to_json())
+
+
 @index_app.command("info", epilog=example("index info places.pvix"))
 def index_info(index: Index, as_json: Json = False) -> None:
     """What an index holds."""

@@ -167,6 +167,26 @@ def add(
     return _indexed(path, joined, len(added), skipped)
 
 
+def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: bool = False) -> Indexed:
+    """Join indices of one model into a new one, for example with the places an app's users have added.
+
+    Args:
+        paths: two indices or more; the first gives the vectors' type.
+        out: the ``.pvix``.
+        replace: photos of a later index take the place of those of the same name.
+        force: overwrite ``out``.
+    """
+    if len(paths) < 2:
+        raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
+    artifact.require_new(out, force=force)
+    first, *others = [open_index(path) for path in paths]
+    joined = first
+    for other in others:
+        joined = add_to_index(joined, other, replace_names=replace)
+    write_index(out, joined, force=force)
+    return _indexed(out, joined, sum(len(other) for other in others), ())
+
+
 def _indexed(path: Path, index: PlaceIndex, added: int, skipped: Sequence[str]) -> Indexed:
     places = len(index.places())
     return Indexed(str(path), megabytes(path), len(index), places, added, index.threshold, tuple(skipped))

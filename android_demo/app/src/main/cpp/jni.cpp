@@ -1,16 +1,17 @@
-// org.pocketvlad.demo.NativeRecognizer: every function takes the handle nativeOpen returned.
+// org.pocketvlad.demo.recognizer.NativeRecognizer: every function takes the handle nativeOpen returned.
 #include <cmath>
 #include <vector>
 
 #include "jni_table.h"
 #include "recognizer.h"
 
-#define JNI(result, name) extern "C" PV_API result Java_org_pocketvlad_demo_NativeRecognizer_##name
+#define JNI(result, name) extern "C" PV_API result Java_org_pocketvlad_demo_recognizer_NativeRecognizer_##name
 
 static pv_recognizer* from(int64_t handle) { return reinterpret_cast<pv_recognizer*>(handle); }
 
 static void raise(JNIEnv* env, const char* message) {
-  env->ThrowNew(env->FindClass("java/lang/IllegalStateException"), message);
+  jclass type = env->FindClass("java/lang/IllegalStateException");
+  if (type) env->ThrowNew(type, message);  // without it, its own failure is pending
 }
 
 static jarray bytes(JNIEnv* env, const void* data, uint32_t size) {
@@ -55,16 +56,18 @@ static bool is_open(JNIEnv* env, int64_t handle) {
   return handle != 0;
 }
 
-// False, with an exception pending, when the index has no such row.
+// False, with an exception pending, when the indices have no such row.
 static bool record(JNIEnv* env, int64_t handle, int32_t row, pv_record* out) {
   if (!is_open(env, handle)) return false;
-  const pv_index* places = pv_places(from(handle));
-  if (row < 0 || row >= places->count) {
-    raise(env, "The index has no such row");
-    return false;
-  }
-  pv_index_record(places, row, out);
-  return true;
+  if (pv_row(from(handle), row, out)) return true;
+  raise(env, "The index has no such row");
+  return false;
+}
+
+static jarray floats(JNIEnv* env, const std::vector<float>& values, int32_t count) {
+  jarray array = env->NewFloatArray(count);
+  if (array) env->SetFloatArrayRegion(array, 0, count, values.data());
+  return array;
 }
 
 extern "C" PV_API int32_t JNI_OnLoad(void*, void*) { return JNI_VERSION_1_6; }
@@ -82,33 +85,62 @@ JNI(int64_t, nativeOpen)
 
 JNI(void, nativeClose)(JNIEnv*, jclass, int64_t handle) { pv_close(from(handle)); }
 
-// argb: Bitmap.getPixels, one int a pixel. nanos [2]: preprocessing, inference.
-JNI(jarray, nativeDescribe)
-(JNIEnv* env, jclass, int64_t handle, jarray argb, int32_t width, int32_t height, int32_t orientation, jarray nanos) {
-  if (!is_open(env, handle)) return nullptr;
-  const int64_t count = static_cast<int64_t>(width) * height;
-  if (width < 1 || height < 1 || env->GetArrayLength(argb) < count) {
-    raise(env, "The photo has fewer pixels than its size says");
-    return nullptr;
-  }
-  std::vector<int32_t> pixels(static_cast<size_t>(count));
-  env->GetIntArrayRegion(argb, 0, static_cast<int32_t>(count), pixels.data());
-  for (int32_t& pixel : pixels) {  // 0xAARRGGBB -> bytes R, G, B, A
-    const uint32_t p = static_cast<uint32_t>(pixel);
-    pixel = static_cast<int32_t>((p & 0xff00ff00u) | (p >> 16 & 0xffu) | (p & 0xffu) << 16);
-  }
+// fd -1: no added index any more.
+JNI(void, nativeSetAdded)(JNIEnv* env, jclass, int64_t handle, int32_t fd, int64_t offset, int64_t length) {
+  if (!is_open(env, handle)) return;
+  const pv_file index{fd, offset, length};
+  char error[PV_ERROR_TEXT];
+  if (pv_set_added(from(handle), fd < 0 ? nullptr : &index, error)) raise(env, error);
+}
+
+// A descriptor of what `describe` fills it from, with its times; null with an exception pending.
+template <typename Describe>
+static jarray described(JNIEnv* env, int64_t handle, jarray nanos, Describe describe) {
   std::vector<float> descriptor(static_cast<size_t>(pv_dim(from(handle))));
   int64_t times[2];
   char error[PV_ERROR_TEXT];
-  if (pv_describe(from(handle), reinterpret_cast<const uint8_t*>(pixels.data()), width, height, orientation,
-                  descriptor.data(), times, error)) {
+  if (describe(descriptor.data(), times, error)) {
     raise(env, error);
     return nullptr;
   }
   env->SetLongArrayRegion(nanos, 0, 2, times);
-  jarray result = env->NewFloatArray(static_cast<int32_t>(descriptor.size()));
-  if (result) env->SetFloatArrayRegion(result, 0, static_cast<int32_t>(descriptor.size()), descriptor.data());
-  return result;
+  return floats(env, descriptor, static_cast<int32_t>(descriptor.size()));
+}
+
+// rgba: a direct buffer, 4 bytes a pixel, row by row. nanos [2]: preprocessing, inference.
+JNI(jarray, nativeDescribe)
+(JNIEnv* env, jclass, int64_t handle, jobject rgba, int32_t width, int32_t height, int32_t orientation, jarray nanos) {
+  if (!is_open(env, handle)) return nullptr;
+  const auto* pixels = static_cast<const uint8_t*>(env->GetDirectBufferAddress(rgba));
+  if (!pixels || width < 1 || height < 1 ||
+      env->GetDirectBufferCapacity(rgba) / 4 < static_cast<int64_t>(width) * height) {
+    raise(env, "The photo has fewer pixels than its size says");
+    return nullptr;
+  }
+  return described(env, handle, nanos, [=](float* descriptor, int64_t* times, char* error) {
+    return pv_describe(from(handle), pixels, width, height, orientation, descriptor, times, error);
+  });
+}
+
+// y, u, v: the planes of a YUV_420_888 image, direct buffers; u and v share their strides, y has no gaps in a row.
+JNI(jarray, nativeDescribeYuv)
+(JNIEnv* env, jclass, int64_t handle, jobject y, jobject u, jobject v, int32_t y_row_stride, int32_t uv_row_stride,
+ int32_t uv_pixel_stride, int32_t width, int32_t height, int32_t orientation, jarray nanos) {
+  if (!is_open(env, handle)) return nullptr;
+  const jobject buffers[3] = {y, u, v};
+  const uint8_t* planes[3];
+  size_t sizes[3];
+  for (int i = 0; i < 3; i++) {
+    planes[i] = static_cast<const uint8_t*>(env->GetDirectBufferAddress(buffers[i]));
+    sizes[i] = planes[i] ? static_cast<size_t>(env->GetDirectBufferCapacity(buffers[i])) : 0;
+  }
+  const auto size = [](int32_t stride) { return static_cast<size_t>(stride < 0 ? 0 : stride); };
+  const pv_yuv frame{planes[0], planes[1], planes[2], sizes[0], sizes[1], sizes[2], size(y_row_stride),
+                     size(uv_row_stride), size(uv_row_stride), 1, size(uv_pixel_stride), size(uv_pixel_stride),
+                     width, height};
+  return described(env, handle, nanos, [&](float* descriptor, int64_t* times, char* error) {
+    return pv_describe_yuv(from(handle), &frame, orientation, descriptor, times, error);
+  });
 }
 
 // rows int [k] is filled; returns the cosines, best first, as many as were found. nanos [1]: the search.
@@ -131,9 +163,20 @@ JNI(jarray, nativeSearch)
   }
   env->SetIntArrayRegion(rows, 0, count, found.data());
   env->SetLongArrayRegion(nanos, 0, 1, &time);
-  jarray result = env->NewFloatArray(count);
-  if (result) env->SetFloatArrayRegion(result, 0, count, cosines.data());
-  return result;
+  return floats(env, cosines, count);
+}
+
+// Photos of the packaged index and of the added one.
+JNI(int32_t, nativeRows)(JNIEnv* env, jclass, int64_t handle) {
+  return is_open(env, handle) ? static_cast<int32_t>(pv_rows(from(handle))) : 0;
+}
+
+JNI(jarray, nativeDescriptor)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
+  pv_record r;
+  if (!record(env, handle, row, &r)) return nullptr;
+  std::vector<float> descriptor(static_cast<size_t>(pv_dim(from(handle))));
+  pv_row_descriptor(from(handle), row, descriptor.data());
+  return floats(env, descriptor, static_cast<int32_t>(descriptor.size()));
 }
 
 JNI(jstring, nativeName)(JNIEnv* env, jclass, int64_t handle, int32_t row) {

@@ -22,13 +22,14 @@ struct JNIEnv {
   jarray NewByteArray(int32_t length) { return call<176, jarray>(length); }
   jarray NewFloatArray(int32_t length) { return call<181, jarray>(length); }
   jarray NewDoubleArray(int32_t length) { return call<182, jarray>(length); }
-  void GetIntArrayRegion(jarray a, int32_t start, int32_t n, int32_t* out) { call<203, void>(a, start, n, out); }
   void GetFloatArrayRegion(jarray a, int32_t start, int32_t n, float* out) { call<205, void>(a, start, n, out); }
   void SetByteArrayRegion(jarray a, int32_t start, int32_t n, const int8_t* v) { call<208, void>(a, start, n, v); }
   void SetIntArrayRegion(jarray a, int32_t start, int32_t n, const int32_t* v) { call<211, void>(a, start, n, v); }
   void SetLongArrayRegion(jarray a, int32_t start, int32_t n, const int64_t* v) { call<212, void>(a, start, n, v); }
   void SetFloatArrayRegion(jarray a, int32_t start, int32_t n, const float* v) { call<213, void>(a, start, n, v); }
   void SetDoubleArrayRegion(jarray a, int32_t start, int32_t n, const double* v) { call<214, void>(a, start, n, v); }
+  void* GetDirectBufferAddress(jobject buffer) { return call<230, void*>(buffer); }
+  int64_t GetDirectBufferCapacity(jobject buffer) { return call<231, int64_t>(buffer); }
 
  private:
   template <int slot, typename R, typename... Args>

@@ -1,19 +1,15 @@
 #include "recognizer.h"
 
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include <cstdio>
 #include <cstring>
 
 #include <executorch/extension/threadpool/threadpool.h>
-#include <executorch/runtime/backend/interface.h>
-#include <executorch/runtime/kernel/operator_registry.h>
 #include <executorch/runtime/platform/runtime.h>
 
 #include "lut/lut.h"
+#include "mapping.h"
 #include "preprocess/preprocess.h"
 #include "program.h"
 #include "program/check.h"
@@ -28,6 +24,7 @@ using executorch::runtime::EValue;
 using executorch::runtime::Program;
 using executorch::runtime::Result;
 using pocketvlad::LoadedMethod;
+using pocketvlad::Mapping;
 using pocketvlad::read_constant;
 
 extern "C" const int pv_ops_registered;  // of the adapter: keeps it in the library
@@ -35,38 +32,6 @@ extern "C" const int pv_ops_registered;  // of the adapter: keeps it in the libr
 namespace {
 
 constexpr int64_t kLargestSide = 16384;  // pixels of a model's input
-
-// A read-only mapping of part of a file.
-class Mapping {
- public:
-  ~Mapping() {
-    if (base_) munmap(base_, bytes_);
-  }
-  bool open(const pv_file& file) {
-    const int64_t page = static_cast<int64_t>(getauxval(AT_PAGESZ));
-    const int64_t start = file.offset / page * page;
-    struct stat status;
-    if (fstat(file.fd, &status) || file.offset < 0 || file.length <= 0 || file.offset > status.st_size ||
-        file.length > status.st_size - file.offset) {
-      return false;  // reading past the end of a file kills the process
-    }
-    bytes_ = static_cast<size_t>(file.offset - start + file.length);
-    void* base = mmap(nullptr, bytes_, PROT_READ, MAP_PRIVATE, file.fd, static_cast<off_t>(start));
-    if (base == MAP_FAILED) return false;
-    base_ = base;
-    data_ = static_cast<const uint8_t*>(base) + (file.offset - start);
-    size_ = static_cast<size_t>(file.length);
-    return true;
-  }
-  const uint8_t* data() const { return data_; }
-  size_t size() const { return size_; }
-
- private:
-  void* base_ = nullptr;
-  size_t bytes_ = 0;
-  const uint8_t* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 int64_t now_nanos() {
   timespec t;
@@ -76,17 +41,25 @@ int64_t now_nanos() {
 
 }  // namespace
 
+// An index and the mapping it points into.
+struct Places {
+  Mapping file;
+  pv_index index{};
+};
+
 struct pv_recognizer {
-  Mapping program_file, index_file;
+  Mapping program_file;
   std::unique_ptr<BufferDataLoader> loader;
   std::unique_ptr<Result<Program>> program;
   std::unique_ptr<LoadedMethod> forward;
-  pv_index index{};
+  Places packaged;
+  std::unique_ptr<Places> added;  // none: nullptr
   int64_t image_size[2] = {0, 0}, dim = 0, load_nanos = 0;
   int64_t upright = 1;  // whether photos are turned as their EXIF says
   float mean[3], deviation[3];
   uint8_t fingerprint[PV_FINGERPRINT];
   std::vector<float> input;
+  std::vector<uint8_t> rgb;  // of the last camera frame
 };
 
 // Writes the line that says why; `code` is ExecuTorch's, if it has one. -1, for the functions of the C face.
@@ -151,14 +124,14 @@ static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
   return true;
 }
 
-static bool open_index(pv_recognizer& r, const pv_file& file, char* error) {
-  if (!r.index_file.open(file)) return fail(error, "The place index cannot be mapped");
-  const int rule = pv_index_open(r.index_file.data(), r.index_file.size(), &r.index);
+static bool open_index(const pv_recognizer& r, const pv_file& file, Places& places, char* error) {
+  if (!places.file.open(file)) return fail(error, "The place index cannot be mapped");
+  const int rule = pv_index_open(places.file.data(), places.file.size(), &places.index);
   if (rule) {
     snprintf(error, PV_ERROR_TEXT, "The place index is damaged: rule %s", pv_index_rule(rule));
     return false;
   }
-  if (r.index.dim != r.dim || std::memcmp(r.index.fingerprint, r.fingerprint, PV_FINGERPRINT) != 0) {
+  if (places.index.dim != r.dim || std::memcmp(places.index.fingerprint, r.fingerprint, PV_FINGERPRINT) != 0) {
     return fail(error, "The place index belongs to another model; build it again");
   }
   return true;
@@ -172,7 +145,10 @@ pv_recognizer* pv_open(const pv_file* program, const pv_file* index, char* error
     fail(error, "The lookup kernels could not be registered");
     return nullptr;
   }
-  if (!open_program(*recognizer, *program, error) || !open_index(*recognizer, *index, error)) return nullptr;
+  if (!open_program(*recognizer, *program, error) ||
+      !open_index(*recognizer, *index, recognizer->packaged, error)) {
+    return nullptr;
+  }
   recognizer->load_nanos = now_nanos() - start;
   return recognizer.release();
 }
@@ -181,15 +157,48 @@ void pv_close(pv_recognizer* recognizer) { delete recognizer; }
 
 int32_t pv_dim(const pv_recognizer* recognizer) { return static_cast<int32_t>(recognizer->dim); }
 
-const pv_index* pv_places(const pv_recognizer* recognizer) { return &recognizer->index; }
+int pv_set_added(pv_recognizer* r, const pv_file* index, char* error) {
+  std::unique_ptr<Places> places;
+  if (index) {
+    places = std::make_unique<Places>();
+    if (!open_index(*r, *index, *places, error)) return -1;
+    if (places->index.count > INT32_MAX - r->packaged.index.count) return refuse(error, "There are too many places");
+  }
+  r->added = std::move(places);
+  return 0;
+}
 
-int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, int orientation, float* descriptor,
-                int64_t nanos[2], char* error) {
-  const int64_t start = now_nanos();
+int64_t pv_rows(const pv_recognizer* r) {
+  return r->packaged.index.count + (r->added ? r->added->index.count : 0);
+}
+
+// The index that holds a row, which becomes the row of that index.
+static const pv_index& index_of(const pv_recognizer& r, int64_t* row) {
+  const pv_index& packaged = r.packaged.index;
+  if (*row < packaged.count) return packaged;
+  *row -= packaged.count;
+  return r.added->index;
+}
+
+bool pv_row(const pv_recognizer* r, int64_t row, pv_record* record) {
+  if (row < 0 || row >= pv_rows(r)) return false;
+  const pv_index& index = index_of(*r, &row);
+  pv_index_record(&index, row, record);
+  return true;
+}
+
+void pv_row_descriptor(const pv_recognizer* r, int64_t row, float* descriptor) {
+  const pv_index& index = index_of(*r, &row);
+  pv_index_vector(&index, row, descriptor);
+}
+
+// Pixels of `channels` bytes a pixel, since `start`.
+static int describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, int channels, int orientation,
+                    float* descriptor, int64_t start, int64_t nanos[2], char* error) {
   const int status =
-      pv_preprocess(pixels, width, height, static_cast<size_t>(width) * 4, 4, r->upright ? orientation : 1,
-                    static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1]), r->mean, r->deviation,
-                    r->input.data());
+      pv_preprocess(pixels, width, height, static_cast<size_t>(width) * static_cast<size_t>(channels), channels,
+                    r->upright ? orientation : 1, static_cast<int>(r->image_size[0]),
+                    static_cast<int>(r->image_size[1]), r->mean, r->deviation, r->input.data());
   if (status != PV_PREPROCESS_OK) return refuse(error, "The photo cannot be resized");
   const int64_t ready = now_nanos();
   TensorImpl::SizesType sizes[4] = {1, 3, static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1])};
@@ -209,58 +218,78 @@ int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, 
   return 0;
 }
 
+int pv_describe(pv_recognizer* r, const uint8_t* pixels, int width, int height, int orientation, float* descriptor,
+                int64_t nanos[2], char* error) {
+  return describe(r, pixels, width, height, 4, orientation, descriptor, now_nanos(), nanos, error);
+}
+
+int pv_describe_yuv(pv_recognizer* r, const pv_yuv* frame, int orientation, float* descriptor, int64_t nanos[2],
+                    char* error) {
+  const int64_t start = now_nanos();
+  if (frame->width < 1 || frame->height < 1 || frame->width > kLargestSide || frame->height > kLargestSide) {
+    return refuse(error, "The camera's frame has an impossible size");
+  }
+  r->rgb.resize(static_cast<size_t>(3) * static_cast<size_t>(frame->width) * static_cast<size_t>(frame->height));
+  if (pv_yuv_to_rgb(frame, r->rgb.data()) != PV_PREPROCESS_OK) {
+    return refuse(error, "The camera's frame is shorter than its size says");
+  }
+  return describe(r, r->rgb.data(), frame->width, frame->height, 3, orientation, descriptor, start, nanos, error);
+}
+
+// Merges two lists of at most k, best first; the first's go before equals.
+static int merge(const int32_t* rows[2], const float* cosines[2], const int found[2], int k, int32_t* out_rows,
+                 float* out_cosines) {
+  int at[2] = {0, 0}, count = 0;
+  while (count < k && (at[0] < found[0] || at[1] < found[1])) {
+    const bool second = at[0] == found[0] || (at[1] < found[1] && cosines[1][at[1]] > cosines[0][at[0]]);
+    out_rows[count] = rows[second][at[second]];
+    out_cosines[count++] = cosines[second][at[second]++];
+  }
+  return count;
+}
+
+static int search_both(const pv_recognizer* r, const float* descriptor, int k, int32_t* rows, float* cosines) {
+  std::vector<int32_t> own_rows(static_cast<size_t>(k)), added_rows(static_cast<size_t>(k));
+  std::vector<float> own(static_cast<size_t>(k)), added(static_cast<size_t>(k));
+  const pv_index &packaged = r->packaged.index, &more = r->added->index;
+  const int found[2] = {pv_search(&packaged, descriptor, k, 0, packaged.count, own_rows.data(), own.data()),
+                        pv_search(&more, descriptor, k, 0, more.count, added_rows.data(), added.data())};
+  if (found[0] < 0 || found[1] < 0) return -1;
+  for (int i = 0; i < found[1]; i++) added_rows[static_cast<size_t>(i)] += static_cast<int32_t>(packaged.count);
+  const int32_t* lists[2] = {own_rows.data(), added_rows.data()};
+  const float* values[2] = {own.data(), added.data()};
+  return merge(lists, values, found, k, rows, cosines);
+}
+
 int pv_recognize(const pv_recognizer* r, const float* descriptor, int k, int32_t* rows, float* cosines,
                  int64_t* nanos) {
   const int64_t start = now_nanos();
-  const int found = pv_search(&r->index, descriptor, k, 0, r->index.count, rows, cosines);
+  const pv_index& packaged = r->packaged.index;
+  const int found = r->added ? search_both(r, descriptor, k, rows, cosines)
+                             : pv_search(&packaged, descriptor, k, 0, packaged.count, rows, cosines);
   *nanos = now_nanos() - start;
   return found;
+}
+
+static size_t thread_count() {
+  auto* pool = executorch::extension::threadpool::get_threadpool();
+  return pool ? pool->get_thread_count() : 1;  // none where the runtime cannot tell the processor
 }
 
 size_t pv_info_json(const pv_recognizer* r, char* out, size_t size) {
   char fingerprint[2 * PV_FINGERPRINT + 1], threshold[32] = "null";
   for (int i = 0; i < PV_FINGERPRINT; i++) snprintf(fingerprint + 2 * i, 3, "%02x", r->fingerprint[i]);
-  if (r->index.threshold == r->index.threshold) {  // a number
-    snprintf(threshold, sizeof threshold, "%.6f", static_cast<double>(r->index.threshold));
+  if (r->packaged.index.threshold == r->packaged.index.threshold) {  // a number
+    snprintf(threshold, sizeof threshold, "%.6f", static_cast<double>(r->packaged.index.threshold));
   }
   const int length = snprintf(
       out, size,
       "{\"image_size\":[%d,%d],\"dim\":%d,\"fingerprint\":\"%s\",\"photos\":%lld,\"threshold\":%s,\"isa\":\"%s\","
       "\"threads\":%zu,\"program_bytes\":%zu,\"index_bytes\":%zu,\"activation_bytes\":%zu,\"load_ms\":%.3f}",
       static_cast<int>(r->image_size[0]), static_cast<int>(r->image_size[1]), static_cast<int>(r->dim), fingerprint,
-      static_cast<long long>(r->index.count), threshold, pv_isa(),
-      executorch::extension::threadpool::get_threadpool()->get_thread_count(), r->program_file.size(),
-      r->index_file.size(), r->forward->planned_bytes(), static_cast<double>(r->load_nanos) / 1e6);
+      static_cast<long long>(r->packaged.index.count), threshold, pv_isa(),
+      thread_count(), r->program_file.size(), r->packaged.file.size(), r->forward->planned_bytes(), static_cast<double>(r->load_nanos) / 1e6);
   return length < 0 ? 0 : static_cast<size_t>(length);
-}
-
-// Appends `name` and a line feed where they and a final 0 fit in `size`; returns the length they make.
-static size_t add_line(char* out, size_t size, size_t length, const char* name) {
-  const size_t bytes = std::strlen(name);
-  if (length + bytes + 1 < size) {
-    std::memcpy(out + length, name, bytes);
-    std::memcpy(out + length + bytes, "\n", 2);
-  }
-  return length + bytes + 1;
-}
-
-size_t pv_operator_names(char* out, size_t size) {
-  executorch::runtime::runtime_init();
-  size_t length = 0;
-  for (const auto& kernel : executorch::runtime::get_registered_kernels()) {
-    length = add_line(out, size, length, kernel.name_);
-  }
-  return length;
-}
-
-size_t pv_backend_names(char* out, size_t size) {
-  executorch::runtime::runtime_init();
-  size_t length = 0;
-  for (size_t i = 0; i < executorch::runtime::get_num_registered_backends(); i++) {
-    const auto name = executorch::runtime::get_backend_name(i);
-    if (name.ok()) length = add_line(out, size, length, name.get());
-  }
-  return length;
 }
 
 int pv_select_isa(const char* name) { return pv_force_isa(name); }

@@ -1,6 +1,7 @@
 package org.pocketvlad.demo;
 
 import android.app.Activity;
+import android.content.res.Configuration;
 import android.graphics.Bitmap;
 import android.graphics.Canvas;
 import android.net.Uri;
@@ -8,7 +9,7 @@ import android.os.Build;
 import android.os.Looper;
 import android.util.DisplayMetrics;
 import android.view.View;
-import android.widget.ListView;
+import android.view.ViewGroup;
 import android.widget.TextView;
 import java.io.ByteArrayInputStream;
 import java.io.File;
@@ -17,87 +18,107 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 
 /** Photos and files the tests share; tests/android/test_robolectric.py prepares the folder. */
-final class Fixture {
+public final class Fixture {
     private static final File WORK = new File(System.getProperty("pocketvlad.work", "."));
 
     private Fixture() {}
 
     /** Loads what stands in for Android's own libraries on this machine, before the app loads its library. */
-    static void loadSystemLibraries() {
+    public static void loadSystemLibraries() {
         System.load(file("native/libpreload.so").getPath());
     }
 
-    static File file(String name) {
+    public static File file(String name) {
         return new File(WORK, name);
     }
 
-    static byte[] photo(String name) throws IOException {
+    public static byte[] photo(String name) throws IOException {
         return Files.readAllBytes(file("photos/" + name).toPath());
     }
 
-    static String text(String name) throws IOException {
+    public static String text(String name) throws IOException {
         return new String(Files.readAllBytes(file(name).toPath()), StandardCharsets.UTF_8);
     }
 
     /** The place a photo shows, from the text file beside it. */
-    static String place(String name) throws IOException {
+    public static String place(String name) throws IOException {
         return new String(photo(name + ".txt"), StandardCharsets.UTF_8);
     }
 
     /** Makes content readable under a new address, any number of times. */
-    static Uri publish(byte[] content) {
+    public static Uri publish(byte[] content) {
         return publish(() -> new ByteArrayInputStream(content));
     }
 
-    static Uri publish(Supplier<InputStream> content) {
+    public static Uri publish(Supplier<InputStream> content) {
         Uri uri = Uri.parse("content://photos/" + System.nanoTime());
         Shadows.shadowOf(RuntimeEnvironment.getApplication().getContentResolver())
                 .registerInputStreamSupplier(uri, content);
         return uri;
     }
 
-    /** Waits for everything given to the app's thread, then lets the screen show it. */
-    static void settle(MainActivity activity) throws Exception {
-        activity.session.worker.submit(() -> {}).get(60, TimeUnit.SECONDS);
-        Shadows.shadowOf(Looper.getMainLooper()).idle();
+    /** Waits for everything given to the app's thread, then lets the screen show it and fade it in. */
+    public static void settle(ExecutorService worker) throws Exception {
+        for (int i = 0; i < 4; i++) { // what is shown may ask for more
+            worker.submit(() -> {}).get(60, TimeUnit.SECONDS);
+            Shadows.shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(1));
+        }
     }
 
-    static String text(Activity activity, int id) {
+    public static String text(Activity activity, int id) {
         return ((TextView) activity.findViewById(id)).getText().toString();
     }
 
-    static boolean visible(Activity activity, int id) {
+    public static String text(View view) {
+        return ((TextView) view).getText().toString();
+    }
+
+    /** Keeps a measured figure beside the screenshots. */
+    public static void note(String name, String line) throws IOException {
+        keep(name, "txt", line.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Keeps a file beside the screenshots, as NAME-sdkN.KIND. */
+    public static void keep(String name, String kind, byte[] content) throws IOException {
+        File file = file("screenshots/" + name + "-sdk" + Build.VERSION.SDK_INT + "." + kind);
+        file.getParentFile().mkdirs();
+        Files.write(file.toPath(), content);
+    }
+
+    public static boolean visible(Activity activity, int id) {
         return activity.findViewById(id).getVisibility() == View.VISIBLE;
     }
 
-    static int matches(Activity activity) {
-        return list(activity).getAdapter().getCount() - 1; // without the header
+    public static int matches(Activity activity) {
+        return ((ViewGroup) activity.findViewById(R.id.matches)).getChildCount();
     }
 
-    /** Match {@code rank} of the list, 0 the best. */
-    static Recognizer.Match match(Activity activity, int rank) {
-        return (Recognizer.Match) list(activity).getAdapter().getItem(rank + 1);
-    }
-
-    private static ListView list(Activity activity) {
-        return activity.findViewById(R.id.matches);
+    /** The card of match {@code rank}, 0 the best. */
+    public static View match(Activity activity, int rank) {
+        return ((ViewGroup) activity.findViewById(R.id.matches)).getChildAt(rank);
     }
 
     /** Saves what a person would see as screenshots/NAME-sdkN.png. */
-    static void screenshot(Activity activity, String name) throws IOException {
-        View root = activity.getWindow().getDecorView();
+    public static Bitmap screenshot(Activity activity, String name) throws IOException {
         DisplayMetrics metrics = activity.getResources().getDisplayMetrics();
-        int width = Math.round(activity.getResources().getConfiguration().screenWidthDp * metrics.density);
-        int height = Math.round(activity.getResources().getConfiguration().screenHeightDp * metrics.density);
-        root.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY),
-                View.MeasureSpec.makeMeasureSpec(height, View.MeasureSpec.EXACTLY));
-        root.layout(0, 0, width, height);
+        Configuration screen = activity.getResources().getConfiguration();
+        int width = Math.round(screen.screenWidthDp * metrics.density);
+        int height = Math.round(screen.screenHeightDp * metrics.density);
+        View root = activity.getWindow().getDecorView();
+        for (int i = 0; i < 2; i++) { // a view that was added meanwhile asks for a second layout
+            root.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY),
+                    View.MeasureSpec.makeMeasureSpec(height, View.MeasureSpec.EXACTLY));
+            root.layout(0, 0, width, height);
+            Shadows.shadowOf(Looper.getMainLooper()).idle();
+        }
         Bitmap shot = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888);
         root.draw(new Canvas(shot));
         File png = file("screenshots/" + name + "-sdk" + Build.VERSION.SDK_INT + ".png");
@@ -105,5 +126,6 @@ final class Fixture {
         try (FileOutputStream out = new FileOutputStream(png)) {
             shot.compress(Bitmap.CompressFormat.PNG, 100, out);
         }
+        return shot;
     }
 }
