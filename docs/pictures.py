@@ -1,4 +1,4 @@
-"""Makes docs/images: the report's top and the app's screen, as they are.
+"""Makes docs/images: the report's top and the app's screens, as they are.
 
 make demo                                                            # out/demo/report.html
 .venv/bin/python -m pytest tests/android/test_robolectric.py -k 34   # out/screenshots, the app on a JVM
@@ -18,9 +18,15 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"
 REPORT = ROOT / "out/demo/report.html"
-APP = ROOT / "out/screenshots/known-sdk34.png"
+SHOTS = ROOT / "out/screenshots"
+SCREENS = {  # of the app: picture -> screenshot
+    "app.png": "known-sdk34.png",
+    "app-start.png": "start-sdk34.png",
+    "app-night.png": "night-sdk34.png",
+    "app-landscape.png": "landscape-sdk34.png",
+}
 WINDOW = (1000, 690)  # pixels: the figures at the top and the app's part
-HEIGHT = 460  # pixels of both pictures
+HEIGHT = 460  # pixels of every picture
 COLOURS = 64
 
 
@@ -37,19 +43,22 @@ def report_picture() -> Image.Image:
 
 
 def write_small(picture: Image.Image, name: str) -> None:
-    """The picture HEIGHT pixels high, in few colours."""
-    width = round(picture.width * HEIGHT / picture.height)
-    small = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS)
+    """The picture HEIGHT pixels high, or half of it if the picture is twice as wide as high; in few colours."""
+    height = HEIGHT if picture.width < 2 * picture.height else HEIGHT // 2
+    width = round(picture.width * height / picture.height)
+    small = picture.resize((width, height), Image.Resampling.LANCZOS)
     small.quantize(COLOURS, dither=Image.Dither.NONE).save(IMAGES / name, optimize=True)
-    print(f"docs/images/{name}: {width}x{HEIGHT}, {(IMAGES / name).stat().st_size / 1e3:.0f} kB")
+    print(f"docs/images/{name}: {width}x{height}, {(IMAGES / name).stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
-    missing = [path for path in (REPORT, APP) if not path.is_file()]
+    shots = {name: SHOTS / shot for name, shot in SCREENS.items()}
+    missing = [path for path in (REPORT, *shots.values()) if not path.is_file()]
     if missing:
         sys.exit(
             f"missing: {', '.join(map(str, missing))}; the head of docs/pictures.py says what makes them"
         )
     IMAGES.mkdir(exist_ok=True)
     write_small(report_picture(), "report.png")
-    write_small(Image.open(APP).convert("RGB"), "app.png")
+    for name, shot in shots.items():
+        write_small(Image.open(shot).convert("RGB"), name)

@@ -6,6 +6,7 @@ is one test here.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -30,12 +31,14 @@ from pocketvlad.android.native import build_libraries
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.android.template import full_manifest, link_resources, maven_file
 from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.index import open_index
 from pocketvlad.model.backbones import random_backbone
 from pocketvlad.model.fit import fit_network
 from pocketvlad.model.heads.netvlad import NetVladOptions
 from pocketvlad.model.network import NetworkConfig
 from pocketvlad.model.preprocess import Preprocess, load_photo, photo_tensor
 from pocketvlad.resources import resource_dir
+from pocketvlad.steps import index as index_step
 
 SDKS = {
     26: "8.0.0_r4-robolectric-r1-i7",
@@ -258,7 +261,22 @@ def test_app(run_sdk, sdk, test):
     assert outcome.status == "passed", outcome.message
 
 
-@pytest.mark.parametrize("broken", ["another model", "no library"])
+def test_exported_places_join_the_workstations_index(run_sdk, work, scenes, tmp_path):
+    """What PlacesTest exported, read and merged by Python."""
+    run_sdk(34)
+    exported = open_index(work / "screenshots/added-sdk34.pvix")
+    assert [(entry.name, entry.label) for entry in exported.entries] == [
+        ("phone-1-1.jpg", "A"),
+        ("phone-1-2.jpg", "A"),
+    ]
+    assert (exported.entries[0].latitude, exported.entries[0].longitude) == (51.5, -0.125)
+    assert Image.open(io.BytesIO(exported.entries[0].thumbnail)).size == (160, 120)
+    np.testing.assert_allclose(np.linalg.norm(exported.descriptors(), axis=1), 1, atol=1e-5)
+    result = index_step.merge([scenes.index, work / "screenshots/added-sdk34.pvix"], tmp_path / "all.pvix")
+    assert (result.added, result.photos) == (2, len(open_index(scenes.index)) + 2)
+
+
+@pytest.mark.parametrize("broken", ["another model", "does not load: no pocketvlad"])
 def test_broken_app(scenes, tmp_path, broken):
     """An APK whose parts do not fit says why, on its own screen."""
     _write_sources(tmp_path)
@@ -278,7 +296,7 @@ def test_broken_app(scenes, tmp_path, broken):
     _write_config(tmp_path, apk)
     (tmp_path / "reason.txt").write_text(broken)
     (tmp_path / "native").mkdir()
-    if broken != "no library":
+    if broken == "another model":
         host_preload(apk, tmp_path / "native")
     outcomes = run_java(tmp_path, 34, "-Dtest=BrokenApp")
     assert [outcome.status for outcome in outcomes.values()] == ["passed"], outcomes

@@ -41,6 +41,17 @@ def test_photos_join_an_index(chain, photos, run, tmp_path):
     assert run(*add, "--replace")[0] == 0
 
 
+def test_indices_are_merged(chain, run, tmp_path):
+    index, merge = chain["p.pvix"], ("index", "merge", chain["p.pvix"])
+    out = ("--out", tmp_path / "all.pvix")
+    refused(run(*merge, *out), "one index alone cannot be joined; found 1; allowed: two or more")
+    refused(run(*merge, index, *out), "in the index already", "--replace")
+    code, shown, _ = run(*merge, index, "--replace", *out, "--json")
+    values = json.loads(shown)
+    assert code == 0 and (values["photos"], values["added"]) == (9, 9)
+    refused(run(*merge, index, "--replace", *out), "exists")
+
+
 def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
     other = tmp_path / "other.pte"
     assert run("export", chain["small.safetensors"], "--semantics", "exact", "--out", other)[0] == 0

@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.junit.Assume;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 
@@ -33,6 +34,7 @@ public final class Fixture {
 
     /** Loads what stands in for Android's own libraries on this machine, before the app loads its library. */
     public static void loadSystemLibraries() {
+        Assume.assumeNotNull("tests/android/test_robolectric.py runs this", System.getProperty("pocketvlad.work"));
         System.load(file("native/libpreload.so").getPath());
     }
 

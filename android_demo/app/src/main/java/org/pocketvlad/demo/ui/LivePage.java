@@ -45,6 +45,7 @@ final class LivePage extends Page implements LiveCamera.Listener, TextureView.Su
         super(activity, R.layout.live);
         this.session = session;
         preview = view.findViewById(R.id.preview);
+        announced(R.string.live_camera);
         Insets.keepClear(view.findViewById(R.id.live_controls));
         view.findViewById(R.id.live_add).setOnClickListener(button -> collect());
         say(activity.getString(R.string.live_looking), "");

@@ -8,6 +8,7 @@ import android.os.Build;
 import android.os.Bundle;
 import android.view.View;
 import android.view.ViewGroup;
+import android.view.animation.DecelerateInterpolator;
 import java.util.Collections;
 import java.util.List;
 import org.pocketvlad.demo.R;
@@ -20,6 +21,8 @@ public final class MainActivity extends Activity {
     private static final int ALLOW_TAKE = 3;
     private static final int ALLOW_LIVE = 4;
     private static final String PHOTO = "photo";
+    private static final int RISE = 24; // dp
+    private static final int MOTION = 200; // milliseconds
 
     Session session;
     Page page; // over the first screen, or null
@@ -111,8 +114,16 @@ public final class MainActivity extends Activity {
         findViewById(R.id.page).setVisibility(View.INVISIBLE);
         root.addView(page.view);
         page.view.requestApplyInsets();
+        rise(page.view);
         page.start();
         if (back != null) back.take(true);
+    }
+
+    /** A page comes from below, over the first screen. */
+    private static void rise(View view) {
+        view.setAlpha(0);
+        view.setTranslationY(RISE * view.getResources().getDisplayMetrics().density);
+        view.animate().alpha(1).translationY(0).setDuration(MOTION).setInterpolator(new DecelerateInterpolator());
     }
 
     /** Closes the page, if one is open. */

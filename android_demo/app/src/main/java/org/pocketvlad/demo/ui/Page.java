@@ -1,5 +1,6 @@
 package org.pocketvlad.demo.ui;
 
+import android.os.Build;
 import android.os.Bundle;
 import android.view.View;
 import android.view.ViewGroup;
@@ -20,6 +21,12 @@ abstract class Page {
 
     final void title(int text) {
         ((TextView) view.findViewById(R.id.page_title)).setText(text);
+        announced(text);
+    }
+
+    /** What a screen reader says when the page opens. */
+    final void announced(int text) {
+        if (Build.VERSION.SDK_INT >= 28) view.setAccessibilityPaneTitle(activity.getString(text));
     }
 
     /** It is on the screen. */

@@ -14,9 +14,13 @@ import android.content.Context;
 import android.content.Intent;
 import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
+import android.graphics.ImageFormat;
+import android.graphics.SurfaceTexture;
 import android.hardware.camera2.CameraCharacteristics;
 import android.hardware.camera2.CameraManager;
+import android.hardware.camera2.CameraMetadata;
 import android.net.Uri;
+import android.util.Size;
 import android.view.Menu;
 import android.view.View;
 import android.view.ViewGroup;
@@ -35,7 +39,9 @@ import org.robolectric.Shadows;
 import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowAlertDialog;
 import org.robolectric.shadows.ShadowCameraCharacteristics;
+import org.robolectric.shadow.api.Shadow;
 import org.robolectric.shadows.ShadowPopupMenu;
+import org.robolectric.shadows.StreamConfigurationMapBuilder;
 
 /** The pages over the first screen: the live camera and the added places. */
 @RunWith(RobolectricTestRunner.class)
@@ -120,6 +126,33 @@ public class PagesTest {
         page.failed(R.string.live_busy);
         settle(activity);
         assertEquals("Another app is using the camera.", Fixture.text(activity, R.id.live_place));
+    }
+
+    /** The camera's system on a JVM opens and starts a camera, but gives no frames. */
+    @Test
+    public void theBackCameraIsOpenedAndClosed() throws Exception {
+        CameraManager cameras = (CameraManager) RuntimeEnvironment.getApplication().getSystemService(
+                Context.CAMERA_SERVICE);
+        for (int facing : new int[] {CameraMetadata.LENS_FACING_FRONT, CameraMetadata.LENS_FACING_BACK}) {
+            CameraCharacteristics traits = ShadowCameraCharacteristics.newCameraCharacteristics();
+            ShadowCameraCharacteristics shadow = Shadow.extract(traits);
+            shadow.set(CameraCharacteristics.LENS_FACING, facing);
+            shadow.set(CameraCharacteristics.SENSOR_ORIENTATION, 90);
+            shadow.set(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP, StreamConfigurationMapBuilder.newBuilder()
+                    .addOutputSize(ImageFormat.YUV_420_888, new Size(640, 480))
+                    .addOutputSize(ImageFormat.YUV_420_888, new Size(320, 240)).build());
+            Shadows.shadowOf(cameras).addCamera("camera " + facing, traits);
+        }
+        MainActivity activity = start();
+        LivePage page = live(activity);
+        assertEquals("Looking…", Fixture.text(activity, R.id.live_place));
+        page.onSurfaceTextureAvailable(new SurfaceTexture(1), 720, 1520);
+        page.onSurfaceTextureSizeChanged(null, 720, 1520);
+        settle(activity);
+        assertEquals("Looking…", Fixture.text(activity, R.id.live_place));
+        activity.close();
+        page.stop(); // twice is once
+        settle(activity);
     }
 
     /** Frames half a second apart are collected and named together. */
