@@ -183,7 +183,7 @@ def test_steps_fine_tune_and_show_the_l1_penalty(streets, tmp_path, monkeypatch)
     assert call(monkeypatch, *arguments(streets, tmp_path / "out", "--steps", 2, "--l1", 0.01)) == 0
     folder = tmp_path / "out/direction-1"
     svg = (folder / "weights.svg").read_text()
-    assert svg.startswith("<svg") and "whitening" in svg and "before" in svg and "after" in svg
+    assert "<svg" in svg and "whitening" in svg and "before" in svg and "after" in svg
     recipe = load_compressed(folder / f"{ROWS[0].name}.safetensors").recipe
     assert recipe.train.steps == 2 and not list(folder.glob("*.state"))
     assert reproduction(tmp_path / "out").directions[0].l1 == 0.01
