@@ -19,14 +19,14 @@ def test_cache_survives_a_failure_and_two_makers(monkeypatch, tmp_path):
 
     def make(folder: Path) -> None:
         (folder / "whole").write_text("1")
-        if not (tmp_path / "pocketvlad/thing").exists():
+        if not (tmp_path / "pocketvlad/folders/thing").exists():
             cache.cached_folder("thing", lambda other: (other / "whole").write_text("2"))
 
     with pytest.raises(PackageError):
         cache.cached_folder("thing", fail)
-    assert list((tmp_path / "pocketvlad").iterdir()) == []
+    assert list((tmp_path / "pocketvlad/folders").iterdir()) == []
     assert (cache.cached_folder("thing", make) / "whole").read_text() == "2"
-    assert [path.name for path in (tmp_path / "pocketvlad").iterdir()] == ["thing"]
+    assert [path.name for path in (tmp_path / "pocketvlad/folders").iterdir()] == ["thing"]
 
 
 def test_unwritable_cache_is_one_line(monkeypatch, tmp_path):

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pocketvlad.dataset import LAYOUTS, open_dataset
 from pocketvlad.dataset.files import IGNORED_FOLDERS, UNREAD_SUFFIXES, scan
+from pocketvlad.dataset.truth import listed_photos
 from pocketvlad.errors import DatasetError
 from pocketvlad.model.preprocess import PHOTO_SUFFIXES
 
@@ -93,3 +95,18 @@ def test_the_page_on_collections_names_every_kind_and_every_ending():
     assert all(f"`{kind}`" in page for kind in LAYOUTS)
     assert all(f"`{folder}`" in page for folder in IGNORED_FOLDERS)
     assert all(suffix.lstrip(".")[:3] in page.lower() for suffix in PHOTO_SUFFIXES)
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "a/../../secret.jpg", "/etc/secret.jpg", "a\0.jpg"])
+def test_a_list_does_not_lead_out_of_its_dataset(tmp_path, name):
+    root = tmp_path / "photos"
+    root.mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.jpg")
+    refusal = (
+        r"manifest\.csv names a photo outside its dataset; found .*; allowed: names below .*photos; link"
+    )
+    (root / "manifest.csv").write_text(f"image,place\n{name},hall\n")
+    with pytest.raises(DatasetError, match=refusal if "\0" not in name else "manifest"):
+        open_dataset(f"folder:{root}")
+    with pytest.raises(DatasetError, match="positives names a photo outside its dataset"):
+        listed_photos(["../secret.jpg"], [root], "queries", Path("positives"))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import platform
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -17,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from pocketvlad.errors import ArtifactError
+from pocketvlad.schema import parse_json
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pocketvlad"
@@ -26,6 +31,7 @@ _DTYPES = {  # of our files, by safetensors' names
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
+_PART = re.compile(r"\.(?P<pid>\d+)\.\w+\.part")  # ends the name of an unfinished file or folder
 _VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
 
 
@@ -40,7 +46,8 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
     require_new(out, force=force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)
+        remove_leftovers(out.parent, out.name)
+        handle, name = tempfile.mkstemp(prefix=part_prefix(out.name), suffix=".part", dir=out.parent)
     except OSError as error:
         raise _write_error(out, error) from error
     os.close(handle)
@@ -58,6 +65,105 @@ def require_new(out: Path, *, force: bool) -> None:
     """ArtifactError when ``out`` exists and ``force`` is false: said before long work, not after it."""
     if out.exists() and not force:
         raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
+
+
+def part_prefix(name: str) -> str:
+    """How the name of an unfinished ``name`` begins: it says who is writing."""
+    return f".{name}.{os.getpid()}."
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Delete unfinished files and folders of processes that were killed; those of running ones stay.
+
+    Args:
+        folder: where they lie.
+        name: of what was to be written; None: of anything.
+    """
+    wanted = "*" if name is None else glob.escape(name)
+    for left in folder.glob(f".{wanted}.*.part"):
+        match = _PART.search(left.name)
+        if match is None or _is_running(int(match["pid"])):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what nobody keeps, gone afterwards; those that killed processes left go now."""
+    root = Path(tempfile.gettempdir())
+    with contextlib.suppress(OSError):  # of another user
+        remove_leftovers(root, "pocketvlad")
+    with tempfile.TemporaryDirectory(prefix=part_prefix("pocketvlad"), suffix=".part") as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep others out of an output folder; made where it is missing.
+
+    Raises:
+        ArtifactError: another process is at work there, or it cannot be used.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is not a folder", do="name a folder for the files")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise ArtifactError(f"cannot use the folder {folder}", found=error.strerror or str(error)) from error
+    try:
+        _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        do = "wait for it, or name another folder"
+        raise ArtifactError(f"another process is writing to {folder}", do=do) from error
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Wait until no other process changes ``path``, which each replaces as a whole.
+
+    Raises:
+        ArtifactError: it does not exist.
+    """
+    while True:
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be opened", found=error.strerror) from error
+        try:
+            _lock(handle, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(handle), path.stat()):  # else it was replaced while we waited
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, kind: int) -> None:
+    """As ``flock``; where a file system has no locks, nothing."""
+    try:
+        fcntl.flock(handle, kind)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
+            raise
 
 
 def _commit(temporary: Path, out: Path) -> None:
@@ -120,12 +226,17 @@ def save_tensors(
     force: bool = False,
 ) -> None:
     """Write a safetensors file of one ``kind`` ("model", "compressed", …) with JSON metadata ``info``."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     header = {"format": FORMAT_VERSION, "kind": kind, "versions": versions(), **info}
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(out, force=force) as temporary:
-        save_file(contiguous, temporary, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
+        try:
+            save_file(contiguous, temporary, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
+        except SafetensorError as error:  # says the system's error in words alone
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
 
 def kind_of(path: Path | str) -> str | None:
@@ -164,8 +275,8 @@ def _open(path: Path, *, read: bool = False) -> tuple[dict[str, Any], dict[str, 
         raise ArtifactError(f"{path} does not exist")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get(_METADATA_KEY, "null"))
-    except (SafetensorError, ValueError) as error:
+            header = parse_json((file.metadata() or {}).get(_METADATA_KEY, "null"))
+    except (SafetensorError, ValueError, OSError) as error:
         raise ArtifactError(
             f"{path} is not a readable safetensors file",
             found=str(error),

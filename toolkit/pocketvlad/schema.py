@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 import types
 import typing
@@ -68,6 +69,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path} does not exist") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path} is not TOML", found=str(error)) from error
+    except RecursionError as error:
+        raise RecipeError(f"{path} is not TOML", found="tables nested too deeply") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Any JSON value; ValueError where it is none, or nested deeper than anything we write."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
 
 
 def require(holds: bool, where: str, key: str, found: object, allowed: object) -> None:

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
 from pocketvlad.android.native import LIBRARIES, LIBRARY, build_libraries
 from pocketvlad.android.results import EMULATED, HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
 from pocketvlad.android.shim_build import shim_folder
+from pocketvlad.artifact import scratch_folder
 from pocketvlad.errors import MissingToolError, PackageError, PhoneError
 
 _MACHINES = {"arm64-v8a": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}
@@ -59,9 +59,8 @@ def run_selftest(
         PhoneError: the library refuses the program, crashes, or does not end.
     """
     manifest = selftest.read_manifest(apk)
-    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
+    with scratch_folder() as folder:
         machine = _machine(abi, cpu)
-        folder = Path(temporary)
         libraries = extract_libraries(apk, abi, folder)
         _add_shim(abi, libraries, folder)
         arguments = [str(folder / LIBRARY), str(apk), *_mapped(apk, PROGRAM), *_mapped(apk, INDEX)]
@@ -88,8 +87,7 @@ def runtime_names(abi: str = "arm64-v8a") -> dict[str, Any]:
     Raises:
         MissingToolError: zig, npm or qemu is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
-        folder = Path(temporary)
+    with scratch_folder() as folder:
         libraries = build_libraries(folder, [abi])[abi]
         _add_shim(abi, libraries, folder / abi)
         lines = _run(_machine(abi, None), folder / abi, [str(folder / abi / LIBRARY), "names"])

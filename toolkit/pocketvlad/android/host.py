@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from pocketvlad import machine
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import INDEX, PROGRAM
 from pocketvlad.android.results import HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
+from pocketvlad.artifact import scratch_folder
 
 
 def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1) -> SelfTestResult:
@@ -30,7 +30,7 @@ def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1) -> SelfTestResul
     """
     manifest = selftest.read_manifest(apk)
     pictures = selftest.read_pictures(apk, manifest)
-    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary, zipfile.ZipFile(apk) as archive:
+    with scratch_folder() as temporary, zipfile.ZipFile(apk) as archive:
         program, index = (Path(archive.extract(name, temporary)) for name in (PROGRAM, INDEX))
         session = _Session(program, index, threads)
         answers = [

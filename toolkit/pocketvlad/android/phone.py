@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import time
@@ -15,6 +14,7 @@ from pocketvlad.android.apk import check_apk
 from pocketvlad.android.identity import PACKAGE
 from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 from pocketvlad.errors import PhoneError
+from pocketvlad.schema import parse_json
 
 _ACTIVITY = f"{PACKAGE}.selftest.SelfTestActivity"
 _RESULT = "/sdcard/Android/data/{package}/files/selftest.json"
@@ -137,7 +137,7 @@ def _from_log(device: Device, token: str, since: str) -> dict[str, Any] | None:
 
 def _parse(text: str, token: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:  # no file, or one that is being written
         return None
     return value if isinstance(value, dict) and value.get("token") == token else None

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from pocketvlad.android.results import PictureResult
 from pocketvlad.errors import PackageError
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
+from pocketvlad.schema import parse_json
 
 if TYPE_CHECKING:
     from pocketvlad.index import PlaceIndex
@@ -168,7 +169,7 @@ def read_manifest(apk: Path) -> SelfTest:
     """
     try:
         with zipfile.ZipFile(apk) as archive:
-            manifest = json.loads(archive.read(f"{FOLDER}/{MANIFEST}"))
+            manifest = parse_json(archive.read(f"{FOLDER}/{MANIFEST}"))
         least, pictures = float(manifest["tolerance"]["cosine"]), manifest["pictures"]
         read = tuple(_expected(picture) for picture in pictures)
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:

@@ -11,14 +11,13 @@ import platform
 import re
 import shutil
 import subprocess
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from pocketvlad.artifact import atomic_path
+from pocketvlad.artifact import atomic_path, scratch_folder
 from pocketvlad.core.cache import cached_folder
 from pocketvlad.errors import MissingToolError, PackageError
 from pocketvlad.resources import resource_dir
@@ -109,8 +108,7 @@ def build_template(out: Path, *, force: bool = False) -> None:
         MissingToolError: no aapt2, JDK or Maven.
         PackageError: the sources do not compile.
     """
-    with tempfile.TemporaryDirectory() as name, atomic_path(out, force=force) as temporary:
-        work = Path(name)
+    with scratch_folder() as work, atomic_path(out, force=force) as temporary:
         base = link_resources(work)
         dex = _compile_java(work)
         with zipfile.ZipFile(base) as linked, zipfile.ZipFile(temporary, "w") as template:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -32,16 +34,31 @@ app.add_typer(phone_app, name="phone")
 
 
 def main() -> None:
-    """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage."""
+    """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage, 128 and more a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         _run()
     except PocketvladError as error:
         line = Text.assemble(("error", "bold red"), f" {printable(in_options(error))}")
         Console(stderr=True, soft_wrap=True, highlight=False).print(line)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; run the same command to go on")
-        sys.exit(1)
+    except _Stopped as stopped:
+        Console(stderr=True).print("interrupted; run the same command again to go on")
+        sys.exit(128 + stopped.number)
+
+
+class _Stopped(BaseException):
+    """Ctrl-C, or a request to end: what is half written goes, and the next run takes up what is finished."""
+
+    def __init__(self, number: int):
+        self.number = number
+        super().__init__(number)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second time ends at once
+    raise _Stopped(number)
 
 
 def _run() -> None:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from pocketvlad.artifact import atomic_path
-from pocketvlad.core.cache import cache_root
+from pocketvlad.artifact import scratch_folder
+from pocketvlad.core.cache import cache_root, cached_file
 from pocketvlad.errors import KernelError, MissingToolError
 from pocketvlad.resources import resource_dir
 
@@ -130,7 +130,7 @@ def _version(compiler: str) -> str:
 
 
 def _key(sources: Sequence[Path], command: Sequence[str], extra: str) -> str:
-    digest = hashlib.sha256("\0".join([*command, extra, _version(command[0])]).encode())
+    digest = hashlib.sha256("\0".join([*command, extra, platform.machine(), _version(command[0])]).encode())
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -150,18 +150,17 @@ def core_key() -> str:
 def _core_archive() -> Path:
     """Every object of the core; the adapter takes it in whole, so each library stands alone."""
     sources, command = core_sources(), [_compiler("CC"), *C_FLAGS, "-c"]
-    target = cache_root() / "kernels" / f"libpvcore-{core_key()}.a"
-    if target.exists():
-        return target
-    with tempfile.TemporaryDirectory(prefix="pocketvlad-") as temporary:
-        objects = [Path(temporary) / f"{path.parent.name}_{path.stem}.o" for path in sources]
-        jobs = [[*command, str(path), "-o", str(out)] for path, out in zip(sources, objects, strict=True)]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(_run, jobs))
-        with atomic_path(target, force=True) as out:
-            out.unlink()
-            _run([_archiver(), "rcs", str(out), *map(str, objects)])
-    return target
+
+    def make(archive: Path) -> None:
+        with scratch_folder() as folder:
+            objects = [folder / f"{path.parent.name}_{path.stem}.o" for path in sources]
+            jobs = [[*command, str(path), "-o", str(out)] for path, out in zip(sources, objects, strict=True)]
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                list(pool.map(_run, jobs))
+            archive.unlink()
+            _run([_archiver(), "rcs", str(archive), *map(str, objects)])
+
+    return cached_file(cache_root() / "kernels" / f"libpvcore-{core_key()}.a", make)
 
 
 def _archiver() -> str:
@@ -174,10 +173,7 @@ def _archiver() -> str:
 def _built(name: str, suffix: str, sources: Sequence[Path], command: list[str], extra: str = "") -> Path:
     """Run ``command`` with ``-o`` unless the cache has its result."""
     target = cache_root() / "kernels" / f"{name}-{_key(sources, command, extra)}{suffix}"
-    if not target.exists():
-        with atomic_path(target, force=True) as out:
-            _run([*command, "-o", str(out)])
-    return target
+    return cached_file(target, lambda out: _run([*command, "-o", str(out)]))
 
 
 def _run(command: list[str]) -> None:

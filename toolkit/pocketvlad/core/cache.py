@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -10,7 +11,12 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pocketvlad.artifact import atomic_path, file_sha256, part_prefix, remove_leftovers, write_bytes
 from pocketvlad.errors import ArtifactError
+from pocketvlad.schema import parse_json
+
+_SUMS = ".sha256.json"
+_checked: set[Path] = set()  # in this process: nobody writes to a finished one
 
 
 def cache_root() -> Path:
@@ -30,19 +36,24 @@ def content_key(files: Iterable[Path], *extra: str) -> str:
 
 
 def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
-    """``cache_root() / name``, made by ``make`` in a temporary folder that then takes its name.
+    """A folder of the cache, made by ``make`` in a temporary folder that then takes its name.
+
+    It keeps the hashes of its files; where they differ, the folder is made again.
 
     Raises:
         ArtifactError: the cache folder cannot be written.
     """
-    folder = cache_root() / name
-    if folder.is_dir():
+    folder = cache_root() / "folders" / name
+    if folder in _checked or _is_whole(folder):
+        _checked.add(folder)
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        remove_leftovers(folder.parent, folder.name)
+        temporary = Path(tempfile.mkdtemp(prefix=part_prefix(folder.name), suffix=".part", dir=folder.parent))
         try:
             make(temporary)
+            (temporary / _SUMS).write_text(json.dumps(_sums(temporary)))
             _name(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -55,9 +66,41 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _name(temporary: Path, folder: Path) -> None:
+def cached_file(target: Path, make: Callable[[Path], None]) -> Path:
+    """``target``, made by ``make`` where it is missing or not what was made: its hash is kept beside it."""
+    kept = target.with_name(f"{target.name}.sha256")
+    if target in _checked or (target.is_file() and kept.is_file() and _read(kept) == file_sha256(target)):
+        _checked.add(target)
+        return target
+    with atomic_path(target, force=True) as out:
+        make(out)
+        digest = file_sha256(out)
+    write_bytes(kept, digest.encode(), force=True)
+    return target
+
+
+def _is_whole(folder: Path) -> bool:
     try:
-        temporary.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was first, with the same content
-            raise
+        return bool(parse_json(_read(folder / _SUMS)) == _sums(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != _SUMS)
+    return {str(path.relative_to(folder)): file_sha256(path) for path in files}
+
+
+def _name(temporary: Path, folder: Path) -> None:
+    """Another process may be first, with the same content; what is damaged goes."""
+    if _is_whole(folder):
+        return
+    damaged = temporary.with_name(f"{part_prefix(folder.name)}damaged.part")
+    if folder.exists():
+        folder.rename(damaged)
+    temporary.rename(folder)
+    shutil.rmtree(damaged, ignore_errors=True)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pocketvlad.errors import DatasetError
 from pocketvlad.model.preprocess import PHOTO_SUFFIXES
@@ -121,6 +121,19 @@ def photos_by_stem(found: Scan) -> dict[str, Path]:
         by_stem[path.stem] = path
     found.require_photos("photos of the landmarks")
     return by_stem
+
+
+def inside(root: Path, name: str, where: str) -> Path:
+    """The file ``name`` below ``root``, as ``where`` lists it.
+
+    Raises:
+        DatasetError: the name leads out of ``root``: a list from elsewhere must not read other files.
+    """
+    parts = PurePosixPath(name)
+    if parts.is_absolute() or ".." in parts.parts or "\0" in name:
+        allowed = f"names below {root}; link the folder there"
+        raise DatasetError(f"{where} names a photo outside its dataset", found=repr(name), allowed=allowed)
+    return root / name
 
 
 def require_files(what: str, paths: Iterable[Path], looked_in: str) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pocketvlad.dataset.files import common_parent, require_files, scan
+from pocketvlad.dataset.files import common_parent, inside, require_files, scan
 from pocketvlad.dataset.tree import places_of
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError, printable, unknown
@@ -191,7 +191,7 @@ def _photos(rows: Sequence[Row], root: Path) -> tuple[tuple[Photo, ...], dict[st
 
 
 def _locate(root: Path, image: str) -> Path:
-    beside = root / image
+    beside = inside(root, image, str(root / MANIFEST))
     return beside if beside.is_file() or not (root / IMAGES).is_dir() else root / IMAGES / image
 
 

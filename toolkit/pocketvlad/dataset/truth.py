@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad.dataset.files import folder_of, require_files
+from pocketvlad.dataset.files import folder_of, inside, require_files
 from pocketvlad.dataset.geometry import positives_within
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
@@ -80,7 +80,7 @@ def listed_photos(names: Sequence[str], folders: Sequence[Path], side: str, file
     """The photos of a list, all below the first of the folders that holds the first of them.
 
     Raises:
-        DatasetError: the list is empty, or a photo of it is missing.
+        DatasetError: the list is empty, or a photo of it is missing or outside.
     """
     if not names:
         raise DatasetError(f"{file} lists no photo")
@@ -92,7 +92,7 @@ def listed_photos(names: Sequence[str], folders: Sequence[Path], side: str, file
             found=f"no {names[0]}",
             allowed=f"photos below one of {looked}",
         )
-    photos = [Photo(base / name, f"{side}/{Path(name).as_posix()}") for name in names]
+    photos = [Photo(inside(base, name, str(file)), f"{side}/{Path(name).as_posix()}") for name in names]
     require_files(f"dataset {file}", [photo.path for photo in photos], str(base))
     return photos
 

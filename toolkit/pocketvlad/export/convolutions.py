@@ -8,7 +8,6 @@ into memory of its own when a program is loaded, the lookup kernels read the map
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pocketvlad.artifact import scratch_folder
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
 from pocketvlad.core.program import LoadedProgram, one_thread
@@ -84,8 +84,8 @@ def time_in_turn(modules: Mapping[str, nn.Module], preprocess: Preprocess) -> di
     shape = (1, 3, preprocess.height, preprocess.width)
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     times: dict[str, list[float]] = {name: [] for name in modules}
-    with tempfile.TemporaryDirectory() as folder, one_thread():
-        paths = {name: Path(folder) / f"{name}.pte" for name in modules}
+    with scratch_folder() as folder, one_thread():
+        paths = {name: folder / f"{name}.pte" for name in modules}
         programs = {name: _program(module, preprocess, paths[name]) for name, module in modules.items()}
         for _ in range(_RUNS + 1):
             for name, program in programs.items():

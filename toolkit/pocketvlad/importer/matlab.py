@@ -7,13 +7,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatlabOpaque, mat_struct
 
 from pocketvlad.errors import CheckpointError
+from pocketvlad.importer.matlab5 import OPAQUE, DamagedError, read_v5
 
 V5, V73 = b"MATLAB 5.0", b"MATLAB 7.3"
-_OPAQUE = "a MATLAB class object"  # what neither SciPy nor h5py can read
+_DEPTH = 32  # of groups and cells in each other
+_SMALL, _RATIO = (
+    64_000_000,
+    1000,
+)  # bytes that any array may have, and more where so much is stored, times that
 
 
 def is_mat(head: bytes) -> bool:
@@ -37,41 +40,45 @@ def read_mat(path: Path) -> dict[str, Any]:
     try:
         if head == V73:
             with h5py.File(path, "r") as file:
-                return {name: _from_hdf5(file, file[name]) for name in file if not name.startswith("#")}
-        values = loadmat(path, struct_as_record=False)
-    except Exception as error:  # SciPy and HDF5 answer damage with many types
+                return {name: _from_hdf5(file, _inside(file, name)) for name in file if name[0] != "#"}
+        return read_v5(path)
+    except Exception as error:  # HDF5 answers damage with many types
         raise CheckpointError(f"{path} is damaged", found=str(error) or type(error).__name__) from error
-    return {name: _from_v5(value) for name, value in values.items() if not name.startswith("__")}
 
 
-def _from_v5(value: Any) -> Any:
-    if isinstance(value, MatlabOpaque):
-        return _OPAQUE
-    if isinstance(value, mat_struct):
-        return {name: _from_v5(getattr(value, name)) for name in value._fieldnames}
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.dtype.kind in "US":
-        return str(value.reshape(-1)[0]) if value.size == 1 else [str(line) for line in value.reshape(-1)]
-    if value.dtype.kind != "O":
-        return value
-    items = [_from_v5(item) for item in value.reshape(-1, order="F")]
-    structs = [isinstance(item, mat_struct) for item in value.reshape(-1, order="F")]
-    return items[0] if len(items) == 1 and structs[0] else items
-
-
-def _from_hdf5(file: h5py.File, item: h5py.Dataset | h5py.Group) -> Any:
+def _from_hdf5(file: h5py.File, item: h5py.Dataset | h5py.Group, depth: int = 0) -> Any:
+    if depth > _DEPTH:
+        raise DamagedError(f"groups and cells more than {_DEPTH} deep")
     kind = item.attrs.get("MATLAB_class", b"").decode()
     if "MATLAB_object_decode" in item.attrs or kind in ("function_handle", "FileWrapper__"):
-        return _OPAQUE
+        return OPAQUE
     if isinstance(item, h5py.Group):
-        return {name: _from_hdf5(file, item[name]) for name in item}
+        return {name: _from_hdf5(file, _inside(item, name), depth + 1) for name in item}
     if "MATLAB_empty" in item.attrs:
         return {"char": "", "cell": []}.get(kind, np.zeros((0, 0)))
-    values = item[()]
+    values = _values(item)
     if kind == "char":
         lines = [row.astype(np.uint16).tobytes().decode("utf-16-le") for row in np.atleast_2d(values.T)]
         return lines[0] if len(lines) == 1 else lines
     if values.dtype.kind == "O":  # references to the elements; HDF5 keeps MATLAB's axes reversed
-        return [_from_hdf5(file, file[reference]) for reference in values.reshape(-1)]
+        return [_from_hdf5(file, file[reference], depth + 1) for reference in values.reshape(-1)]
     return values.T
+
+
+def _inside(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
+    """A member of the file itself: a link to another file could read anything."""
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise DamagedError(f"{name} is a link to something else")
+    return group[name]
+
+
+def _values(item: h5py.Dataset) -> np.ndarray:
+    """A dataset that lies in the file and is not much larger than what is stored of it."""
+    if item.is_virtual or item.external:
+        raise DamagedError(f"{item.name} lies in another file")
+    if item.nbytes > max(_SMALL, _RATIO * item.id.get_storage_size()):
+        raise DamagedError(
+            f"{item.name} has {item.nbytes:,} bytes, of which the file holds {item.id.get_storage_size():,}"
+        )
+    return np.asarray(item[()])

@@ -15,6 +15,7 @@ from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES, HEADER, RECORD
 from pocketvlad.index.types import FINGERPRINT_BYTES, Entry, MappedEntries, PlaceIndex
+from pocketvlad.schema import parse_json
 
 
 def write_index(out: Path | str, index: PlaceIndex, *, force: bool = False) -> None:
@@ -148,7 +149,7 @@ def open_index(path: Path | str) -> PlaceIndex:
 
 def _read_info(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise IndexFormatError(
             f"{path} holds damaged information", found=str(error), do="build it again"

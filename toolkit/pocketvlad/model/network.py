@@ -194,6 +194,6 @@ def load_model(path: Path | str) -> Network:
     try:
         model = Network.empty(NetworkConfig.from_json(info["config"]))
         model.load_state_dict({name: torch.from_numpy(each) for name, each in tensors.items()}, assign=True)
-    except (RuntimeError, PocketvladError) as error:
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError, PocketvladError) as error:
         raise ArtifactError(f"{path} does not fit its own configuration", found=str(error)) from error
     return model.requires_grad_(True).eval()

@@ -24,12 +24,14 @@ def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
     Raises:
         PocketvladError: the first stage that fails says why; a later run goes on from there.
     """
-    run, report = Run(load_plan(path), out, stages), out / "report.html"
+    plan, report = load_plan(path), out / "report.html"
     commands = [shlex.join(["pocketvlad", "run", str(path), "--out", str(out)])]
-    summary = summarize(run, _run_stages(run), commands=commands, report=report)
-    artifact.write_json(out / "summary.json", summary.to_json(), force=True)
-    write_report(summary, report, force=True)
-    write_plots(summary, out / "plots")
+    with artifact.exclusive(out):
+        run = Run(plan, out, stages)
+        summary = summarize(run, _run_stages(run), commands=commands, report=report)
+        artifact.write_json(out / "summary.json", summary.to_json(), force=True)
+        write_report(summary, report, force=True)
+        write_plots(summary, out / "plots")
     return summary
 
 

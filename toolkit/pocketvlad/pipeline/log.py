@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad import artifact
+from pocketvlad.schema import parse_json
 
 _LOG = "stages.json"
-_KEYS = {"key", "outputs", "figures", "seconds"}  # of an entry
+_KEYS = {"key", "outputs", "figures", "seconds", "sum"}  # of an entry
 
 
 class StageLog:
@@ -25,15 +26,15 @@ class StageLog:
 
     def _read(self) -> dict[str, Any]:
         try:
-            entries = json.loads(self._path.read_text())
-        except (FileNotFoundError, ValueError):
+            entries = parse_json(self._path.read_bytes())
+        except (OSError, ValueError):
             return {}  # a first run, or a log that cannot be trusted: every stage runs
         if not isinstance(entries, dict):
             return {}
         return {
             name: entry
             for name, entry in entries.items()
-            if isinstance(entry, dict) and entry.keys() >= _KEYS
+            if isinstance(entry, dict) and entry.keys() == _KEYS and entry["sum"] == _sum(entry)
         }
 
     def run(
@@ -56,19 +57,25 @@ class StageLog:
             return entry["figures"], False
         start = time.perf_counter()
         figures = body()
-        seconds = time.perf_counter() - start
-        self._entries[name] = {
+        entry = {
             "key": key,
             "outputs": _hashes(outputs),
             "figures": figures,
-            "seconds": seconds,
+            "seconds": time.perf_counter() - start,
         }
+        self._entries[name] = {**entry, "sum": _sum(entry)}
         artifact.write_json(self._path, self._entries, force=True)
         return figures, True
 
     def seconds(self, name: str) -> float:
         """What a finished stage took when it ran last, this time or before."""
         return float(self._entries[name]["seconds"])
+
+
+def _sum(entry: dict[str, Any]) -> str:
+    """Over what an entry says, so that a damaged one is noticed and its stage runs again."""
+    said = {key: value for key, value in entry.items() if key != "sum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _hashes(paths: Sequence[Path]) -> dict[str, str | None]:

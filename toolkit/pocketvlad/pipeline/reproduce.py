@@ -63,26 +63,27 @@ def reproduce(options: ReproduceOptions, out: Path, stages: Stages) -> Reproduct
     if options.both_ways:
         pairs.append((options.test, options.train))
     datasets = {spec: readable(open_dataset(spec)) for spec in (options.train, options.test)}
-    directions = []
-    for number, (train, test) in enumerate(pairs, 1):
-        folder = out / f"direction-{number}"
-        prefix = f"{folder.name} " if options.both_ways else ""
-        directions.append(
-            Direction(options, folder, stages, prefix, datasets[train], datasets[test]).run(network)
+    with artifact.exclusive(out):
+        directions = []
+        for number, (train, test) in enumerate(pairs, 1):
+            folder = out / f"direction-{number}"
+            prefix = f"{folder.name} " if options.both_ways else ""
+            directions.append(
+                Direction(options, folder, stages, prefix, datasets[train], datasets[test]).run(network)
+            )
+        files = [str(out / name) for name in ("reproduce.json", "table.md")]
+        files += [path for direction in directions for path in direction.pictures]
+        found = Reproduction(
+            options.fit.backbone,
+            network,
+            options.steps,
+            options.match,
+            {key: str(value) for key, value in asdict(options).items()},
+            tuple(directions),
+            machine.describe(),
+            artifact.versions(),
+            tuple(files),
         )
-    files = [str(out / name) for name in ("reproduce.json", "table.md")]
-    files += [path for direction in directions for path in direction.pictures]
-    found = Reproduction(
-        options.fit.backbone,
-        network,
-        options.steps,
-        options.match,
-        {key: str(value) for key, value in asdict(options).items()},
-        tuple(directions),
-        machine.describe(),
-        artifact.versions(),
-        tuple(files),
-    )
-    artifact.write_json(out / "reproduce.json", to_table(found), force=True)
-    artifact.write_bytes(out / "table.md", markdown(found).encode(), force=True)
+        artifact.write_json(out / "reproduce.json", to_table(found), force=True)
+        artifact.write_bytes(out / "table.md", markdown(found).encode(), force=True)
     return found

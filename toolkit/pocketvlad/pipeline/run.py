@@ -16,7 +16,7 @@ from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.recipe import LUT, Recipe, load_recipe
 from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.dataset.tensors import readable
-from pocketvlad.errors import ArtifactError, DatasetError, MissingToolError, RecipeError
+from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.called import called_layers
@@ -68,8 +68,6 @@ class Run:
     """One run of a plan into a folder."""
 
     def __init__(self, plan: Plan, out: Path, stages: Stages):
-        if out.exists() and not out.is_dir():
-            raise ArtifactError(f"{out} is not a folder", do="name a folder for the run's files")
         self.plan, self.out = plan, out
         # without the photos that cannot be read: every program then answers for the same ones
         self.dataset = readable(

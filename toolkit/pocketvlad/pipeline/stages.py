@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pocketvlad import artifact
 from pocketvlad.core.build import core_key
 from pocketvlad.errors import ArtifactError
 from pocketvlad.lut import contract
@@ -50,8 +51,7 @@ class StageRunner:
     def __init__(self, folder: Path, shown: Stages, prefix: str = ""):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(".*.part"):  # of a run that was killed while it wrote
-                left.unlink()
+            artifact.remove_leftovers(folder)
         except OSError as error:
             raise ArtifactError(
                 f"cannot use the folder {folder}", found=error.strerror or str(error)

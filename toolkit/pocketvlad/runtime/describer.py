@@ -53,7 +53,11 @@ def open_describer(path: Path | str, *, threads: int | None = None) -> Describer
     from pocketvlad.compress.compressed import open_model  # torch, which a program does without
 
     model = open_model(path)
-    return torch_describer(model, bytes.fromhex(artifact.load_info(path)["fingerprint"]))
+    try:
+        fingerprint = bytes.fromhex(artifact.load_info(path)["fingerprint"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} has no fingerprint", found=str(error), do="make it again") from error
+    return torch_describer(model, fingerprint)
 
 
 def program_describer(runner: ProgramRunner) -> Describer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pocketvlad.artifact import scratch_folder
 from pocketvlad.core.program import quiet_runtime
 from pocketvlad.errors import ArtifactError
 from pocketvlad.lut import contract
@@ -84,7 +84,7 @@ def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> Profile:
     preprocess = ProgramRunner(path, threads=threads).preprocess  # refuses what is not ours
     shape = (1, 3, preprocess.height, preprocess.width)
     values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    with quiet_runtime(), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with quiet_runtime(), scratch_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch
         from executorch.devtools import Inspector
@@ -94,7 +94,7 @@ def profile_program(path: Path, *, runs: int = 10, threads: int = 1) -> Profile:
         x = torch.from_numpy(values)
         for _ in range(runs + 1):  # the first is cold and does not count
             module.forward((x,))
-        trace = Path(folder) / "trace.etdp"
+        trace = folder / "trace.etdp"
         module.write_etdump_result_to_file(str(trace))
         if not trace.is_file():
             raise ArtifactError(f"{path}: this ExecuTorch writes no ETDump", do="reinstall executorch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from pocketvlad.lut import contract
 from pocketvlad.model.frames import RGB, decoded_frame
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 from pocketvlad.runtime.sealed import check_program
+from pocketvlad.schema import parse_json
 
 _FINGERPRINT_BYTES = 32
 
@@ -94,7 +94,7 @@ class ProgramRunner:
             ArtifactError: it says it in no way we know.
         """
         try:
-            details = json.loads(self._constant("pv_info").tobytes())
+            details = parse_json(self._constant("pv_info").tobytes())
             (dim,), fingerprint = (
                 self._constant("pv_dim").tolist(),
                 self._constant("pv_fingerprint").tobytes(),
@@ -102,7 +102,7 @@ class ProgramRunner:
             if not isinstance(details, dict) or len(fingerprint) != _FINGERPRINT_BYTES:
                 raise ValueError("its information or fingerprint is damaged")
             return ProgramInfo(self._preprocess(), int(dim), fingerprint, details)
-        except (ValueError, TypeError, KeyError, RecursionError, PocketvladError) as error:
+        except (ValueError, TypeError, KeyError, PocketvladError) as error:
             raise ArtifactError(
                 f"{self.path} does not say how it wants to be used", found=str(error), do="export it again"
             ) from error

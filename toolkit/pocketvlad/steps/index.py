@@ -157,13 +157,14 @@ def add(
     progress: Progress | None = None,
 ) -> Indexed:
     """Add photos to an index, which is rewritten at once; ``replace`` photos of the same name."""
-    index, describer = open_index(path), _require_program(program, threads)
-    require_fingerprint(index, describer.fingerprint, program.name)
+    describer = _require_program(program, threads)
+    require_fingerprint(open_index(path), describer.fingerprint, program.name)
     added, skipped = build_index(
         describer.describe, dataset_of(photos), describer.fingerprint, progress=progress, dtype="float32"
     )
-    joined = add_to_index(index, added, replace_names=replace)
-    write_index(path, joined, force=True)
+    with artifact.in_turn(path):  # another process may have added photos meanwhile
+        joined = add_to_index(open_index(path), added, replace_names=replace)
+        write_index(path, joined, force=True)
     return _indexed(path, joined, len(added), skipped)
 
 

@@ -22,6 +22,7 @@ from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import ArtifactError
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.progress import Progress, quiet, with_text
+from pocketvlad.schema import parse_json
 from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.validation import Validation
 
@@ -54,7 +55,7 @@ class StateFolder:
 
     def _belongs_to(self) -> object:
         try:
-            return json.loads((self.path / _RUN).read_text())
+            return parse_json((self.path / _RUN).read_text())
         except (OSError, ValueError):
             return None
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import torch
 
+from pocketvlad.artifact import scratch_folder
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.search.budget import Measured
 from pocketvlad.dataset.tensors import PhotoTensors
@@ -42,8 +40,8 @@ class Validation:
 
     def measure(self, compressed: Compressed) -> Measured:
         """Export to a temporary program and measure that."""
-        with tempfile.TemporaryDirectory() as folder:
-            program = Path(folder) / "candidate.pte"
+        with scratch_folder() as folder:
+            program = folder / "candidate.pte"
             size = export_program(compressed, program)
             runner = ProgramRunner(program, threads=_THREADS)
             tensors = (self.photos.tensor(i).numpy() for i in range(len(self.descriptors)))
