@@ -199,6 +199,20 @@ def test_a_search_needs_two_places_that_can_be_taken_for_each_other(run, files, 
         refused(run(*compress, *limit), f"found {places} places; allowed: 4 places or more")
 
 
+def test_a_whitening_that_no_packed_layer_takes_is_said_first(run, photos, tmp_path):
+    """300 clusters of 512 channels: 153,600 inputs; by compress, and by a plan before it fits."""
+    save_model(tmp_path / "m.safetensors", make_model(clusters=300, dim=2), {})
+    compress = ("compress", tmp_path / "m.safetensors", "--recipe", "paper-8bit")
+    said = "the whitening cannot be packed; found 153600 inputs, at most 131072 fit"
+    refused(run(*compress, "--out", tmp_path / "c.safetensors"), said, "fewer clusters")
+    plan = tmp_path / "plan.toml"
+    model = 'backbone = "squeezenet1_1"\nclusters = 300\ndim = 2\nheight = 64\nwidth = 64\n'
+    table = f'version = 1\n[model]\n{model}[photos]\ndatasets = ["folder:{photos}"]\n'
+    plan.write_text(table + '[compress]\nrecipes = ["paper-8bit"]\n')
+    code, _, err = run("run", plan, "--out", tmp_path / "out")
+    assert code == 1 and said in err and not (tmp_path / "out/model.safetensors").exists()
+
+
 def test_a_recipe_that_ruins_a_model_is_said(run, files, photos, tmp_path):
     """By compress, which has photos, and by export, whose own check compares with the compressed weights."""
     recipe, small = tmp_path / "r.toml", tmp_path / "c.safetensors"

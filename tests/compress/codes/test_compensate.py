@@ -9,6 +9,7 @@ import torch
 from pocketvlad.compress.codes.assignment import assign_nearest, make_grid
 from pocketvlad.compress.codes.compensation import Curvature, Levels, compensate, compensate_grid
 from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.errors import PhotoError
 
 
 def correlated(samples: int, inputs: int, seed: int) -> torch.Tensor:
@@ -124,3 +125,10 @@ def test_compensated_blocks_keep_one_weight_and_cost_less(wide, block):
     plain = assign_nearest(weight.numpy(), grid)
     after = cost(wide, torch.from_numpy(lut.dequantize()) - weight)
     assert after < cost(wide, torch.from_numpy(plain.dequantize()) - weight)
+
+
+def test_photos_that_are_all_alike_are_one_line():
+    """Rounding leaves such a curvature with an eigenvalue below zero: no traceback of a failed factorisation."""
+    alike = torch.full((1, 4, 4), 1e6) - 0.01 * torch.eye(4)
+    with pytest.raises(PhotoError, match="calibrate hardly differ; .* all alike; give photos of the places"):
+        compensate(torch.ones(2, 4), one_group([-1.0, 1.0], 2), Curvature(alike))

@@ -195,6 +195,7 @@ def compress(
         return
     values = result.to_json()
     output.table("layers", [layer_row(layer) for layer in values["layers"]])
+    output.table("left float32", [{"layer": name, "why": why} for name, why in result.left.items()])
     output.table("tried", values["tried"])
     output.result({**values, **values["figures"]})
 

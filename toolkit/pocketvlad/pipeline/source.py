@@ -18,6 +18,7 @@ from pocketvlad.pipeline.plan import Plan
 from pocketvlad.progress import Progress
 from pocketvlad.steps import fit
 from pocketvlad.steps.common import megabytes
+from pocketvlad.steps.compress import require_packable
 
 
 class ModelSource:
@@ -66,6 +67,8 @@ class ModelSource:
             plan.seed,
             plan.whitening,
         )
+        if self._plan.compress.recipes:
+            require_packable(Network.empty(options.config()))
         return fit.fit(photos, out, options, force=True, progress=progress)
 
     def _found_weights(self) -> Path | None:

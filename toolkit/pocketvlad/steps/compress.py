@@ -10,6 +10,7 @@ import torch
 
 from pocketvlad import artifact
 from pocketvlad.compress.compressed import Compressed, open_model, save_compressed
+from pocketvlad.compress.layers import layers_left
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.compress.sizes import LayerSize, layer_sizes
@@ -18,6 +19,7 @@ from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.network import Network
+from pocketvlad.model.roles import PROJECTION
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
 from pocketvlad.steps.search import Limits, Search
@@ -104,6 +106,7 @@ def compress(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     dataset = None if photos is None else dataset_of(photos)
     _check_options(chosen, dataset, limits)
+    require_packable(source)
     if dataset is not None and limits is not None:
         made = _searched(source, dataset, limits, progress)
     elif dataset is not None and chosen.needs_labels:
@@ -122,6 +125,16 @@ def compress(
     if chosen.needs_labels:
         StateFolder(out).remove()
     return _result(out, source, made)
+
+
+def require_packable(network: Network) -> None:
+    """Raises RecipeError for a whitening that no packed layer takes: nearly all weights would stay float32."""
+    left = layers_left(network)
+    reasons = [left[name] for name, role in network.roles().items() if role == PROJECTION and name in left]
+    if reasons:
+        raise RecipeError(
+            "the whitening cannot be packed", found=reasons[0], do="make the model with fewer clusters"
+        )
 
 
 def _uncompressed(path: Path) -> Network:

@@ -127,10 +127,9 @@ def fit(
     }
     save_model(out, network, made_from, force=force)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    skipped = (*tensors.dataset.skipped, *tensors.skipped)
     source = str(options.weights or "the photos")
     said = network.config.to_json()
-    return Fitted(str(out), megabytes(out), len(tensors), weights, skipped, said, choice, source)
+    return Fitted(str(out), megabytes(out), len(tensors), weights, tensors.skipped, said, choice, source)
 
 
 def fitted_network(

@@ -85,9 +85,8 @@ def whiten_file(
         "whitening": whitening_record(found.choice),
     }
     save_model(out, found.network, made_from, force=force)
-    skipped = (*tensors.dataset.skipped, *tensors.skipped)
     config = found.network.config.to_json()
-    return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, skipped, config)
+    return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, tensors.skipped, config)
 
 
 def whiten(

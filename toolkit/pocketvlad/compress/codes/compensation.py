@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pocketvlad.compress.codes.assignment import Grid
 from pocketvlad.compress.codes.prune import sparsity_threshold
 from pocketvlad.compress.recipe import LayerRecipe
+from pocketvlad.errors import PhotoError
 from pocketvlad.lut.layouts import Dense, Layout
 from pocketvlad.lut.tensor import LutTensor
 
@@ -124,7 +125,23 @@ def compensate(
         residual: float32 [M, O], what the outputs are wrong by already on the factor's inputs (in the
             factor's scaling), because the layers before are compressed.
         density: share of weights to keep; moves the threshold from block to block so that it is met.
+
+    Raises:
+        PhotoError: the photos hardly differ, so that the inputs say nothing of how weights go together.
     """
+    try:
+        return _compensate(weight, levels, curvature, residual, density)
+    except torch.linalg.LinAlgError as error:
+        raise PhotoError(
+            "the photos that calibrate hardly differ",
+            found="a layer whose inputs are all alike",
+            do="give photos of the places, or a recipe that needs none",
+        ) from error
+
+
+def _compensate(
+    weight: Tensor, levels: Levels, curvature: Curvature, residual: Tensor | None, density: float | None
+) -> Assignment:
     outputs, inputs = weight.shape
     size = curvature.blocks.shape[1]
     codes = np.empty((outputs, inputs), np.uint8)
