@@ -17,7 +17,7 @@ from pocketvlad.compress.calibrate.walk import Walk
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.graph import traced
 from pocketvlad.compress.post_training import as_inputs, compress_network
-from pocketvlad.compress.recipe import INT8, LUT, MEASURED, LayerRecipe, LayerRule, Recipe
+from pocketvlad.compress.recipe import INT8, LUT, LUT_INT8, MEASURED, LayerRecipe, LayerRule, Recipe
 from pocketvlad.dataset import Dataset, Photo
 from pocketvlad.errors import ExportError
 from pocketvlad.export import convolutions
@@ -152,9 +152,9 @@ def test_the_choice_is_in_the_program(program, squeezenet, tmp_path):
     assert chosen(float32) == (None, {})
 
 
-@pytest.mark.parametrize("faster", [INT8, LUT])
+@pytest.mark.parametrize("faster", [INT8, LUT_INT8, LUT])
 def test_the_faster_is_kept_and_both_times_are_noted(squeezenet, program, tmp_path, monkeypatch, faster):
-    ms = {INT8: 2.0, LUT: 2.0} | {faster: 1.0}
+    ms = {INT8: 2.0, LUT_INT8: 2.0, LUT: 2.0} | {faster: 1.0}
     monkeypatch.setattr(convolutions, "time_in_turn", lambda modules, preprocess: {k: ms[k] for k in modules})
     path = tmp_path / "m.pte"
     export_program(squeezenet, path, convolutions=MEASURED)
@@ -163,9 +163,9 @@ def test_the_faster_is_kept_and_both_times_are_noted(squeezenet, program, tmp_pa
     assert same == (faster == INT8)  # times do not make another model, convolutions do
 
 
-def test_both_backbones_are_timed(squeezenet):
+def test_all_backbones_are_timed(squeezenet):
     choice = convolutions.choose_convolutions(squeezenet, MEASURED, MIXED, Preprocess(SIDE, SIDE))
-    assert set(choice.ms) == {INT8, LUT} and min(choice.ms.values()) > 0
+    assert set(choice.ms) == {INT8, LUT_INT8, LUT} and min(choice.ms.values()) > 0
     assert choice.ms[choice.convolutions] == min(choice.ms.values())
 
 
@@ -173,10 +173,11 @@ def test_what_cannot_be_chosen_is_one_clear_line(squeezenet):
     plain = dataclasses.replace(squeezenet, activations={})
     with pytest.raises(ExportError, match="no activation ranges"):
         convolutions.convolutions_of(plain, INT8, MIXED)
-    with pytest.raises(ExportError, match="lut, int8, measured"):
+    with pytest.raises(ExportError, match="lut, lut-int8, int8, measured"):
         convolutions.convolutions_of(squeezenet, "int4", MIXED)
     with pytest.raises(ExportError, match="mixed, fast"):
         convolutions.convolutions_of(squeezenet, INT8, EXACT)
+    assert convolutions.convolutions_of(squeezenet, LUT_INT8, MIXED) == LUT_INT8
     assert convolutions.convolutions_of(squeezenet, None, EXACT) == LUT
     assert convolutions.convolutions_of(squeezenet, None, FAST) == INT8
     with pytest.raises(ExportError, match="aten::convolution.out"):

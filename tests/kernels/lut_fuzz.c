@@ -1,9 +1,10 @@
 /* libFuzzer targets: bytes nobody packed must be refused or computed, never read past, and every instruction set must
- * agree on the int32 sums. -DPV_FUZZ=linear, conv2d or vlad_pool chooses the function. */
+ * agree on the int32 sums. -DPV_FUZZ=linear, conv2d, vlad_pool or int8_conv2d chooses the function. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lut/int8.h"
 #include "lut/lut.h"
 
 #define PV_CONCAT(a, b) a##b
@@ -50,6 +51,35 @@ static __attribute__((unused)) int run_conv2d(input* in, float* y) {
   if (!error) error = pv_lut_conv2d_rows(lut, &c, in->fast, scratch, worker, y, 0, lut->rows);
   free(scratch);
   free(worker);
+  return error;
+}
+
+/* The activations are the bytes of in->x. Every result must be the same bits: `fast` does not matter. */
+static __attribute__((unused)) int run_int8_conv2d(input* in, float* y) {
+  const uint8_t* h = in->header;
+  pv_lut* lut = &in->lut;
+  const int32_t channels = 1 + h[6] % 9, depthwise = h[15] & 4;
+  const pv_i8_conv c = {channels, 1 + h[7] % 12, 1 + h[8] % 12, {1 + h[9] % 6, 1 + h[10] % 6},
+                        {1 + h[11] % 3, 1 + h[12] % 3}, {1 + h[15] % 2, 1 + h[15] / 2 % 2},
+                        {h[13] % 4, h[13] / 4 % 4, h[13] / 16 % 4, h[13] / 64}, depthwise ? channels : 1 + h[15] / 8 % 2,
+                        {0.01f * (1 + h[14]), (int8_t)h[6]}, {0.05f * (1 + h[7]), (int8_t)h[8]}};
+  lut->layout = lut->layout == PV_BITMAP ? PV_BITMAP_FLAT : PV_DENSE_FLAT;
+  lut->rows = depthwise ? channels : 1 + lut->rows % 12;
+  lut->groups = 1 + lut->groups % lut->rows;
+  lut->cols = channels / c.groups * c.kernel[0] * c.kernel[1];
+  in->fast = 1;
+  int error = pv_i8_conv_check(lut, &c);
+  if (error) return error;
+  const size_t bytes = 4 * (size_t)((channels + 3) / 4 * c.height * c.width);
+  void *scratch = buffer(pv_i8_conv_scratch_bytes(lut, &c)), *worker = buffer(pv_i8_conv_worker_bytes(lut, &c));
+  int8_t* x = buffer(bytes); /* to the byte */
+  memcpy(x, in->x, bytes);
+  error = pv_i8_conv_prepare(lut, &c, scratch);
+  pv_i8_conv_planes(lut, &c, x, scratch, 0, pv_i8_conv_planes_count(lut, &c));
+  if (!error) error = pv_i8_conv_rows(lut, &c, x, scratch, worker, (int8_t*)y, 0, lut->rows);
+  free(scratch);
+  free(worker);
+  free(x);
   return error;
 }
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lut_cases import all_cases, write_cases
+import int8_cases
+import lut_cases
 from pocketvlad.core import build
 from pocketvlad.core.native import isa_names
 from pocketvlad.resources import resource_dir
@@ -18,11 +19,13 @@ KERNELS = resource_dir("kernels")
 SOURCES = [str(path) for path in sorted((KERNELS / "lut").glob("*.c"))]
 
 
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("lut") / "cases.bin"
-    write_cases(path, list(all_cases()))
-    return path
+@pytest.fixture(scope="module", params=["lut", "int8"])
+def driven(request, tmp_path_factory) -> tuple[str, Path]:
+    """A driver's name and the file of its cases."""
+    path = tmp_path_factory.mktemp("cases") / f"{request.param}.bin"
+    module = {"lut": lut_cases, "int8": int8_cases}[request.param]
+    module.write_cases(path, list(module.all_cases()))
+    return f"{request.param}_driver", path
 
 
 def _tool(name: str, package: str) -> str:
@@ -46,11 +49,25 @@ def _run(command: list[str]) -> None:
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
 
+def _core(compiler: str, flags: list[str], folder: Path) -> list[str]:
+    """The core's objects, which the drivers share."""
+    objects = [folder / f"{Path(source).stem}.o" for source in SOURCES]
+    for source, out in zip(SOURCES, objects, strict=True):
+        _compile(compiler, [*flags, "-c"], [source], out)
+    return [str(out) for out in objects]
+
+
 @pytest.fixture(scope="module")
-def arm64_driver(tmp_path_factory) -> Path:
+def arm64_core(tmp_path_factory) -> tuple[str, list[str]]:
     compiler = _tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")
+    return compiler, _core(compiler, [], tmp_path_factory.mktemp("arm64"))
+
+
+@pytest.fixture(scope="module")
+def arm64_driver(tmp_path_factory, arm64_core, driven) -> Path:
+    compiler, objects = arm64_core
     out = tmp_path_factory.mktemp("arm64") / "driver"
-    return _compile(compiler, ["-static"], [str(HERE / "lut_driver.c"), *SOURCES], out)
+    return _compile(compiler, ["-static"], [str(HERE / f"{driven[0]}.c"), *objects], out)
 
 
 @pytest.mark.slow
@@ -63,29 +80,36 @@ def arm64_driver(tmp_path_factory) -> Path:
         ("max", "neon_dotprod"),
     ],
 )
-def test_arm64(arm64_driver, cases, cpu, isa):
+def test_arm64(arm64_driver, driven, cpu, isa):
     qemu = _tool("qemu-aarch64-static", "qemu-user-static")
-    _run([qemu, "-cpu", cpu, str(arm64_driver), str(cases), isa])
+    _run([qemu, "-cpu", cpu, str(arm64_driver), str(driven[1]), isa])
 
 
-def test_arm64_without_dot_product_chooses_plain_neon(arm64_driver, cases):
+def test_arm64_without_dot_product_chooses_plain_neon(arm64_driver, driven):
     qemu = _tool("qemu-aarch64-static", "qemu-user-static")
     refused = subprocess.run(
-        [qemu, "-cpu", "cortex-a53", str(arm64_driver), str(cases), "neon_dotprod"], check=False
+        [qemu, "-cpu", "cortex-a53", str(arm64_driver), str(driven[1]), "neon_dotprod"], check=False
     )
     assert refused.returncode == 77
 
 
+SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
 @pytest.fixture(scope="module")
-def sanitized_driver(tmp_path_factory) -> Path:
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+def sanitized_core(tmp_path_factory) -> list[str]:
+    return _core(_tool("gcc", "gcc"), SANITIZED, tmp_path_factory.mktemp("asan"))
+
+
+@pytest.fixture(scope="module")
+def sanitized_driver(tmp_path_factory, sanitized_core, driven) -> Path:
     out = tmp_path_factory.mktemp("asan") / "driver"
-    return _compile(_tool("gcc", "gcc"), flags, [str(HERE / "lut_driver.c"), *SOURCES], out)
+    return _compile(_tool("gcc", "gcc"), SANITIZED, [str(HERE / f"{driven[0]}.c"), *sanitized_core], out)
 
 
 @pytest.mark.parametrize("isa", isa_names())
-def test_sanitizers(sanitized_driver, cases, isa):
-    _run([str(sanitized_driver), str(cases), isa])
+def test_sanitizers(sanitized_driver, driven, isa):
+    _run([str(sanitized_driver), str(driven[1]), isa])
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +125,8 @@ def fuzz_core(tmp_path_factory) -> tuple[str, list[str]]:
     )
     if probe.returncode:
         pytest.skip("clang's fuzzer runtime is missing: apt-get install libclang-rt-14-dev")
-    objects = []
-    for source in SOURCES:
-        out = folder / (Path(source).stem + ".o")
-        flags = [
-            "-O1",
-            "-g",
-            "-fsanitize=fuzzer-no-link,address,undefined",
-            "-fno-sanitize-recover=all",
-            "-c",
-        ]
-        objects.append(str(_compile(compiler, flags, [source], out)))
-    return compiler, objects
+    flags = ["-O1", "-g", "-fsanitize=fuzzer-no-link,address,undefined", "-fno-sanitize-recover=all"]
+    return compiler, _core(compiler, flags, folder)
 
 
 # the peak a child reports starts at its parent's, so the limit is on single allocations
@@ -120,7 +134,7 @@ FUZZ_MEMORY = ("-rss_limit_mb=0", "-malloc_limit_mb=256")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["linear", "conv2d", "vlad_pool"])
+@pytest.mark.parametrize("target", ["linear", "conv2d", "vlad_pool", "int8_conv2d"])
 def test_fuzz(fuzz_core, tmp_path, target):
     """A fixed number of inputs from a fixed seed; run the same binary without -runs to search on."""
     compiler, objects = fuzz_core

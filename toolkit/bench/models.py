@@ -124,7 +124,7 @@ def _packed(plain: Callable[[], Network], packing: Packing) -> nn.Module:
     biases = {name: layer.bias.detach().numpy() for name, layer in found.items() if layer.bias is not None}
     rows = {name: network.get_parameter(name).detach().numpy() for name in network.constants()}
     constants = {name: QuantizedRows.of(each) for name, each in rows.items()}
-    grids = _grids(network.backbone, network.config.preprocess) if packing.convolutions == BY_XNNPACK else {}
+    grids = _grids(network.backbone, network.config.preprocess) if packing.convolutions != LUT else {}
     skeleton = skeleton_of(network, layers, constants)
     return pack(
         Compressed(skeleton, layers, biases, constants, activations=grids), FAST, packing.convolutions

@@ -1,4 +1,4 @@
-// The lookup ops for ExecuTorch: pocketvlad::lut_linear.out, lut_conv2d.out, vlad_pool.out.
+// The lookup ops for ExecuTorch: pocketvlad::lut_linear.out, lut_conv2d.out, vlad_pool.out, and those of int8.h.
 // Arguments are checked here and in the C core; packed bytes are read where the program keeps them.
 //
 // Plain C++17 without exceptions or RTTI. Define ET_USE_THREADPOOL where the runtime has a thread pool.
@@ -15,6 +15,7 @@
 #include <executorch/extension/threadpool/threadpool.h>
 #endif
 
+#include "lut/int8.h"
 #include "lut/lut.h"
 
 namespace {
@@ -282,6 +283,8 @@ Tensor& vlad_pool_out(
   return out;
 }
 
+#include "int8.h"
+
 constexpr const char linear_name[] = "pocketvlad::lut_linear.out";
 constexpr const char conv2d_name[] = "pocketvlad::lut_conv2d.out";
 constexpr const char vlad_name[] = "pocketvlad::vlad_pool.out";
@@ -293,13 +296,18 @@ bool register_ops() {
       make_boxed_kernel(linear_name, EXECUTORCH_FN(lut_linear_out, linear_name)),
       make_boxed_kernel(conv2d_name, EXECUTORCH_FN(lut_conv2d_out, conv2d_name)),
       make_boxed_kernel(vlad_name, EXECUTORCH_FN(vlad_pool_out, vlad_name)),
+      make_boxed_kernel(from_float_name, EXECUTORCH_FN(int8_from_float_out, from_float_name)),
+      make_boxed_kernel(to_float_name, EXECUTORCH_FN(int8_to_float_out, to_float_name)),
+      make_boxed_kernel(int8_conv2d_name, EXECUTORCH_FN(int8_conv2d_out, int8_conv2d_name)),
+      make_boxed_kernel(int8_add_name, EXECUTORCH_FN(int8_add_out, int8_add_name)),
+      make_boxed_kernel(int8_max_pool_name, EXECUTORCH_FN(int8_max_pool_out, int8_max_pool_name)),
   };
   for (const auto& kernel : executorch::runtime::get_registered_kernels()) {
     if (!std::strcmp(kernel.name_, linear_name)) {
       return true;
     }
   }
-  return executorch::runtime::register_kernels({kernels, 3}) == Error::Ok;
+  return executorch::runtime::register_kernels({kernels, sizeof kernels / sizeof kernels[0]}) == Error::Ok;
 }
 
 } // namespace

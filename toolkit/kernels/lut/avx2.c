@@ -15,6 +15,8 @@ PV_TARGET_BEGIN("avx2,fma,popcnt")
 #include "avx2_gemv.inc"
 #include "avx2_gemm.inc"
 #include "avx2_tile.inc"
+#include "int8_loops.inc"
+#include "avx2_int8.inc"
 
 static float avx2_max_abs(const float* x, size_t n) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -115,5 +117,11 @@ const pv_kernels pv_kernels_avx2 = {
     .gemm_f32 = avx2_gemm_f32,
     .finish_i32 = avx2_finish_i32,
     .finish_f32 = avx2_finish_f32,
+    .i8_tile = avx2_i8_tile,
+    .i8_depthwise = avx2_i8_depthwise,
+    .i8_add = loop_i8_add,
+    .i8_max = loop_i8_max,
+    .i8_sum = loop_i8_sum,
+    .i8_to_float = loop_i8_to_float,
 };
 #endif

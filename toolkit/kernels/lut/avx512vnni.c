@@ -22,6 +22,8 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 #include "avx512_gemm.inc"
 #include "avx512_ternary.inc"
 #include "avx512_tile.inc"
+#include "int8_loops.inc"
+#include "avx512_int8.inc"
 
 static float avx512_max_abs(const float* x, size_t n) {
   __m512 largest[4];
@@ -140,5 +142,11 @@ const pv_kernels pv_kernels_avx512vnni = {
     .gemm_f32 = avx512_gemm_f32,
     .finish_i32 = avx512_finish_i32,
     .finish_f32 = avx512_finish_f32,
+    .i8_tile = avx512_i8_tile,
+    .i8_depthwise = avx512_i8_depthwise,
+    .i8_add = loop_i8_add,
+    .i8_max = loop_i8_max,
+    .i8_sum = loop_i8_sum,
+    .i8_to_float = loop_i8_to_float,
 };
 #endif

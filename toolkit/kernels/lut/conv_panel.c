@@ -76,12 +76,6 @@ static void turn_rows(const pv_geometry* g, const int8_t* const rows[4], uint8_t
     }
 }
 
-static int32_t sum_of(const int8_t* row, size_t n) {
-  int32_t sum = 0;
-  for (size_t i = 0; i < n; i++) sum += row[i];
-  return sum;
-}
-
 /* Row `row` of the layer as column `r` of a panel of float32: plain weights, or int8 ones in float lanes. */
 static int fill_floats(pv_panels* p, int32_t row, int r, float* panel) {
   const pv_lut* lut = p->lut;
@@ -103,7 +97,7 @@ static int decode_i8(pv_panels* p, int32_t row, uint8_t* decoded, const int8_t**
   if (at < 0) return at;
   memset(decoded + (size_t)at + cols, 0, 3 * (size_t)p->geometry->taps + PV_WIDE);
   *weights = (const int8_t*)decoded + at;
-  *zero = (p->grid->zero + pv_active()->offset) * sum_of(*weights, cols);
+  *zero = (p->grid->zero + pv_active()->offset) * pv_active()->i8_sum(*weights, cols);
   return PV_OK;
 }
 

@@ -99,6 +99,44 @@ typedef struct pv_grid {
   int32_t zero; /* the int8 that stands for activation 0 */
 } pv_grid;
 
+/* What turns sums into int8 activations: y[r] = clamp(rint((start[r] + sum) * scale[r] + bias[r]), low, high). */
+typedef struct pv_i8_finish {
+  int32_t start[PV_TILE_ROWS];
+  float scale[PV_TILE_ROWS], bias[PV_TILE_ROWS];
+  int8_t low, high;
+} pv_i8_finish;
+
+/* A tile of PV_TILE_ROWS output channels over `vectors` * `lanes` pixels: the products of pv_gemm, int8 activations as
+ * they are, finished and stored as `quads` (1 or 2) of 4 channels, `pitch` bytes apart. */
+typedef struct pv_i8_tile {
+  const int8_t* x;
+  const int32_t* offsets; /* [steps], in pixels of 4 bytes */
+  const int8_t* panel;    /* [steps, PV_TILE_ROWS, 4] */
+  int32_t steps, vectors, quads;
+  const pv_i8_finish* finish;
+  int8_t* y;
+  size_t pitch;
+} pv_i8_tile;
+
+/* One row of `count` pixels of a quad of a depthwise convolution. Step s holds 4 taps: tap t of channel c of pixel i meets
+ * x[4 * (offsets[s] + i * stride + t * dilation) + c]. Activations are stored plus `offset`; PV_DEPTHWISE_SLACK bytes past
+ * the plane may be read. */
+typedef struct pv_i8_depthwise {
+  const uint8_t* x;
+  const int32_t* offsets;
+  const int8_t* panel; /* [steps, 4 channels, 4 taps] */
+  int32_t steps, stride, dilation, count;
+  const pv_i8_finish* finish; /* of 4 channels */
+  int8_t* y;
+} pv_i8_depthwise;
+enum { PV_DEPTHWISE_SLACK = 512 };
+
+/* y[i] = clamp((a[i] * ma + b[i] * mb + c) >> shift, low, high). */
+typedef struct pv_i8_sum {
+  int32_t ma, mb, c, shift;
+  int32_t low, high;
+} pv_i8_sum;
+
 typedef struct pv_kernels {
   const char* name;
   int (*supported)(void);
@@ -124,6 +162,14 @@ typedef struct pv_kernels {
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
+  void (*i8_tile)(const pv_i8_tile* tile);
+  void (*i8_depthwise)(const pv_i8_depthwise* depthwise);
+  void (*i8_add)(const int8_t* a, const int8_t* b, size_t n, const pv_i8_sum* sum, int8_t* y);
+  /* y[i] = max(y[i], x[i]) */
+  void (*i8_max)(const int8_t* x, size_t n, int8_t* y);
+  int32_t (*i8_sum)(const int8_t* x, size_t n);
+  /* channel c of n pixels of a quad: y[i] = (x[4 * i + c] - zero) * scale */
+  void (*i8_to_float)(const int8_t* x, int32_t c, size_t n, int32_t zero, float scale, float* y);
 } pv_kernels;
 
 const pv_kernels* pv_active(void);
@@ -143,6 +189,7 @@ size_t pv_scalar_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, i
 size_t pv_scalar_compress_f32(const float* x, const uint8_t* bitmap, size_t n, float* out);
 void pv_scalar_finish_i32(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
 void pv_scalar_finish_f32(const float* acc, size_t n, const pv_finish* finish, float* y);
+void pv_scalar_i8_depthwise(const pv_i8_depthwise* depthwise, uint8_t offset);
 
 extern const uint8_t pv_identity[256]; /* the table that decodes a code to itself */
 

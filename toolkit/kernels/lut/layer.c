@@ -16,6 +16,7 @@ const char* pv_error_text(int error) {
     case PV_ERROR_MEMORY: return "no memory for scratch";
     case PV_ERROR_BLOCK: return "blocks must be 2, 4, 8 or 16 long, with at most 7 bits a block";
     case PV_ERROR_LAYOUT: return "the layout is unknown or not one this op takes";
+    case PV_ERROR_GRID: return "a grid of activations needs a positive scale and an int8 for zero";
     default: return "unknown error";
   }
 }

@@ -44,7 +44,8 @@ enum {
   PV_ERROR_ACTIVATION = -7, /* an unknown activation */
   PV_ERROR_MEMORY = -8,     /* no scratch (from adapters: nothing is allocated here) */
   PV_ERROR_BLOCK = -9,      /* a block of another length than 2, 4, 8, 16, or with more than 7 bits */
-  PV_ERROR_LAYOUT = -10     /* an unknown layout, or one the function does not take */
+  PV_ERROR_LAYOUT = -10,    /* an unknown layout, or one the function does not take */
+  PV_ERROR_GRID = -11       /* a grid of int8 activations without a positive scale, or a zero that is no int8 */
 };
 
 /* One packed layer. */

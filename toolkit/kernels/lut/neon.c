@@ -50,6 +50,30 @@ static void neon_gemm_i8(const pv_gemm* g) {
     for (int vector = 0; vector < g->vectors; vector++) gemm_i8_part(g, row, vector);
 }
 
+/* As gemm_i8_part, of int8 activations and finished: 4 output channels x 4 pixels. */
+PV_INLINE void i8_tile_part(const pv_i8_tile* t, int quad, int vector) {
+  const int8_t* w = t->panel + 16 * quad;
+  int32x4_t acc[4][2], sums[4];
+  for (int r = 0; r < 4; r++) acc[r][0] = acc[r][1] = vdupq_n_s32(0);
+  for (int32_t k = 0; k < t->steps; k++, w += 4 * PV_TILE_ROWS) {
+    const int8x16_t x = vld1q_s8(t->x + 4 * (ptrdiff_t)(t->offsets[k] + 4 * vector));
+    for (int r = 0; r < 4; r++) {
+      int32_t four;
+      memcpy(&four, w + 4 * r, sizeof four);
+      const int8x8_t weight = vreinterpret_s8_s32(vdup_n_s32(four));
+      acc[r][0] = vpadalq_s16(acc[r][0], vmull_s8(vget_low_s8(x), weight));
+      acc[r][1] = vpadalq_s16(acc[r][1], vmull_s8(vget_high_s8(x), weight));
+    }
+  }
+  for (int r = 0; r < 4; r++) sums[r] = vpaddq_s32(acc[r][0], acc[r][1]);
+  vst1q_s8(t->y + (size_t)quad * t->pitch + 16 * vector, finish_quad(t->finish, 4 * quad, sums));
+}
+
+static void neon_i8_tile(const pv_i8_tile* t) {
+  for (int quad = 0; quad < t->quads; quad++)
+    for (int vector = 0; vector < t->vectors; vector++) i8_tile_part(t, quad, vector);
+}
+
 static int neon_supported(void) { return 1; }
 
 const pv_kernels pv_kernels_neon = {

@@ -56,6 +56,40 @@ static void neon_gemm_i8(const pv_gemm* g) {
     gemm_i8_tile(g, 1);
 }
 
+PV_INLINE void i8_tile_of(const pv_i8_tile* t, int vectors) {
+  const int8_t* w = t->panel;
+  int32x4_t acc[PV_TILE_ROWS][3];
+  PV_UNROLL
+  for (int r = 0; r < PV_TILE_ROWS; r++)
+    PV_UNROLL
+    for (int v = 0; v < vectors; v++) acc[r][v] = vdupq_n_s32(0);
+  for (int32_t k = 0; k < t->steps; k++, w += 4 * PV_TILE_ROWS) {
+    const int8_t* from = t->x + 4 * (ptrdiff_t)t->offsets[k];
+    const int8x16_t low = vld1q_s8(w), high = vld1q_s8(w + 16);
+    int8x16_t pixels[3];
+    PV_UNROLL
+    for (int v = 0; v < vectors; v++) pixels[v] = vld1q_s8(from + 16 * v);
+    PV_STEP(0, low, 0) PV_STEP(1, low, 1) PV_STEP(2, low, 2) PV_STEP(3, low, 3)
+    PV_STEP(4, high, 0) PV_STEP(5, high, 1) PV_STEP(6, high, 2) PV_STEP(7, high, 3)
+  }
+  PV_UNROLL
+  for (int q = 0; q < 2; q++)
+    PV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+      const int32x4_t sums[4] = {acc[4 * q][v], acc[4 * q + 1][v], acc[4 * q + 2][v], acc[4 * q + 3][v]};
+      if (q < t->quads) vst1q_s8(t->y + (size_t)q * t->pitch + 16 * v, finish_quad(t->finish, 4 * q, sums));
+    }
+}
+
+static void neon_i8_tile(const pv_i8_tile* t) {
+  if (t->vectors == 3)
+    i8_tile_of(t, 3);
+  else if (t->vectors == 2)
+    i8_tile_of(t, 2);
+  else
+    i8_tile_of(t, 1);
+}
+
 PV_TARGET_END
 
 static int neon_dotprod_supported(void) {

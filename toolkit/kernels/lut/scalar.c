@@ -158,6 +158,9 @@ void pv_scalar_finish_f32(const float* acc, size_t n, const pv_finish* f, float*
   for (size_t i = 0; i < n; i++) y[i] = pv_activate(acc[i] * f->scale + f->bias, f->activation);
 }
 
+#include "int8_loops.inc"
+#include "scalar_int8.inc"
+
 static int scalar_supported(void) { return 1; }
 
 const pv_kernels pv_kernels_scalar = {
@@ -179,4 +182,10 @@ const pv_kernels pv_kernels_scalar = {
     .gemm_f32 = scalar_gemm_f32,
     .finish_i32 = pv_scalar_finish_i32,
     .finish_f32 = pv_scalar_finish_f32,
+    .i8_tile = scalar_i8_tile,
+    .i8_depthwise = scalar_i8_depthwise,
+    .i8_add = loop_i8_add,
+    .i8_max = loop_i8_max,
+    .i8_sum = loop_i8_sum,
+    .i8_to_float = loop_i8_to_float,
 };

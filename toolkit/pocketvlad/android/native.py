@@ -88,7 +88,7 @@ def _headers() -> list[Path]:
     included = [
         path for part in _PARTS for path in (kernels / part).iterdir() if path.suffix in (".h", ".inc")
     ]
-    return files + included
+    return [*files, *included, *(kernels / "adapters").glob("*.h")]
 
 
 def _app_folder() -> Path:

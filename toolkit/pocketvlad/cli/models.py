@@ -260,8 +260,8 @@ def export(
     convolutions: Annotated[
         str | None,
         typer.Option(
-            help="lut (lookup kernels), int8 (XNNPACK's), or measured (the faster here); by default as the "
-            "recipe says."
+            help="lut (lookup kernels), lut-int8 (the same, int8 from layer to layer), int8 (XNNPACK's), or "
+            "measured (the fastest here); by default as the recipe says."
         ),
     ] = None,
     photos: Annotated[str | None, typer.Option("--photos", help="KIND:PATH to check the program on.")] = None,

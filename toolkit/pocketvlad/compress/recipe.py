@@ -17,8 +17,8 @@ from pocketvlad.resources import resource_dir
 from pocketvlad.schema import from_table, one_of, read_toml, require, to_table
 
 VERSION = 1
-LUT, INT8, MEASURED = "lut", "int8", "measured"
-CONVOLUTIONS = (LUT, INT8, MEASURED)
+LUT, LUT_INT8, INT8, MEASURED = "lut", "lut-int8", "int8", "measured"
+CONVOLUTIONS = (LUT, LUT_INT8, INT8, MEASURED)
 _ADDRESS = ("match", "role")  # of a rule: which layers it is for; the rest is what it overrides
 _OWN = ("version", "name", "description")  # keys that a recipe does not take from its base
 
@@ -110,9 +110,10 @@ class Recipe:
             rest float32) or ``fast`` (all int8).
         int8_loss: of 1 - cosine, what ``mixed`` convolutions computed in int8 may cost together, measured at
             calibration; 0: none is.
-        convolutions: what computes the backbone: the lookup kernels (``lut``), XNNPACK in ``int8`` with the
-            same weights and activations that stay int8 between layers, on ranges measured at calibration, or
-            the faster of the two, ``measured`` at export on the machine that exports.
+        convolutions: what computes the backbone: the lookup kernels (``lut``), these with activations that stay
+            int8 between layers, on ranges measured at calibration (``lut-int8``), XNNPACK in ``int8`` with the
+            same weights and activations, or the fastest of them, ``measured`` at export on the machine that
+            exports.
     """
 
     version: int
@@ -156,7 +157,7 @@ class Recipe:
 
     @property
     def int8_backbone(self) -> bool:
-        """Whether XNNPACK may compute the backbone in int8."""
+        """Whether the backbone may keep its activations in int8 between layers."""
         return self.convolutions != LUT
 
     @property

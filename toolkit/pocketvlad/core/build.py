@@ -74,10 +74,11 @@ def executorch_library() -> Path:
         f"-I{resource_dir('kernels')}",
     ]
     archive, adapters = _core_archive(), resource_dir("kernels") / "adapters"
-    sources = [adapters / name for name in _ADAPTERS]
+    sources, headers = [adapters / name for name in _ADAPTERS], sorted(adapters.glob("*.h"))
     runtime = [*_linked(package / "lib"), *(f"-l{name}" for name in _RUNTIME)]
     command = [_compiler("CXX"), *flags, *map(str, sources), str(archive), *runtime]
-    return _built("libpvexecutorch", _suffix(), [*sources, archive], command, metadata.version("executorch"))
+    read = [*sources, *headers, archive]
+    return _built("libpvexecutorch", _suffix(), read, command, metadata.version("executorch"))
 
 
 def _system_includes(*folders: Path) -> list[str]:

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 from pocketvlad.errors import ExportError
 
-_CUSTOM_OPS = ("pocketvlad::lut_linear.out", "pocketvlad::lut_conv2d.out", "pocketvlad::vlad_pool.out")
+_INT8_OPS = ("int8_from_float", "int8_to_float", "int8_conv2d", "int8_add", "int8_max_pool")
+_CUSTOM_OPS = tuple(
+    f"pocketvlad::{name}.out" for name in ("lut_linear", "lut_conv2d", "vlad_pool", *_INT8_OPS)
+)
 _BACKBONE_OPS = ("aten::convolution", "aten::max_pool2d", "aten::cat", "quantized_decomposed::")
 
 

@@ -1,7 +1,8 @@
-"""Which kernels compute a program's convolutions: our lookup kernels, or XNNPACK's int8 ones on the same weights.
+"""Which kernels compute a program's convolutions: our lookup kernels, with float32 or int8 activations between them, or
+XNNPACK's int8 ones on the same weights.
 
-It is the whole backbone or nothing: every change between the two would convert the activations. Where the recipe
-leaves it to a measurement, both backbones are built and timed in turn on this machine, which is not the phone;
+Of XNNPACK's it is the whole backbone or nothing: every change of kernels would convert the activations. Where the
+recipe leaves it to a measurement, the backbones are built and timed in turn on this machine, which is not the phone;
 the medians are written in the program beside the choice. Time is not all there is to it: XNNPACK copies its weights
 into memory of its own when a program is loaded, the lookup kernels read the mapped file.
 """
@@ -19,7 +20,7 @@ from torch import nn
 
 from pocketvlad.artifact import scratch_folder
 from pocketvlad.compress.compressed import Compressed
-from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, MEASURED
+from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, LUT_INT8, MEASURED
 from pocketvlad.core.program import LoadedProgram, one_thread
 from pocketvlad.errors import ExportError, unknown
 from pocketvlad.export.lower import lower, photo_example
@@ -34,7 +35,7 @@ class Choice:
     """What computes the convolutions.
 
     Attributes:
-        convolutions: ``lut`` or ``int8``.
+        convolutions: ``lut``, ``lut-int8`` or ``int8``.
         ms: median of the whole backbone by kind, one thread of this machine, if measured.
     """
 
@@ -63,7 +64,7 @@ def convolutions_of(compressed: Compressed, asked: str | None, semantics: str) -
     if found != LUT and not compressed.activations:
         raise ExportError(
             f"the model has no activation ranges for convolutions {found!r}",
-            do="compress it by a recipe with convolutions = 'int8' or 'measured'",
+            do="compress it by a recipe with convolutions = 'lut-int8', 'int8' or 'measured'",
         )
     return found
 
@@ -71,11 +72,13 @@ def convolutions_of(compressed: Compressed, asked: str | None, semantics: str) -
 def choose_convolutions(
     compressed: Compressed, asked: str | None, semantics: str, preprocess: Preprocess
 ) -> Choice:
-    """See :func:`convolutions_of`; ``measured`` becomes the faster kind at this input size."""
+    """See :func:`convolutions_of`; ``measured`` becomes the fastest kind at this input size."""
     found = convolutions_of(compressed, asked, semantics)
     if found != MEASURED:
         return Choice(found)
-    ms = time_in_turn({kind: pack_backbone(compressed, semantics, kind) for kind in (INT8, LUT)}, preprocess)
+    ms = time_in_turn(
+        {kind: pack_backbone(compressed, semantics, kind) for kind in (INT8, LUT_INT8, LUT)}, preprocess
+    )
     return Choice(min(ms, key=lambda kind: ms[kind]), ms)
 
 

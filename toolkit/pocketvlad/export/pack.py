@@ -12,26 +12,19 @@ from torch import Tensor, fx, nn
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone, replace_module
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.graph import traced
-from pocketvlad.compress.recipe import INT8, LUT
+from pocketvlad.compress.recipe import INT8, LUT, LUT_INT8
 from pocketvlad.errors import ExportError, unknown
+from pocketvlad.export.chains import chained, without
+from pocketvlad.export.layers import activation_of, for_kernels
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import Int8Rows, LutConv1d, LutConv2d, LutLinear
 from pocketvlad.lut.reference import MaxPool
-from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.heads.base import Head, HeadCodes
 from pocketvlad.model.network import Network
 from pocketvlad.model.unit import unit_length
 
 EXACT, FAST, MIXED = "exact", "fast", "mixed"
 SEMANTICS = (MIXED, EXACT, FAST)
-_MODULES = {nn.ReLU: reference.RELU, nn.ReLU6: reference.RELU6}
-_CALLS = {
-    torch.relu: reference.RELU,
-    nn.functional.relu: reference.RELU,
-    nn.functional.relu6: reference.RELU6,
-    torch.ops.aten.relu.default: reference.RELU,
-    "relu": reference.RELU,
-}
 
 
 class PackedNetwork(nn.Module):
@@ -56,7 +49,8 @@ def pack(compressed: Compressed, semantics: str = MIXED, convolutions: str = LUT
         semantics: ``exact``, ``fast``, or ``mixed``: in int8 the linear layers of one row for each input, and what
             calibration found to bear it. The former are the bulk of the bytes and bound by memory, where int8 pays and
             costs little accuracy; a convolution with heavy-tailed inputs can lose a lot.
-        convolutions: of the backbone: ``lut``, or ``int8`` for XNNPACK's on the same weights.
+        convolutions: of the backbone: ``lut``, ``lut-int8`` with int8 activations from layer to layer, or ``int8`` for
+            XNNPACK's on the same weights.
     """
     require_semantics(semantics)
     skeleton = compressed.skeleton
@@ -81,6 +75,9 @@ def pack_backbone(compressed: Compressed, semantics: str, convolutions: str) -> 
     if convolutions == INT8:
         plain = {n.removeprefix(prefix): lut for n, lut in compressed.layers.items() if n.startswith(prefix)}
         return int8_backbone(backbone, plain, codes.biases, compressed.activations)
+    if convolutions == LUT_INT8:
+        graph, packed = chained(backbone, codes, compressed.activations)
+        return pack_graph(graph, without(codes, packed))
     return pack_graph(traced(backbone), codes)
 
 
@@ -106,9 +103,9 @@ def computes_in_int8(compressed: Compressed, name: str, semantics: str) -> bool:
 
 
 def torch_model(compressed: Compressed, convolutions: str) -> nn.Module:
-    """What a program is checked against: ``exact`` weights, and where XNNPACK has the backbone its int8 steps."""
+    """What a program is checked against: ``exact`` weights, and the int8 steps of the activations if it has them."""
     model = compressed.to_torch()
-    if convolutions == INT8:
+    if convolutions != LUT:
         model.backbone = pack_backbone(compressed, MIXED, INT8)
     return model
 
@@ -124,11 +121,6 @@ def require_semantics(semantics: str) -> None:
     """Raises ExportError for a name that is not one of SEMANTICS."""
     if semantics not in SEMANTICS:
         raise unknown(ExportError, "unknown semantics", semantics, SEMANTICS)
-
-
-def for_kernels(lut: LutTensor, fast: bool) -> LutTensor:
-    """The layer as the kernels want it: 8-bit codes of the int8 kernels lie on the int8 grid."""
-    return reference.on_grid(lut) if fast and lut.bits == 8 else lut
 
 
 def pack_graph(graph: fx.GraphModule, codes: HeadCodes) -> fx.GraphModule:
@@ -187,17 +179,11 @@ def _packed_layer(layer: nn.Module, codes: HeadCodes, name: str, activation: int
 def _fuse_activation(graph: fx.GraphModule, node: fx.Node, modules: dict[str, nn.Module]) -> int:
     """The activation that is the only user of ``node``, taken out of the graph."""
     users = list(node.users)
-    activation = _activation(users[0], modules) if len(users) == 1 else reference.NONE
+    activation = activation_of(users[0], modules) if len(users) == 1 else reference.NONE
     if activation:
         users[0].replace_all_uses_with(node)
         graph.graph.erase_node(users[0])
     return activation
-
-
-def _activation(node: fx.Node, modules: dict[str, nn.Module]) -> int:
-    if node.op == "call_module":
-        return _MODULES.get(type(modules[str(node.target)]), reference.NONE)
-    return _CALLS.get(node.target, reference.NONE) if len(node.all_input_nodes) == 1 else reference.NONE
 
 
 def _bypass(graph: fx.GraphModule, node: fx.Node) -> None:

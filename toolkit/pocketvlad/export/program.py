@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pocketvlad import artifact
 from pocketvlad.compress.calibrate.arithmetic import first_tensor
 from pocketvlad.compress.compressed import Compressed, describe_activations
-from pocketvlad.compress.recipe import INT8
+from pocketvlad.compress.recipe import INT8, LUT
 from pocketvlad.errors import ExportError
 from pocketvlad.export.check import check_delegated, check_operators
 from pocketvlad.export.convolutions import Choice, choose_convolutions
@@ -132,7 +132,7 @@ def _require_made_for(network: Network, config: NetworkConfig) -> None:
 def _identity(compressed: Compressed, config: NetworkConfig, choice: Choice) -> dict[str, Any]:
     """The part of the fingerprint that no tensor holds."""
     found: dict[str, Any] = {"config": config.to_json(), "int8": sorted(compressed.int8)}
-    if choice.convolutions == INT8:
+    if choice.convolutions != LUT:
         found["activations"] = describe_activations(compressed.activations)
     return found
 

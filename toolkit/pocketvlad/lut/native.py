@@ -53,7 +53,33 @@ class CVlad(ctypes.Structure):
     ]
 
 
+class CGrid(ctypes.Structure):
+    """``pv_i8_grid`` of int8.h."""
+
+    _fields_ = [("scale", ctypes.c_float), ("zero", _I32)]
+
+
+class CInt8Conv(ctypes.Structure):
+    """``pv_i8_conv`` of int8.h."""
+
+    _fields_ = [
+        *[(name, _I32) for name in ("channels", "height", "width")],
+        *[(name, _I32 * 2) for name in ("kernel", "stride", "dilation")],
+        ("padding", _I32 * 4),
+        ("groups", _I32),
+        ("source", CGrid),
+        ("out", CGrid),
+    ]
+
+
+class CInt8Pool(ctypes.Structure):
+    """``pv_i8_pool`` of int8.h."""
+
+    _fields_ = [(name, _I32) for name in ("quads", "height", "width", "kernel", "stride", "padding", "ceil")]
+
+
 _LUT, _CONV, _VLAD = ctypes.POINTER(CLut), ctypes.POINTER(CConv), ctypes.POINTER(CVlad)
+_GRID, _CONV8, _POOL8 = ctypes.POINTER(CGrid), ctypes.POINTER(CInt8Conv), ctypes.POINTER(CInt8Pool)
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "pv_error_text": (ctypes.c_char_p, [ctypes.c_int]),
     "pv_lut_check": (ctypes.c_int, [_LUT]),
@@ -70,6 +96,21 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "pv_vlad_check": (ctypes.c_int, [_LUT, _VLAD]),
     "pv_vlad_pool_scratch_bytes": (_SIZE, [_LUT, _VLAD, ctypes.c_int]),
     "pv_vlad_pool": (ctypes.c_int, [_LUT, _VLAD, _P, ctypes.c_int, _P, _P]),
+    "pv_i8_from_float": (ctypes.c_int, [_P, _I32, _SIZE, _GRID, _P, _I32, _I32]),
+    "pv_i8_to_float": (ctypes.c_int, [_P, _I32, _SIZE, _GRID, _P, _I32, _I32]),
+    "pv_i8_conv_check": (ctypes.c_int, [_LUT, _CONV8]),
+    "pv_i8_conv_out_size": (None, [_CONV8, _I32 * 2]),
+    "pv_i8_conv_scratch_bytes": (_SIZE, [_LUT, _CONV8]),
+    "pv_i8_conv_worker_bytes": (_SIZE, [_LUT, _CONV8]),
+    "pv_i8_conv_prepare": (ctypes.c_int, [_LUT, _CONV8, _P]),
+    "pv_i8_conv_planes_count": (_I32, [_LUT, _CONV8]),
+    "pv_i8_conv_planes": (None, [_LUT, _CONV8, _P, _P, _I32, _I32]),
+    "pv_i8_conv_rows": (ctypes.c_int, [_LUT, _CONV8, _P, _P, _P, _P, _I32, _I32]),
+    "pv_i8_add": (ctypes.c_int, [_P, _GRID, _P, _GRID, _GRID, _I32, _SIZE, _P]),
+    "pv_i8_pool_check": (ctypes.c_int, [_POOL8]),
+    "pv_i8_pool_out_size": (None, [_POOL8, _I32 * 2]),
+    "pv_i8_pool_worker_bytes": (_SIZE, [_POOL8]),
+    "pv_i8_max_pool": (ctypes.c_int, [_POOL8, _P, _P, _P, _I32, _I32]),
 }
 
 

@@ -43,7 +43,7 @@ def _pair(values: list[int]) -> tuple[int, int]:
     return values[0], values[1]
 
 
-def _lut_tensor(
+def lut_tensor(
     shape: tuple[int, ...],
     packed: Tensor,
     row_offsets: Tensor | None,
@@ -77,7 +77,7 @@ def _lut_linear(
     activation: int,
 ) -> Tensor:
     shape = (out_features, in_features)
-    lut = _lut_tensor(shape, packed, row_offsets, codebook, row_scale, bits, layout, block)
+    lut = lut_tensor(shape, packed, row_offsets, codebook, row_scale, bits, layout, block)
     flat = x.detach().cpu().numpy().reshape(-1, in_features)
     y = reference.lut_linear(flat, lut, _array(bias), fast=fast, activation=activation)
     return torch.from_numpy(y.reshape(*x.shape[:-1], out_features)).to(x.device)
@@ -102,7 +102,7 @@ def _lut_conv2d(
     pool: list[int],
 ) -> Tensor:
     shape = (out_channels, x.shape[1] // groups, *kernel_size)
-    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
+    lut = lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
     y = reference.lut_conv2d(
         x.detach().cpu().numpy(),
         lut,
@@ -132,7 +132,7 @@ def _vlad_pool(
     fast: bool,
 ) -> Tensor:
     shape = (clusters, x.shape[1], 1, 1)
-    lut = _lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
+    lut = lut_tensor(shape, packed, None, codebook, row_scale, bits, layout)
     features = x.detach().cpu().numpy()
     scale = centroid_scale.detach().cpu().numpy()
     y = reference.vlad_pool(features, lut, _array(bias), centroids.detach().cpu().numpy(), scale, fast=fast)
@@ -191,7 +191,7 @@ def _fake_vlad_pool(
     return x.new_empty((x.shape[0], clusters * x.shape[1]))
 
 
-def _define(name: str, arguments: str, body: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
+def define(name: str, arguments: str, body: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
     """Register the functional overload, its ``.out`` twin and its shape function."""
 
     def out_body(*args, out, **kwargs):
@@ -205,6 +205,6 @@ def _define(name: str, arguments: str, body: Callable[..., Tensor], fake: Callab
     torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_library)
 
 
-_define("lut_linear", _LUT_LINEAR, _lut_linear, _fake_linear)
-_define("lut_conv2d", _LUT_CONV2D, _lut_conv2d, _fake_conv2d)
-_define("vlad_pool", _VLAD_POOL, _vlad_pool, _fake_vlad_pool)
+define("lut_linear", _LUT_LINEAR, _lut_linear, _fake_linear)
+define("lut_conv2d", _LUT_CONV2D, _lut_conv2d, _fake_conv2d)
+define("vlad_pool", _VLAD_POOL, _vlad_pool, _fake_vlad_pool)

@@ -136,9 +136,9 @@ def lut_conv2d(
     else:
         weights, values = lut.dequantize().reshape(out_channels, -1), x
         scale = np.ones((x.shape[0], out_channels), np.float32)
-    patches = _patches(values, (kh, kw), stride, padding, dilation, groups)
+    found = patches(values, (kh, kw), stride, padding, dilation, groups)
     grouped = weights.reshape(groups, out_channels // groups, -1)
-    sums = np.einsum("bgkyx,gok->bgoyx", patches, grouped, optimize=True)
+    sums = np.einsum("bgkyx,gok->bgoyx", found, grouped, optimize=True)
     y = sums.reshape(x.shape[0], out_channels, *sums.shape[3:]).astype(np.float32) * scale[:, :, None, None]
     if bias is not None:
         y = y + bias[None, :, None, None]
@@ -156,7 +156,7 @@ def max_pool(x: np.ndarray, pool: MaxPool) -> np.ndarray:
     return windows[:, :, :: pool.stride, :: pool.stride][:, :, :height, :width].max(axis=(4, 5))
 
 
-def _patches(
+def patches(
     x: np.ndarray,
     kernel: tuple[int, int],
     stride: tuple[int, int],

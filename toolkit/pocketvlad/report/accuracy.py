@@ -10,7 +10,7 @@ from pocketvlad.report.parts import cell, escape, section, table
 from pocketvlad.report.plots import accepted, size_accuracy, threshold_curve, whitening_curves
 from pocketvlad.report.summary import ReportSummary, Thresholds, VariantRow
 
-_KERNELS = {"lut": "lookup", "int8": "XNNPACK int8"}
+_KERNELS = {"lut": "lookup", "lut-int8": "lookup, int8 throughout", "int8": "XNNPACK int8"}
 
 
 def variant_section(summary: ReportSummary) -> str:

@@ -30,7 +30,8 @@ class VariantRow:
         latency: on the host.
         codes_bytes: masks and codes alone, as the paper counts; 0 for the uncompressed model.
         pruned: share of the weights that are 0.
-        convolutions: what computes them, ``lut`` (lookup kernels) or ``int8`` (XNNPACK's); None if uncompressed.
+        convolutions: what computes them, ``lut`` or ``lut-int8`` (lookup kernels) or ``int8`` (XNNPACK's); None if
+            uncompressed.
         convolutions_ms: medians of the backbone by kind, where they decided.
     """
 

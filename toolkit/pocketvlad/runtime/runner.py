@@ -43,7 +43,7 @@ class ProgramInfo:
 
     @property
     def convolutions(self) -> str | None:
-        """What computes the convolutions, ``lut`` or ``int8``; None where no choice was written."""
+        """What computes the convolutions, ``lut``, ``lut-int8`` or ``int8``; None where no choice was written."""
         return self.details.get("convolutions")
 
     @property

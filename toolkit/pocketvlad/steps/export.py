@@ -34,7 +34,7 @@ class Exported(Result):
         worst_cosine: between its descriptors and those of the torch model with the same weights, on photos; None
             without photos.
         mean_cosine: between compressed and uncompressed descriptors, as compression measured it on its photos.
-        convolutions: what computes them, ``lut`` or ``int8``; None for an uncompressed model.
+        convolutions: what computes them, ``lut``, ``lut-int8`` or ``int8``; None for an uncompressed model.
         convolutions_ms: medians of the backbone by kind, where the choice was measured.
         skipped: one line for each photo that could not be read.
         warning: that the answers are far from the uncompressed model's; None where they are not, or not known.

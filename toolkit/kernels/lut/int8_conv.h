@@ -1,0 +1,34 @@
+/* What the parts of int8.h share. Internal.
+ *
+ * int8_image.c      checks, geometry, padded copies of the image
+ * int8_conv.c       tiles of products and depthwise rows
+ * int8_ops.c        to and from float32, sums, max pooling
+ */
+#ifndef POCKETVLAD_INT8_CONV_H
+#define POCKETVLAD_INT8_CONV_H
+
+#include "conv.h"
+#include "int8.h"
+
+typedef struct pv_i8_geometry {
+  int32_t out[2];
+  int32_t plane[2];  /* rows and pitch of a padded plane, one for each phase of the stride that a tap meets */
+  int32_t phases[2]; /* how many of these */
+  int32_t taps, depth, steps, group_rows; /* as pv_geometry */
+  int32_t depthwise;
+  int32_t direct; /* the image is its own plane: a 1x1 convolution without stride or padding */
+  size_t plane_size; /* in pixels */
+} pv_i8_geometry;
+
+int pv_i8_is_grid(const pv_i8_grid* grid);
+/* What an activation clamps to on a grid. */
+void pv_i8_ends(const pv_i8_grid* out, int32_t activation, int32_t* low, int32_t* high);
+
+pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c);
+/* Shared scratch: pixel offset of every step, then the planes. */
+int32_t* pv_i8_conv_offsets(const void* scratch);
+int8_t* pv_i8_conv_elements(const pv_i8_geometry* g, const void* scratch);
+/* A quad of the image, int8 [height, width, 4], into its padded planes, every byte xored with `flip`. */
+void pv_i8_write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t flip, uint8_t* planes);
+
+#endif
