@@ -129,20 +129,20 @@ def test_the_best_strength_is_found(quiet_places, best):
 
 
 def test_scores_are_those_of_whitening_without_the_searched_places():
-    """Against the layer itself, fitted part by part; precision counts a wrong answer once for each of the six parts."""
+    """Against the layer itself, fitted part by part; precision counts a wrong answer once for each of the five parts."""
     vectors = made_vectors(quiet_places=True)
     choice = choose_whitening(vectors[:, None], KNOWN, Wanted(dim=16, strength=0.4, views=1))
     ranks = [sorted(set(LABELS)).index(label) for label in LABELS]
     precisions = []
-    for part in range(6):
-        held = [i for i, rank in enumerate(ranks) if rank % 6 == part]
-        fitting = [i for i, rank in enumerate(ranks) if rank % 6 != part]
+    for part in range(5):
+        held = [i for i, rank in enumerate(ranks) if rank % 5 == part]
+        fitting = [i for i, rank in enumerate(ranks) if rank % 5 != part]
         with torch.no_grad():
             found = torch.nn.functional.normalize(fit_softened(vectors[fitting], 16, 0.4)(vectors[held]))
         for row, query in enumerate(held):
             order = [i for i in (found @ found[row]).argsort(descending=True).tolist() if i != row]
             hits = [n for n, i in enumerate(order, 1) if LABELS[held[i]] == LABELS[query]]
-            each = [count / (count + 6 * (n - count)) for count, n in enumerate(hits, 1)]
+            each = [count / (count + 5 * (n - count)) for count, n in enumerate(hits, 1)]
             precisions.append(sum(each) / len(each))
     assert choice.chosen.score == pytest.approx(sum(precisions) / len(precisions), abs=1e-6)
 

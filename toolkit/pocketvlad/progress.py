@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Protocol
 
 
@@ -22,12 +23,11 @@ def with_text(progress: Progress | None, text: str) -> Progress:
 
 
 class Steps:
-    """Counts finished steps towards a progress."""
+    """Counts finished steps towards a progress; from several threads too."""
 
     def __init__(self, progress: Progress | None, total: int):
-        self._progress, self._total, self._count = progress or quiet, total, 0
+        self._progress, self._total, self._count = progress or quiet, total, count(1)
 
     def done(self) -> None:
         """One more step is finished."""
-        self._count += 1
-        self._progress(self._count, self._total)
+        self._progress(next(self._count), self._total)

@@ -20,8 +20,10 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.network import Network
 from pocketvlad.progress import Progress, Steps
+from pocketvlad.threads import one_thread
 
 
+@one_thread()
 def compress_network(
     network: nn.Module,
     recipe: Recipe,

@@ -11,14 +11,17 @@ import numpy as np
 from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
+from pocketvlad.threads import in_order, one_thread
 
 Progress = Callable[[int, int], None]
 
 
+@one_thread()
 def describe_photos(
     describe: Callable[[Any], np.ndarray],
     dataset: Dataset,
     *,
+    several: bool = False,
     progress: Progress | None = None,
 ) -> tuple[np.ndarray, Dataset]:
     """Describe every photo; unreadable ones are skipped.
@@ -26,6 +29,7 @@ def describe_photos(
     Args:
         describe: a path, or decoded pixels where a photo has a box, -> unit descriptor float32 [dim].
         dataset: n photos.
+        several: whether ``describe`` may be called from several threads.
         progress: called with photos done and n.
 
     Returns:
@@ -35,14 +39,19 @@ def describe_photos(
         PhotoError: none could be read.
         ArtifactError: a descriptor that is not finite.
     """
-    rows, kept, skipped = [], [], []
-    for i, photo in enumerate(dataset.photos):
+
+    def described(photo: Photo) -> np.ndarray | PhotoError:
         try:
-            row = describe(photo.path if photo.box is None else load_region(photo))
+            return describe(photo.path if photo.box is None else load_region(photo))
         except PhotoError as error:
-            skipped.append(str(error))
+            return error
+
+    rows, kept, skipped = [], [], []
+    for i, row in enumerate((in_order if several else map)(described, dataset.photos)):
+        if isinstance(row, PhotoError):
+            skipped.append(str(row))
         else:
-            require_finite(row, photo)
+            require_finite(row, dataset.photos[i])
             rows.append(row)
             kept.append(i)
         if progress is not None:

@@ -21,7 +21,7 @@ DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimens
 VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
 STRENGTHS = (FULL, 0.99, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, PCA)
 UNCHOSEN = 0.9  # strength where places are not known: near the best of every collection measured
-PARTS = 10  # the places are dealt into at most
+PARTS = 5  # the places are dealt into at most; ten, of few places each, tell no more
 PLACES_A_PART = 3  # at least, to have wrong answers
 MOST_PHOTOS = 600  # that choose: more cost more and tell little more
 _FEWEST_PLACES = 5  # of two photos or more, below which nothing is told from chance
@@ -78,7 +78,8 @@ class Choice:
     """The whitening that was chosen.
 
     Attributes:
-        chosen: the best; of equals the fewest dimensions, then the fewest views, then the strongest.
+        chosen: the best, its neighbours in strength counted in: places are few, and one score alone is good by
+            luck; of equals the fewest dimensions, then the fewest views, then the strongest.
         curve: candidates that differ from it in one thing at most, and no whitening at all.
         queries, places: that measured; 0 where places are not known and the whitening is the one for that case.
         seconds: that choosing took, the views' vectors apart.
@@ -236,13 +237,27 @@ def _mean(scores: Sequence[np.ndarray]) -> float:
 
 def _best(scored: Sequence[Candidate]) -> Candidate:
     """See :class:`Choice`."""
-    whitened = [each for each in scored if each.dim is not None]
-    top = max(each.score or 0.0 for each in whitened)
+    even = _evened(scored)
+    top = max(even.values())
     plain = next((each for each in scored if each.dim is None), None)
     if plain is not None and (plain.score or 0.0) > top + _WORTH_ALL:
         return plain
-    equals = [each for each in whitened if (each.score or 0.0) >= top - _SAME]
+    equals = [each for each, score in even.items() if score >= top - _SAME]
     return min(equals, key=lambda each: (each.dim, each.views, -each.strength))
+
+
+def _evened(scored: Sequence[Candidate]) -> dict[Candidate, float]:
+    """Of each whitening the mean score of itself and the next weaker and stronger ones like it."""
+    lines: dict[tuple[int, int], list[Candidate]] = {}
+    for each in scored:
+        if each.dim is not None:
+            lines.setdefault((each.dim, each.views), []).append(each)
+    found = {}
+    for line in lines.values():
+        for place, each in enumerate(line):
+            near = [other.score or 0.0 for other in line[max(0, place - 1) : place + 2]]
+            found[each] = sum(near) / len(near)
+    return found
 
 
 def _near(candidate: Candidate, chosen: Candidate) -> bool:

@@ -18,6 +18,7 @@ from pocketvlad.model.scratch import init_backbone_from_photos
 from pocketvlad.model.views import photo_views
 from pocketvlad.model.whitening import fit_softened, fit_whitening
 from pocketvlad.progress import Progress, Steps
+from pocketvlad.threads import in_order, one_thread
 
 _SCRATCH_PHOTOS = 90
 _COLUMNS = 2048  # of a wide layer that are float64 at a time
@@ -31,6 +32,7 @@ class Whitened:
     choice: Choice
 
 
+@one_thread()
 def fit_network(
     config: NetworkConfig,
     backbone: nn.Module,
@@ -69,6 +71,7 @@ def fit_network(
     return found.requires_grad_(True).eval()
 
 
+@one_thread()
 def fit_chosen(
     config: NetworkConfig,
     backbone: nn.Module,
@@ -94,6 +97,7 @@ def fit_chosen(
     return _chosen(found, photos, places, wanted, seed, steps)
 
 
+@one_thread()
 def whiten_network(
     network: Network,
     photos: Sequence[Tensor],
@@ -161,6 +165,7 @@ def _fit_head(network: Network, photos: Sequence[Tensor], seed: int, steps: Step
 
 @torch.no_grad()
 def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, steps: Steps) -> Tensor:
+<<<<<<< HEAD
     """Of each view of each photo, float32 [photos * views, V]; behind a last linear layer its outputs as they are."""
     vectors: list[Tensor] = []
     name = plain.head.last_linear()
@@ -170,6 +175,12 @@ def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, st
         found = plain(view[None])
         if name is None:
             vectors.append(found)
+=======
+    """Of each view of each photo, float32 [photos * views, V]."""
+    vectors = []
+    for vector in in_order(lambda view: plain(view[None]), photo_views(photos, views, seed)):
+        vectors.append(vector)
+>>>>>>> 333c72d (The same files on any number of threads: sums on one thread, photos on several; a choice of whitening that evens its curve)
         steps.done()
     if name is not None:
         hook.remove()
@@ -189,6 +200,7 @@ def _chosen(
     return Whitened(network.requires_grad_(True).eval(), choice)
 
 
+@one_thread()
 def backbone_from_photos(config: NetworkConfig, photos: Sequence[Tensor], seed: int) -> nn.Sequential:
     """A backbone whose weights are built from photos, where there are none to read.
 

@@ -41,6 +41,11 @@ class Describer:
     kind: str
     classes: int | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether it may be called from several threads; a program has one memory."""
+        return self.kind != PROGRAM
+
 
 def open_describer(path: Path | str, *, threads: int | None = None) -> Describer:
     """A describer from ``model.safetensors``, ``compressed.safetensors`` or ``model.pte``.

@@ -24,6 +24,7 @@ from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
 from pocketvlad.steps.search import Limits, Search
 from pocketvlad.steps.training import StateFolder, fine_tune
+from pocketvlad.threads import one_thread
 
 AUTO = "auto"  # the only recipe a search may replace
 _COMPARED = 8  # calibration photos whose descriptors are compared with the uncompressed model's
@@ -174,6 +175,7 @@ def _calibrated(source: Network, recipe: Recipe, dataset: Dataset | None, progre
 
 
 @torch.inference_mode()
+@one_thread()
 def _mean_cosine(source: Network, compressed: Compressed, photos: torch.Tensor) -> float:
     network, cosines = compressed.to_torch(), []
     for photo in photos[:: -(-len(photos) // _COMPARED)]:

@@ -125,7 +125,9 @@ def measure(
     if classes is not None:
         raise RecipeError("labels of classes are for classifiers", found="a model of places")
     require_answerable(dataset)
-    descriptors, readable = describe_photos(describer.describe, dataset, progress=progress)
+    descriptors, readable = describe_photos(
+        describer.describe, dataset, several=describer.several, progress=progress
+    )
     found = evaluate_descriptors(readable, descriptors)
     return found, mistakes(readable, found)
 

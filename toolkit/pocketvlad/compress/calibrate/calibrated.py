@@ -32,10 +32,12 @@ from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.progress import Progress, Steps
+from pocketvlad.threads import in_order, one_thread
 
 Pair = tuple[tuple[Any, ...], tuple[Any, ...]]  # arguments in the uncompressed and the compressed network
 
 
+@one_thread()
 def compress_calibrated(
     network: nn.Module, recipe: Recipe, examples: Inputs, *, progress: Progress | None = None
 ) -> Compressed:
@@ -118,10 +120,15 @@ class _Calibration:
 
     def _vectors(self, walk: Walk, node: fx.Node, done: _Parts, *, kept: bool) -> tuple[Tensor, Tensor]:
         """What a layer reads of every view, float32 [M, V], in the uncompressed and the compressed network."""
+
+        def read(pair: Pair) -> tuple[Tensor, Tensor]:
+            wanted = walk.input_of(node, pair[0], compressed=False)
+            return wanted.reshape(-1), walk.input_of(node, pair[1], compressed=True).reshape(-1)
+
         wanted, found = [], []
-        for plain, compressed in done.views(self.examples, kept=kept):
-            wanted.append(walk.input_of(node, plain, compressed=False).reshape(-1))
-            found.append(walk.input_of(node, compressed, compressed=True).reshape(-1))
+        for before, after in in_order(read, done.views(self.examples, kept=kept)):
+            wanted.append(before)
+            found.append(after)
             self.steps.done()
         return torch.stack(wanted), torch.stack(found)
 
@@ -162,12 +169,12 @@ class _Parts:
 
     def reached(self, examples: Inputs) -> tuple[Inputs, Inputs]:
         """The examples behind the finished parts, in both networks."""
-        pairs = [self.reached_by(example) for example in examples]
+        pairs = list(in_order(self.reached_by, examples))
         return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def views(self, examples: Inputs, *, kept: bool) -> Iterable[Pair]:
         """Every view behind the finished parts, in both networks; ``kept`` for the next layer that asks."""
-        found = (self.reached_by(view) for view in example_views(examples))
+        found = in_order(self.reached_by, example_views(examples))
         if not kept:
             return found
         self._views = self._views or list(found)

@@ -14,8 +14,10 @@ from pocketvlad.compress.graph import traced
 from pocketvlad.compress.layers import Layer, compressible_layers, vector_layers
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import ASSIGNMENT
+from pocketvlad.threads import one_thread
 
 
+@one_thread()
 def plain_moments(network: Network, examples: Inputs) -> dict[str, Moments]:
     """Moments of the inputs of every layer that reads several rows of an example."""
     found: dict[str, Moments] = {}

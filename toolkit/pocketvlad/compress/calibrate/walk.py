@@ -7,11 +7,13 @@ it lost; only the activations that are still needed are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.layers import Layer
+from pocketvlad.threads import in_order
 
 ACTIVATION_BYTES = 4_000_000_000  # both networks' live activations, bounds the examples looked at
 MAX_EXAMPLES = 64
@@ -99,13 +101,15 @@ class Walk:
             return [each[place] for each in reference], [each[place] for each in compressed]
         sides = (self._modules, self._modules | self.replaced)
         plain, outputs = (
-            [
-                _call(self.graph, node, modules, {n: values[n][side][i] for n in node.all_input_nodes})
-                for i in range(len(reference))
-            ]
+            list(in_order(partial(self._output, node, values, side, modules), range(len(reference))))
             for side, modules in enumerate(sides)
         )
         return plain, outputs
+
+    def _output(
+        self, node: fx.Node, values: Values, side: int, modules: Mapping[str, nn.Module], example: int
+    ) -> Any:
+        return _call(self.graph, node, modules, {n: values[n][side][example] for n in node.all_input_nodes})
 
 
 def _placeholders(graph: fx.GraphModule) -> list[fx.Node]:

@@ -35,6 +35,7 @@ from pocketvlad.model.network import Network
 from pocketvlad.model.unit import unit_length
 from pocketvlad.model.views import photo_views
 from pocketvlad.progress import Progress, Steps
+from pocketvlad.threads import one_thread
 
 BITS = (8, 6, 5, 4)  # of everything but a wide last layer
 ROWS = 512  # of the wide last layer that are fitted for its measure, spread evenly
@@ -53,6 +54,7 @@ class Option:
 
 
 @torch.no_grad()
+@one_thread()
 def measure_sensitivity(
     model: Network, calibration: Tensor, validation: Tensor, *, progress: Progress | None = None
 ) -> dict[str, list[Option]]:

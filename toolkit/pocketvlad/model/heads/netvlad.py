@@ -20,6 +20,7 @@ from pocketvlad.lut.layers import LutVladPool
 from pocketvlad.model.heads.base import Head, HeadCodes, HeadOptions
 from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.model.unit import unit_length
+from pocketvlad.threads import in_order, one_thread
 
 _ASSIGNMENT, _CENTROIDS = "assignment", "centroids"
 _SAMPLES = 50_000  # local features clustered
@@ -65,6 +66,7 @@ class NetVlad(Head):
     def constants(self) -> tuple[str, ...]:
         return (_CENTROIDS,)
 
+    @one_thread()
     def fit(self, features: Sequence[Callable[[], Tensor]], seed: int) -> None:
         """Cluster centres by k-means; soft assignment scaled as the original initialisation does.
 
@@ -92,8 +94,8 @@ class NetVlad(Head):
         random = np.random.default_rng(seed)
         each = -(-_SAMPLES // len(features))
         samples = []
-        for compute in features:
-            local = functional.normalize(compute(), dim=1)[0].flatten(1).T.numpy()
+        for found in in_order(lambda compute: compute(), features):
+            local = functional.normalize(found, dim=1)[0].flatten(1).T.numpy()
             samples.append(local[random.permutation(len(local))[:each]])
         return np.concatenate(samples)
 

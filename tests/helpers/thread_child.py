@@ -1,0 +1,32 @@
+"""Every step that makes a file, on photos of a folder; prints the files' hashes as JSON: FOLDER OUT."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pocketvlad import artifact
+from pocketvlad.steps.compress import compress
+from pocketvlad.steps.describe import describe
+from pocketvlad.steps.export import export
+from pocketvlad.steps.fit import FitOptions, fit
+from pocketvlad.steps.index import build
+
+RECIPES = ("compact-16x", "compact-10x-int8")
+
+
+def main(photos: str, out: Path) -> None:
+    model = out / "model.safetensors"
+    fit(photos, model, FitOptions("squeezenet1_1", clusters=4, dim="auto", height=64, width=96))
+    for recipe in RECIPES:
+        compress(model, out / f"{recipe}.safetensors", recipe, photos)
+    program = out / "program.pte"
+    export(out / f"{RECIPES[0]}.safetensors", program)
+    describe(model, photos, out / "model.h5")
+    build(program, photos, out / "places.pvix")
+    print(json.dumps({path.name: artifact.file_sha256(path) for path in sorted(out.iterdir())}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,265 @@
+r"""What the chosen whitening is worth: on places and buildings it was not fitted to, beside every fixed one.
+
+Half of the places fit the head and the whitening and the other half tests, and the other way round; with several
+collections also one of them fits and the others test, which are other buildings. The backbone sees every view of every
+photo once; its local features are kept in the output folder. Prints a table and writes
+out/studies/whitening/whitening.json:
+
+    PYTHONPATH=toolkit .venv/bin/python -m studies.whitening --photos folder:indoor folder:outdoor \
+      --weights squeezenet1_1.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from bench.measured import text_table, write_measurement
+from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
+from pocketvlad.dataset.types import merge
+from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
+from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
+from pocketvlad.model.network import Network
+from pocketvlad.model.views import photo_views
+from pocketvlad.model.whitening import EPSILON, FULL, PCA, fit_softened, whitening_scale
+from pocketvlad.steps.common import dataset_hash, parse_size
+from pocketvlad.steps.fit import FitOptions, backbone_for
+from pocketvlad.steps.whitening import places_of
+from pocketvlad.threads import in_order, one_thread
+from studies.contenders import OUT
+from studies.folds import FITTING, every_photo_asks
+from studies.scores import interval
+
+_SHOWN = (FULL, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, PCA)  # strengths that have a column
+COLUMNS = (
+    "fits → tests",
+    "queries",
+    "chosen: dimensions, strength",
+    "mAP",
+    "not whitened",
+    *(f"strength {strength:g}" for strength in _SHOWN),
+    "over full (95%)",
+    "over the best fixed (95%)",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """Photos that fit and photos that test, by their numbers among all."""
+
+    name: str
+    fitting: Dataset
+    testing: Dataset
+    fits: list[int]
+    tests: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Unwhitened vectors, float32: of the fitting photos' views [photos, views, V], of the testing photos [n, V]."""
+
+    fitting: Tensor
+    testing: Tensor
+
+
+def directions(collections: Sequence[Dataset]) -> list[Direction]:
+    """Both halves, then each collection against the others."""
+    whole = merge(collections)
+    number = {photo.path: i for i, photo in enumerate(whole.photos)}
+    pairs = [
+        (
+            f"{half} places → others",
+            merge([each.split(half) for each in collections]),
+            merge([each.split(other) for each in collections]),
+        )
+        for half, other in (FITTING, FITTING[::-1])
+    ]
+    for name, each in zip((Path(each.name).name for each in collections), collections, strict=True):
+        rest = [other for other in collections if other is not each]
+        if rest:
+            pairs.append((f"{name} → other buildings", each, merge(rest)))
+    return [
+        Direction(
+            name,
+            fitting,
+            every_photo_asks(testing),
+            [number[photo.path] for photo in fitting.photos],
+            [number[photo.path] for photo in testing.photos],
+        )
+        for name, fitting, testing in pairs
+    ]
+
+
+@torch.no_grad()
+@one_thread()
+def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: Path) -> np.ndarray:
+    """What the backbone gives of every view, float32 [photos, views, D, H', W'], mapped from the file ``kept``."""
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shape = backbone(photos[0][None])[0].shape
+        unfinished = kept.with_name(f"unfinished-{kept.name}")
+        found = np.lib.format.open_memmap(unfinished, "w+", np.float32, (len(photos) * views, *shape))
+        for row, local in enumerate(
+            in_order(lambda view: backbone(view[None])[0], photo_views(photos, views))
+        ):  # type: ignore[arg-type]
+            found[row] = local.numpy()
+        found.flush()
+        unfinished.rename(kept)
+    found = np.load(kept, mmap_mode="r")
+    return found.reshape(len(photos), views, *found.shape[1:])
+
+
+@torch.no_grad()
+@one_thread()
+def vectors_of(
+    options: FitOptions, backbone: nn.Module, features: np.ndarray, direction: Direction
+) -> Vectors:
+    """The head fitted to one part of the photos, and what it makes of both."""
+    network = Network.empty(replace(options.config(), dim=None), backbone)
+    network.head.to_empty(device="cpu")
+
+    def local(photo: int, view: int) -> Tensor:
+        return torch.from_numpy(features[photo, view].copy())[None]
+
+    network.head.fit([lambda photo=photo: local(photo, 0) for photo in direction.fits], options.seed)
+    views = range(features.shape[1])
+    fitting = torch.stack(
+        [torch.cat([network.head(local(i, view)) for view in views]) for i in direction.fits]
+    )
+    return Vectors(fitting, torch.cat([network.head(local(i, 0)) for i in direction.tests]))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Average precisions of the testing photos' queries, float64 [queries] each.
+
+    Attributes:
+        chosen: (dimensions, strength) of the choice; dimensions None: none.
+        scores: of every whitening by (dimensions, strength), all fitted to all views; no whitening has None and PCA.
+    """
+
+    chosen: tuple[int | None, float]
+    scores: dict[tuple[int | None, float], np.ndarray]
+
+    def full(self) -> np.ndarray:
+        """Of full whitening with as many dimensions as were chosen; with the most there are for no whitening."""
+        dim = self.chosen[0] or max(dim for dim, _ in self.scores if dim)
+        return self.scores[dim, FULL]
+
+    def best(self) -> np.ndarray:
+        """Of the whitening that these queries like best, which nobody can know before."""
+        return max(self.scores.values(), key=lambda each: float(each.mean()))
+
+    def of(self, asked: np.ndarray) -> Measured:
+        """Of some queries alone, bool [queries]."""
+        return Measured(self.chosen, {key: each[asked] for key, each in self.scores.items()})
+
+    def cells(self, name: str) -> tuple[str, ...]:
+        """Text by ``COLUMNS``."""
+        own, (dim, strength) = self.scores[self.chosen], self.chosen
+        shown = dim or max(dim for dim, _ in self.scores if dim)
+        means = (own, self.scores[None, PCA], *(self.scores[shown, each] for each in _SHOWN))
+        said = "none" if dim is None else f"{dim}, {strength:g}"
+        points = (f"{100 * each.mean():.1f}" for each in means)
+        return (name, str(len(own)), said, *points, _change(self.full(), own), _change(self.best(), own))
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> str:
+    change = bootstrap_difference(before, after)
+    return interval(Difference(100 * change.mean, 100 * change.low, 100 * change.high))
+
+
+@torch.no_grad()
+@one_thread()
+def measured(vectors: Vectors, direction: Direction, dims: Sequence[int], dim: int | None) -> Measured:
+    """The choice of dimensions and strength, or of strength alone, beside every fixed one of ``dims``."""
+    views = vectors.fitting.shape[1]
+    chosen = choose_whitening(
+        vectors.fitting, places_of(direction.fitting), Wanted(dim=dim, views=views)
+    ).chosen
+    layer = fit_softened(vectors.fitting.flatten(0, 1), max(dims), FULL)
+    whitened, variances = layer(vectors.testing).double(), layer.weight.double().square().sum(dim=1)
+    variances = 1 / variances - EPSILON
+
+    def score(descriptors: Tensor) -> np.ndarray:
+        unit = torch.nn.functional.normalize(descriptors, dim=1).float()
+        return evaluate_descriptors(direction.testing, unit.numpy()).per_query
+
+    found = {(None, PCA): score(vectors.testing)}
+    for kept in dims:
+        part = variances[:kept]
+        full = whitening_scale(part, FULL)
+        for strength in STRENGTHS:
+            found[kept, strength] = score(whitened[:, :kept] * (whitening_scale(part, strength) / full))
+    return Measured((chosen.dim, chosen.strength), found)
+
+
+def rows_of(
+    name: str, found: Measured, direction: Direction, collections: Sequence[Dataset]
+) -> list[tuple[str, ...]]:
+    """One row for all queries, and one for those of each collection where several test."""
+    rows = [found.cells(name)]
+    asking = [direction.testing.photos[query.photo].path for query in direction.testing.queries]
+    masks = []
+    for each in collections:
+        inside = {photo.path for photo in each.photos}
+        masks.append(np.array([path in inside for path in asking]))
+    if sum(mask.any() for mask in masks) > 1:
+        named = zip(collections, masks, strict=True)
+        rows += [found.of(mask).cells(f"  of {Path(each.name).name}") for each, mask in named]
+    return rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    wrapped = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.whitening", description=__doc__, formatter_class=wrapped
+    )
+    parser.add_argument("--photos", nargs="+", required=True, help="KIND:PATH, each split by places")
+    parser.add_argument("--weights", help="of the backbone; else it is built from the photos")
+    parser.add_argument("--backbone", default="squeezenet1_1")
+    parser.add_argument("--clusters", type=int, default=64)
+    parser.add_argument("--size", default="240x320")
+    parser.add_argument("--views", type=int, default=5, help="of each photo")
+    parser.add_argument("--out", type=Path, default=OUT / "whitening")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    height, width = parse_size(options.size)
+    model = FitOptions(
+        options.backbone, options.weights, clusters=options.clusters, height=height, width=width
+    )
+    collections = [open_dataset(spec) for spec in options.photos]
+    photos = open_tensors(merge(collections), model.config().preprocess)
+    backbone = backbone_for(model.config(), model, photos)
+    kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
+    features = local_features(backbone, photos, options.views, options.out / kept)
+    rows: list[tuple[str, ...]] = []
+    for direction in directions(collections):
+        vectors = vectors_of(model, backbone, features, direction)
+        count = len(direction.fits) * options.views
+        dims = [dim for dim in DIMS if dim < count]
+        for name, dim in ((f"{dims[-1]} dimensions", dims[-1]), ("dimensions chosen", None)):
+            found = measured(vectors, direction, dims if dim is None else [dim], dim)
+            rows += rows_of(f"{direction.name}, {name}", found, direction, collections)
+            print("  ".join(rows[-1]), file=sys.stderr)
+    data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
+    out, module = options.out / "whitening.json", "studies.whitening"
+    write_measurement(out, COLUMNS, rows, data=data, module=module, arguments=arguments)
+    Console(width=220).print(text_table(f"mAP of whitenings; {data}", COLUMNS, rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
