@@ -1,0 +1,29 @@
+"""The study of machines: a model made in a process of its own, told to do without AVX-512."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.places import write_places
+
+from pocketvlad.errors import PocketvladError
+from studies import machines
+from studies.tables import read_tables
+
+
+def test_its_file_is_a_table(tmp_path, monkeypatch):
+    photos = f"folder:{write_places(tmp_path / 'photos', 10, 2, (64, 48))}"
+    monkeypatch.setenv("PYTHONPATH", machines.__file__.rsplit("/studies/", 1)[0])
+    arguments = ["--photos", photos, "--backbone", "squeezenet1_1", "--clusters", "2", "--size", "64x64"]
+    one = "AVX2, 1 thread"
+    machines.main([*arguments, "--recipe", "compact-7x", "--machines", one, "--out", str(tmp_path / "out")])
+    table = read_tables(tmp_path / "out")["machines"]
+    ((name, *hashes, before, after),) = table.rows
+    assert name == one and table.columns == machines.COLUMNS
+    assert len(set(hashes)) == 3 and all(0 < float(points) <= 100 for points in (before, after))
+
+
+def test_a_failure_is_said(tmp_path):
+    with pytest.raises(PocketvladError, match="nothing failed"):
+        machines.made_on(
+            ["--photos", "folder:/nowhere"], tmp_path / "nothing", machines.MACHINES["AVX2, 1 thread"]
+        )
