@@ -129,7 +129,7 @@ def test_the_best_strength_is_found(quiet_places, best):
 
 
 def test_scores_are_those_of_whitening_without_the_searched_places():
-    """Against the layer itself, fitted part by part; precision counts a wrong answer once for each of the five parts."""
+    """Against the layer itself, fitted part by part; a wrong answer counts once for each of the five parts."""
     vectors = made_vectors(quiet_places=True)
     choice = choose_whitening(vectors[:, None], KNOWN, Wanted(dim=16, strength=0.4, views=1))
     ranks = [sorted(set(LABELS)).index(label) for label in LABELS]
