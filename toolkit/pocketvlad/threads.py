@@ -7,15 +7,13 @@ threads work on several things, each on its own.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
-
-import torch
-from threadpoolctl import threadpool_limits
 
 Item, Made = TypeVar("Item"), TypeVar("Made")
 _WAITING = 2  # things begun for each thread: bounds what is in memory
@@ -28,8 +26,15 @@ _allowed: ContextVar[int] = ContextVar(
 def one_thread() -> Iterator[None]:
     """Torch, BLAS and OpenMP compute on the calling thread alone; also a decorator.
 
-    As many threads as torch had before (OMP_NUM_THREADS) may work in :func:`in_order`.
+    As many threads as torch had before (OMP_NUM_THREADS) may work in :func:`in_order`. Where torch is not loaded,
+    as where programs alone are run, nothing is changed.
     """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
     token = _allowed.set(_allowed.get() or before)
     try:
@@ -48,6 +53,8 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
     """
     if not _allowed.get():
         raise RuntimeError("in_order outside of one_thread")
+    import torch
+
     if _allowed.get() == 1:
         yield from map(work, items)
         return
