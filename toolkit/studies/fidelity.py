@@ -133,9 +133,14 @@ def _parser() -> argparse.ArgumentParser:
 def models(options: argparse.Namespace) -> list[FitOptions]:
     """What the command line asks to fit."""
     height, width = parse_size(options.size)
-    found = [FitOptions(name, dim=DIMENSIONS[name], height=height, width=width) for name in options.models]
+    found = [
+        FitOptions(name, dim=DIMENSIONS[name], whitening="full", height=height, width=width)
+        for name in options.models
+    ]
     if options.weights is not None:
-        trained = FitOptions(WITH_WEIGHTS, options.weights, dim=WITH_WEIGHTS_DIM, height=height, width=width)
+        trained = FitOptions(
+            WITH_WEIGHTS, options.weights, dim=WITH_WEIGHTS_DIM, whitening="full", height=height, width=width
+        )
         found.insert(0, trained)
     return found
 

@@ -32,6 +32,7 @@ from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.describe import Described, describe_all
+from pocketvlad.steps.whitening import AUTO, STRENGTHS
 from studies.scores import Scores, Tested, joined
 from studies.softening import soften_whitening
 
@@ -269,6 +270,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> N
     parser.add_argument("--backbone", default="squeezenet1_1")
     parser.add_argument("--clusters", type=int, default=64)
     parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--whitening", choices=(AUTO, *STRENGTHS), default=AUTO)
     parser.add_argument("--size", default=size)
     parser.add_argument("--out", type=Path, default=out)
 
@@ -283,5 +285,6 @@ def cross_fit(options: argparse.Namespace) -> CrossFit:
         dim=options.dim,
         height=height,
         width=width,
+        whitening=options.whitening,
     )
     return CrossFit(tuple(options.photos), model, options.out)
