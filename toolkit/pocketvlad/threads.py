@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-Item, Made = TypeVar("Item"), TypeVar("Made")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 _WAITING = 2  # things begun for each thread: bounds what is in memory
-_allowed: ContextVar[int] = ContextVar(
-    "allowed", default=0
-)  # threads there are, inside of one_thread; else 0
+# threads there are, inside of one_thread; else 0
+_allowed: ContextVar[int] = ContextVar("allowed", default=0)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -109,9 +110,8 @@ def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: 
         shape = backbone(photos[0][None])[0].shape
         unfinished = kept.with_name(f"unfinished-{kept.name}")
         found = np.lib.format.open_memmap(unfinished, "w+", np.float32, (len(photos) * views, *shape))
-        for row, local in enumerate(
-            in_order(lambda view: backbone(view[None])[0], photo_views(photos, views))
-        ):  # type: ignore[arg-type]
+        seen = photo_views(photos, views)  # type: ignore[arg-type]
+        for row, local in enumerate(in_order(lambda view: backbone(view[None])[0], seen)):
             found[row] = local.numpy()
         found.flush()
         unfinished.rename(kept)
@@ -131,7 +131,7 @@ def vectors_of(
     def local(photo: int, view: int) -> Tensor:
         return torch.from_numpy(features[photo, view].copy())[None]
 
-    network.head.fit([lambda photo=photo: local(photo, 0) for photo in direction.fits], options.seed)
+    network.head.fit([partial(local, photo, 0) for photo in direction.fits], options.seed)
     views = range(features.shape[1])
     fitting = torch.stack(
         [torch.cat([network.head(local(i, view)) for view in views]) for i in direction.fits]
@@ -195,7 +195,7 @@ def measured(vectors: Vectors, direction: Direction, dims: Sequence[int], dim: i
         unit = torch.nn.functional.normalize(descriptors, dim=1).float()
         return evaluate_descriptors(direction.testing, unit.numpy()).per_query
 
-    found = {(None, PCA): score(vectors.testing)}
+    found: dict[tuple[int | None, float], np.ndarray] = {(None, PCA): score(vectors.testing)}
     for kept in dims:
         part = variances[:kept]
         full = whitening_scale(part, FULL)
@@ -254,7 +254,7 @@ def main(arguments: Sequence[str]) -> None:
         for name, dim in ((f"{dims[-1]} dimensions", dims[-1]), ("dimensions chosen", None)):
             found = measured(vectors, direction, dims if dim is None else [dim], dim)
             rows += rows_of(f"{direction.name}, {name}", found, direction, collections)
-            print("  ".join(rows[-1]), file=sys.stderr)
+            print(*rows[-1], sep="  ", file=sys.stderr)
     data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
     out, module = options.out / "whitening.json", "studies.whitening"
     write_measurement(out, COLUMNS, rows, data=data, module=module, arguments=arguments)
