@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -165,22 +166,19 @@ def _fit_head(network: Network, photos: Sequence[Tensor], seed: int, steps: Step
 
 @torch.no_grad()
 def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, steps: Steps) -> Tensor:
-<<<<<<< HEAD
     """Of each view of each photo, float32 [photos * views, V]; behind a last linear layer its outputs as they are."""
-    vectors: list[Tensor] = []
-    name = plain.head.last_linear()
-    if name is not None:
-        hook = plain.head.get_submodule(name).register_forward_hook(lambda _, __, out: vectors.append(out))
-    for view in photo_views(photos, views, seed):
+    name, seen = plain.head.last_linear(), threading.local()
+
+    def vector(view: Tensor) -> Tensor:
         found = plain(view[None])
-        if name is None:
-            vectors.append(found)
-=======
-    """Of each view of each photo, float32 [photos * views, V]."""
+        return found if name is None else seen.outputs
+
+    if name is not None:
+        last = plain.head.get_submodule(name)
+        hook = last.register_forward_hook(lambda _, __, out: setattr(seen, "outputs", out))
     vectors = []
-    for vector in in_order(lambda view: plain(view[None]), photo_views(photos, views, seed)):
-        vectors.append(vector)
->>>>>>> 333c72d (The same files on any number of threads: sums on one thread, photos on several; a choice of whitening that evens its curve)
+    for found in in_order(vector, photo_views(photos, views, seed)):
+        vectors.append(found)
         steps.done()
     if name is not None:
         hook.remove()

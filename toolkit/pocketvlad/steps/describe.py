@@ -63,15 +63,10 @@ def describe(
     require_descriptor_file(out)
     artifact.require_new(out, force=force)
     describer = require_places(open_describer(file, threads=threads), file)
-<<<<<<< HEAD
-    descriptors, readable = describe_photos(describer.describe, dataset_of(photos), progress=progress)
-    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, half=half, force=force)
-=======
     descriptors, readable = describe_photos(
         describer.describe, dataset_of(photos), several=describer.several, progress=progress
     )
-    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, force=force)
->>>>>>> 333c72d (The same files on any number of threads: sums on one thread, photos on several; a choice of whitening that evens its curve)
+    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, half=half, force=force)
     return Described(str(out), len(descriptors), descriptors.shape[1], readable.skipped)
 
 
