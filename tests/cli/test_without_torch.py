@@ -35,6 +35,19 @@ def answers(photos, chain, tmp_path_factory):
         "build": ["index", "build", program, "--photos", photos, "--out", "p.pvix", "--json"],
         "info": ["index", "info", "p.pvix", "--json"],
         "search": ["index", "search", "p.pvix", photo, "--program", program, "--json"],
+        "export": ["index", "export", "p.pvix", "--numpy", "p.npz", "--faiss", "p.faiss", "--json"],
+        "pairs": [
+            "index",
+            "pairs",
+            "p.pvix",
+            "--program",
+            program,
+            "--photos",
+            photos,
+            "--out",
+            "pairs.txt",
+            "--json",
+        ],
         "evaluate": ["evaluate", program, "--dataset", photos, "--json"],
         "bench": ["bench", program, "--runs", "1", "--json"],
         "doctor": ["doctor", "--json"],
@@ -56,7 +69,7 @@ def test_a_program_describes_and_searches(answers, run, photos, chain, tmp_path)
     with np.load(folder / "d.npz") as light_one, np.load(here) as full:
         assert light_one["names"].tolist() == full["names"].tolist() and len(full["names"]) == 9
         assert np.array_equal(light_one["descriptors"], full["descriptors"])
-    for name in ("info", "search", "evaluate"):
+    for name in ("info", "search", "export", "pairs", "evaluate"):
         code, out, _ = found[name]
         assert code == 0 and json.loads(out), name
     assert (folder / "p.pvix").read_bytes() == chain["p.pvix"].read_bytes()

@@ -100,6 +100,46 @@ def index_search(
     output.result(result.to_json(), silent=True)
 
 
+@index_app.command(
+    "export", epilog=example("index export places.pvix --faiss places.faiss --numpy places.npz")
+)
+def index_export(
+    index: Index,
+    faiss: Annotated[Path | None, typer.Option(help="An IndexFlatIP for faiss.")] = None,
+    numpy: Annotated[Path | None, typer.Option(help="A .npz: names, labels, descriptors, positions.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The vectors of an index for faiss and NumPy, in the same order."""
+    from pocketvlad.steps import neighbours as step
+
+    Output(as_json).result(step.export(index, faiss=faiss, numpy=numpy, force=force).to_json())
+
+
+@index_app.command(
+    "pairs",
+    epilog=example("index pairs places.pvix --program model.pte --photos folder:asked --out pairs.txt"),
+)
+def index_pairs(
+    index: Index,
+    program: Annotated[Path, typer.Option(help="The program that made the index.")],
+    photos: Photos,
+    out: Out,
+    top: Annotated[int, typer.Option(min=1, help="Pairs of each photo.")] = 20,
+    threads: Threads = 2,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """The most similar photos of the index for each photo, as hloc's list of pairs."""
+    from pocketvlad.steps import neighbours as step
+
+    with progress("describing") as report:
+        result = step.pairs(
+            index, program, photos, out, top=top, threads=threads, force=force, progress=report
+        )
+    Output(as_json).result(result.to_json())
+
+
 def _show(as_json: bool, values: dict[str, Any]) -> None:
     if not as_json and values["threshold"] is None:
         values = {**values, "threshold": _NO_THRESHOLD}

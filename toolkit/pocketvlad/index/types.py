@@ -168,12 +168,7 @@ class PlaceIndex:
 
     def descriptors(self) -> np.ndarray:
         """The vectors as float32 [n, dim], refined if they are int8."""
-        widened = np.asarray(self.vectors, np.float32)
-        if self.scales is None or self.residuals is None:
-            return widened
-        quarters = self.residuals[:, :, None] >> np.arange(0, 8, 2, dtype=np.uint8) & 3
-        widened += (quarters.reshape(len(self), -1)[:, : self.dim] - np.float32(1.5)) / 4
-        return widened * self.scales[:, None]
+        return decode_vectors(self.vectors, self.scales, self.residuals)
 
     def labels(self) -> list[str]:
         """The label of each photo."""
@@ -206,6 +201,18 @@ class PlaceIndex:
             ctypes.byref(self.c_index), ctypes.c_int64(0), rows, ctypes.c_void_p(signs.ctypes.data)
         )
         return signs
+
+
+def decode_vectors(
+    vectors: np.ndarray, scales: np.ndarray | None, residuals: np.ndarray | None
+) -> np.ndarray:
+    """The inverse of :func:`encode_vectors`, for all rows or some: float32 [n, dim]."""
+    widened = np.asarray(vectors, np.float32)
+    if scales is None or residuals is None:
+        return widened
+    quarters = residuals[:, :, None] >> np.arange(0, 8, 2, dtype=np.uint8) & 3
+    widened += (quarters.reshape(len(vectors), -1)[:, : vectors.shape[1]] - np.float32(1.5)) / 4
+    return widened * scales[:, None]
 
 
 def encode_vectors(

@@ -138,7 +138,7 @@ def build(
         progress: called with photos done and in all.
     """
     artifact.require_new(out, force=force)
-    describer, dataset = _require_program(program, threads), dataset_of(photos)
+    describer, dataset = require_program(program, threads), dataset_of(photos)
     info = {"program": artifact.file_sha256(program), "photos": dataset.name}
     index, skipped = build_index(
         describer.describe, dataset, describer.fingerprint, dtype=vectors, info=info, progress=progress
@@ -157,7 +157,7 @@ def add(
     progress: Progress | None = None,
 ) -> Indexed:
     """Add photos to an index, which is rewritten at once; ``replace`` photos of the same name."""
-    describer = _require_program(program, threads)
+    describer = require_program(program, threads)
     require_fingerprint(open_index(path), describer.fingerprint, program.name)
     added, skipped = build_index(
         describer.describe, dataset_of(photos), describer.fingerprint, progress=progress, dtype="float32"
@@ -218,7 +218,7 @@ def search(
     threads: int = 2,
 ) -> Answers:
     """Recognise photos; ``draw`` a PNG with them and their matches."""
-    index, describer = open_index(path), _require_program(program, threads)
+    index, describer = open_index(path), require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
     descriptors, readable = describe_photos(describer.describe, dataset)
@@ -239,7 +239,7 @@ def search(
     return Answers(str(path), index.threshold, answers, readable.skipped)
 
 
-def _require_program(path: Path, threads: int) -> Describer:
+def require_program(path: Path, threads: int) -> Describer:
     """A describer for an index: only a program will do, since the phone runs that."""
     describer = require_places(open_describer(path, threads=threads), path)
     if describer.kind != PROGRAM:
