@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from helpers.photos import write_places
 from helpers.runs import FITTED
 
 GOOD, DAMAGED = 6, "0 damaged.jpg"
@@ -89,12 +90,11 @@ def test_a_check_looks_past_damaged_photos(run, tiny_run, tmp_path):
     assert values["worst_cosine"] > 0.9 and len(values["skipped"]) == 12
 
 
-def test_what_a_dataset_left_out_is_said_once(run, tiny_run, tmp_path):
+def test_what_a_dataset_left_out_is_said_once(run, tmp_path):
     """Of a place with one photo, too."""
-    for place in ("place-0", "place-1"):
-        shutil.copytree(tiny_run.plan.parent / "photos" / place, tmp_path / "photos" / place)
-    shutil.copy(tmp_path / "photos/place-0/0.jpg", tmp_path / "photos/alone.jpg")
-    fit = ("fit", "--backbone", "squeezenet1_1", "--clusters", 2, "--dim", 4, "--size", "64x96")
+    write_places(tmp_path / "photos", places=2, views=2)
+    shutil.copy(tmp_path / "photos/place-0/view-0.jpg", tmp_path / "photos/alone.jpg")
+    fit = ("fit", "--backbone", "squeezenet1_1", "--clusters", 2, "--dim", 2, "--size", "64x96")
     code, out, err = run(*fit, "--photos", tmp_path / "photos", "--out", tmp_path / "m.safetensors", "--json")
     assert code == 0, err
     assert json.loads(out)["skipped"] == ["1 place with one photo: searched, but asks nothing (alone)"]

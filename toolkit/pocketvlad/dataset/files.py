@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -145,6 +145,18 @@ def require_files(what: str, paths: Iterable[Path], looked_in: str) -> None:
             f"{what} lacks {len(missing)} of its {len(paths)} photos",
             found=f"no {missing[0]}",
             allowed=f"photos in {looked_in}",
+        )
+
+
+def require_named(found: Scan, by_stem: Container[str], names: Iterable[str], file: Path) -> None:
+    """Raises DatasetError saying how many photos a ground truth names that are not there, and the first of them."""
+    wanted = list(dict.fromkeys(names))
+    missing = [name for name in wanted if name not in by_stem]
+    if missing:
+        raise DatasetError(
+            f"dataset {found.root} lacks {len(missing)} of the {len(wanted)} photos that {file.name} names",
+            found=f"no {missing[0]}.jpg",
+            allowed=f"photos below {found.root}",
         )
 
 

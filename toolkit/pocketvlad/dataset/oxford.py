@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketvlad.dataset.files import photos_by_stem, scan
+from pocketvlad.dataset.files import photos_by_stem, require_named, scan
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
@@ -44,9 +44,12 @@ def load(root: Path, *, crop: bool) -> Dataset:
         name = file.name.removesuffix(_QUERY)
         landmark = re.sub(r"_\d+$", "", name)
         stem, box = _read_query(file)
-        lists = {role: _read_list(file, name, role, number, root) for role in ("good", "ok", "junk")}
+        stems = {role: _read_list(file, name, role, root) for role in ("good", "ok", "junk")}
+        require_named(found, number, (stem, *stems["good"], *stems["ok"]), file)
+        # junk that is not there needs no ignoring
+        lists = {role: {number[stem] for stem in names if stem in number} for role, names in stems.items()}
         positives = lists["good"] | lists["ok"]
-        photo = _number_of(stem, number, file, root)
+        photo = number[stem]
         for shown in {*positives, photo}:
             places[shown] += [landmark] if landmark not in places[shown] else []
         junk_for.update(dict.fromkeys(lists["junk"], landmark))
@@ -86,17 +89,8 @@ def _read_query(file: Path) -> tuple[str, tuple[float, float, float, float]]:
     return words[0].removeprefix(_PREFIX), (left, top, right, bottom)
 
 
-def _read_list(query: Path, name: str, role: str, number: dict[str, int], root: Path) -> set[int]:
+def _read_list(query: Path, name: str, role: str, root: Path) -> list[str]:
     file = query.with_name(f"{name}_{role}.txt")
     if not file.is_file():
         raise DatasetError(f"dataset {root} lacks {file.name}", found=f"{query.name} without it")
-    stems = file.read_text(encoding="utf-8", errors="replace").split()
-    if role == "junk":  # what is not there needs no ignoring
-        return {number[stem] for stem in stems if stem in number}
-    return {_number_of(stem, number, file, root) for stem in stems}
-
-
-def _number_of(stem: str, number: dict[str, int], file: Path, root: Path) -> int:
-    if stem not in number:
-        raise DatasetError(f"dataset {root} lacks a photo that {file.name} names", found=f"no {stem}.jpg")
-    return number[stem]
+    return file.read_text(encoding="utf-8", errors="replace").split()

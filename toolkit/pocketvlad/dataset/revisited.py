@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pocketvlad.dataset.files import photos_by_stem, scan
+from pocketvlad.dataset.files import photos_by_stem, require_named, scan
 from pocketvlad.dataset.pickled import read_pickle
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
@@ -34,9 +34,11 @@ def load(path: Path) -> Dataset:
     truth = read_ground_truth(file)
     below = scan(file.parent)
     found = photos_by_stem(below)
-    database = [_photo(file, found, name) for name in truth["imlist"]]
+    names = (_stem(name) for name in (*truth["imlist"], *truth["qimlist"]))
+    require_named(below, found, names, file)
+    database = [_photo(found, name) for name in truth["imlist"]]
     asked = [
-        _photo(file, found, name, _box(file, entry))
+        _photo(found, name, _box(file, entry))
         for name, entry in zip(truth["qimlist"], truth["gnd"], strict=True)
     ]
     sets = {name: _queries(file, truth["gnd"], len(database), name) for name in PROTOCOLS}
@@ -78,13 +80,12 @@ def _only_pickle(folder: Path) -> Path:
     return files[0]
 
 
-def _photo(file: Path, found: Mapping[str, Path], name: str, box: tuple | None = None) -> Photo:
-    stem = Path(str(name)).name.removesuffix(".jpg")
-    if stem not in found:
-        raise DatasetError(
-            f"dataset {file.parent} lacks a photo that {file.name} names", found=f"no {name}.jpg"
-        )
-    return Photo(found[stem], str(name), box=box)
+def _photo(found: Mapping[str, Path], name: str, box: tuple | None = None) -> Photo:
+    return Photo(found[_stem(name)], str(name), box=box)
+
+
+def _stem(name: str) -> str:
+    return Path(str(name)).name.removesuffix(".jpg")
 
 
 def _box(file: Path, entry: Mapping[str, Any]) -> tuple[float, ...]:
