@@ -43,9 +43,9 @@ def test_a_smaller_layer_has_as_many_bits_as_a_larger_one_at_least():
     options, weights = options_of(network, "compact-8x")
     largest_first = sorted(weights, key=lambda name: -weights[name])
     bits = [options[name].bits for name in largest_first]
-    # what is left of the bytes goes to layers as they are registered: one bit more at most
+    # what is left of the bytes goes to the layers of fewest bits: one bit more at most
     assert all(smaller >= larger - 1 for larger, smaller in zip(bits, bits[1:], strict=False))
-    assert bits[0] < 5 and bits[-1] == 8
+    assert bits[0] <= 4 and bits[-1] >= 6
 
 
 def test_no_layer_of_a_model_without_a_wide_one_falls_below_two_bits():

@@ -89,7 +89,7 @@ app.command(epilog=example(_PACKAGE))(package)
 
 @app.command(epilog=example("run plan.toml --out out/mine"))
 def run(
-    plan: Annotated[Path, typer.Argument(help="A TOML file; calibration/plans has two.")],
+    plan: Annotated[Path, typer.Argument(help="A TOML file; calibration/plans has examples.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for every stage's files.")],
     as_json: Json = False,
 ) -> None:

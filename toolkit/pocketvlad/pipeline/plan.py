@@ -7,7 +7,9 @@ from pathlib import Path
 
 from pocketvlad.dataset import LAYOUTS
 from pocketvlad.errors import RecipeError
+from pocketvlad.importer.photo_rules import OURS, RULES
 from pocketvlad.schema import from_table, one_of, read_toml
+from pocketvlad.steps.common import parse_size
 
 VERSION = 1
 MODEL, BASELINE = "model", "float32"  # names of a run's files; no recipe may have them
@@ -29,7 +31,9 @@ class ModelPlan:
         clusters: K of NetVLAD.
         dim: of the whitening layer; 0 for none; ``auto``: chosen.
         whitening: its strength: ``auto``: chosen; ``full``, ``pca`` or a number from 0 (PCA alone) to 1 (full).
-        height, width: of the input, pixels.
+        height, width: of the input, pixels, of a model that is fitted.
+        size: HEIGHTxWIDTH that a whole checkpoint is imported for; without it the layout's own.
+        preprocess: whose photos a whole checkpoint is to see: ``ours``, ``hloc`` or ``vpr-evaluation``.
         views: per photo for the whitening; 0 as many as it needs.
         seed: of every random choice.
     """
@@ -44,6 +48,8 @@ class ModelPlan:
     whitening: float | str = "auto"
     height: int = 480
     width: int = 640
+    size: str | None = None
+    preprocess: str = OURS
     views: int = 0
     seed: int = 0
 
@@ -135,6 +141,9 @@ def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
     one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
+    one_of(str(path), "model.preprocess", plan.model.preprocess, tuple(RULES))
+    if plan.model.size is not None:
+        parse_size(plan.model.size)
     _check_file_names(plan, path)
     if not plan.photos.datasets:
         raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')

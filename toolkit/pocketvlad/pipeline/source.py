@@ -17,7 +17,7 @@ from pocketvlad.model.network import Network, save_model
 from pocketvlad.pipeline.plan import Plan
 from pocketvlad.progress import Progress
 from pocketvlad.steps import fit
-from pocketvlad.steps.common import megabytes
+from pocketvlad.steps.common import megabytes, parse_size
 from pocketvlad.steps.compress import require_packable
 
 
@@ -51,7 +51,8 @@ class ModelSource:
         if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
             return _written(out, _own_model(source), source)
         if source is not None:
-            imported = import_checkpoint(source)
+            size = parse_size(plan.size) if plan.size else None
+            imported = import_checkpoint(source, size=size, preprocess=plan.preprocess)
             if imported.model is not None:
                 return _written(out, imported.model, source)
             name = imported.backbone.name if imported.backbone else name
