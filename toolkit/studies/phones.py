@@ -1,0 +1,93 @@
+r"""Programs of studies.families in the app's own arm64 library, on emulated phones: do they answer as they do here?
+
+Each program is packed with an index of two photos, as an app would be; its self-test runs by qemu on a Cortex-A53
+(no dot product) and on all that qemu emulates. Emulation says nothing of speed. Run studies.families first:
+
+    PYTHONPATH=toolkit .venv/bin/python -m studies.phones --photos folder:outdoor --only megaloc-224
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.measured import text_table, write_measurement
+from pocketvlad.android import selftest
+from pocketvlad.android.apk import build_apk
+from pocketvlad.android.emulate import run_selftest
+from pocketvlad.android.native import build_libraries
+from pocketvlad.android.signing import debug_keys
+from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.index import build_index, write_index
+from pocketvlad.runtime.runner import ProgramRunner
+from studies.contenders import OUT
+from studies.recognisers import FAMILIES
+
+CPUS = ("cortex-a53", "max")
+COLUMNS = ("model", "recipe", *CPUS)
+_PHOTOS = 2
+
+
+def packaged(program: Path, photos: Dataset, folder: Path) -> Path:
+    """An APK with the program and an index of these photos, the first of which is the self-test's picture."""
+    runner, index = ProgramRunner(program), folder / "places.pvix"
+    places, _ = build_index(runner.describe, photos, runner.info.fingerprint)
+    write_index(index, places, force=True)
+    test = selftest.build(program, index, [photos.photos[0].path])
+    config = {"title": program.stem, "threshold": None, "fingerprint": places.fingerprint.hex()}
+    apk = folder / f"{program.stem}.apk"
+    apk.unlink(missing_ok=True)
+    build_apk(
+        apk,
+        program=program,
+        index=index,
+        libraries=build_libraries(),
+        config=config,
+        selftest=test,
+        keys=debug_keys(folder / "debug.p12"),
+    )
+    return apk
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    photos = open_dataset(options.photos)
+    rows = []
+    for name in options.only:
+        folder = options.programs / name
+        for program in sorted(folder.glob("compact-*.pte")):
+            apk = packaged(program, photos.subset(range(_PHOTOS)), folder)
+            said = [_verdict(apk, cpu) for cpu in CPUS]
+            rows.append((FAMILIES[name].name, f"`{program.stem}`", *said))
+            apk.unlink()
+            print(*rows[-1], sep="  ", file=sys.stderr)
+    data = "the app's arm64 library by qemu, one picture"
+    out = options.programs / "phones.json"
+    write_measurement(out, COLUMNS, rows, data=data, module="studies.phones", arguments=arguments)
+    Console(width=110).print(text_table(f"on emulated phones; {data}", COLUMNS, rows))
+
+
+def _verdict(apk: Path, cpu: str) -> str:
+    found = run_selftest(apk, cpu=cpu)
+    if not found.passed:
+        return "; ".join(found.reasons)
+    return f"agrees, {found.native.isa}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    wrapped = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.phones", description=__doc__, formatter_class=wrapped
+    )
+    parser.add_argument("--photos", required=True, help="KIND:PATH")
+    parser.add_argument("--only", nargs="+", choices=list(FAMILIES), default=list(FAMILIES), metavar="NAME")
+    parser.add_argument("--programs", type=Path, default=OUT / "families", help="folder of studies.families")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
