@@ -1,0 +1,74 @@
+"""What a terminal is shown: harmless names, whole tables, the nearest of mistyped names, completion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pocketvlad.cli.console import Output, Stages, _console, progress
+
+EVIL = "[red]x[/red] [/] \x1b[31mred\x07\n\u202e.jpg"
+SHOWN = r"[red]x[/red] [/] \x1b[31mred\x07\n\u202e.jpg"
+
+
+def harmless(text: str) -> bool:
+    return not any(letter in text for letter in "\x1b\x07\u202e")
+
+
+def test_results_and_tables_show_names_as_they_are(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    output = Output(as_json=False)
+    output.result({"photo": EVIL, "skipped": [EVIL]})
+    output.table(EVIL, [{"place": EVIL, "cosine": 0.5}])
+    captured = capsys.readouterr()
+    assert captured.out.count(SHOWN) == 3 and SHOWN in captured.err
+    assert harmless(captured.out + captured.err)
+
+
+def test_stages_and_progress_show_names_as_they_are(capsys):
+    with Stages(_console(True)).stage(f"compress {EVIL}") as line:
+        line.text = EVIL
+    with progress(EVIL) as report:
+        report(1, 2, EVIL)
+    said = capsys.readouterr().err
+    assert said.count(SHOWN) == 2 and harmless(said)
+
+
+def test_an_error_shows_a_name_as_it_is(run):
+    code, _, err = run("index", "info", "/nowhere/[/red]\x1b[31m\u202ex.pvix")
+    assert code == 1 and r"/nowhere/[/red]\x1b[31m\u202ex.pvix" in err and harmless(err)
+
+
+def test_a_table_into_a_pipe_is_not_wrapped(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    Output(as_json=False).table("", [{"name": "word " * 60, "found": "x" * 90}])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("compres",), "compress"),
+        (("index", "serch"), "search"),
+        (("compress", "m", "--recip", "x"), "--recipe"),
+    ],
+)
+def test_mistyped_commands_and_options_are_answered(run, typed, meant):
+    code, _, err = run(*typed)
+    assert code == 2 and meant in err
+
+
+def test_the_tab_key_completes_commands():
+    source = "import sys; sys.argv = ['pocketvlad']; from pocketvlad.cli import main; main()"
+    asked = {"_POCKETVLAD_COMPLETE": "complete_bash", "COMP_WORDS": "pocketvlad comp", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["compress"], done.stderr
