@@ -125,14 +125,15 @@ def whitening_section(summary: ReportSummary) -> str:
         return ""
     plots = "".join(map(figure, whitening_curves(choice)))
     chosen = choice.chosen
+    verb = "Taken" if chosen.score is None else "Chosen"
+    scale = "0 is PCA alone, 1 is full whitening"
     said = (
         "No whitening recognised best"
         if chosen.dim is None
-        else f"Chosen: {chosen.dim} dimensions, strength {chosen.strength:g} (0 is PCA alone, 1 is full whitening), "
-        f"{chosen.views} views of each photo"
+        else f"{verb}: {chosen.dim} dimensions, strength {chosen.strength:g} ({scale}), {chosen.views} views of each photo"
     )
     if chosen.score is None:
-        cost = "Nothing was measured: the photos have too few places of two photos or more."
+        cost = "Nothing was measured: too few of the fitting places have two photos or more; this is what is usual then."
     else:
         cost = (
             f"mAP {100 * chosen.score:.1f} in {choice.queries} queries on {choice.places} places that were held out of "

@@ -41,9 +41,10 @@ def _counts(summary: ReportSummary) -> str:
     if found is None:
         return ""
     right, wrong = found.lost + found.right, found.gained + found.wrong
+    others = f" and gained <b>{found.gained}</b> of the other {wrong}" if wrong else ""
     return (
         f"<p>Of {right + wrong} queries the uncompressed model answers {right} rightly. Compression lost "
-        f"<b>{found.lost}</b> of these and gained <b>{found.gained}</b> of the other {wrong}.</p>"
+        f"<b>{found.lost}</b> of these{others}.</p>"
     )
 
 

@@ -67,6 +67,9 @@ def size_accuracy(variants: Sequence[VariantRow], metric: str, app: str = "") ->
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.18)
+        axes.autoscale_view()
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -3.0), min(high, 103.0))
         axes.set(xlabel="program, MB (10⁶ bytes)", ylabel=metric)
         axes.grid(alpha=0.2)
         _name_points(axes, variants)
@@ -75,11 +78,11 @@ def size_accuracy(variants: Sequence[VariantRow], metric: str, app: str = "") ->
 
 
 def _whisker(row: VariantRow, base: VariantRow) -> tuple[float, float]:
-    """Ends of the interval of the change, as scores; the baseline's own has none."""
+    """Ends of the interval of the change, as scores from 0 to 100; the baseline's own has none."""
     if row is base:
         return row.score, row.score
     below, above = row.change.mean - row.change.low, row.change.high - row.change.mean
-    return row.score - max(below, 0.0), row.score + max(above, 0.0)
+    return max(row.score - max(below, 0.0), 0.0), min(row.score + max(above, 0.0), 100.0)
 
 
 def _name_points(axes: Any, variants: Sequence[VariantRow]) -> None:

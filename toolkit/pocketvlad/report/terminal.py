@@ -57,9 +57,9 @@ def _lines(summary: ReportSummary) -> list[Text]:
     app = summary.app
     lines = []
     if app.visitors:
-        known = (
-            f"the best match is right for {app.recognised} of {app.visitors} photos from outside the index"
-        )
+        known = f"right match for {app.recognised} of {app.visitors} photos from outside the index"
+        if summary.thresholds is not None and summary.thresholds.chosen is not None:
+            known += f", {summary.thresholds.named} of them named"
         lines.append(_line("app", known))
     for result in summary.emulated:
         verdict = "passed" if result.get("passed") else "FAILED"
