@@ -130,10 +130,10 @@ def whitening_section(summary: ReportSummary) -> str:
     said = (
         "No whitening recognised best"
         if chosen.dim is None
-        else f"{verb}: {chosen.dim} dimensions, strength {chosen.strength:g} ({scale}), {chosen.views} views of each photo"
+        else f"{verb}: {chosen.dim} dimensions, strength {chosen.strength:g} ({scale}), {chosen.views} views a photo"
     )
     if chosen.score is None:
-        cost = "Nothing was measured: too few of the fitting places have two photos or more; this is what is usual then."
+        cost = "Nothing was measured: too few of the fitting places have two photos or more; this is the usual one."
     else:
         cost = (
             f"mAP {100 * chosen.score:.1f} in {choice.queries} queries on {choice.places} places that were held out of "
