@@ -8,6 +8,7 @@ static const pv_kernels* const pv_list[] = {
 #undef PV_KERNELS
 
 static const pv_kernels* pv_chosen;
+static int pv_dot_product_known;
 
 const pv_kernels* pv_active(void) {
   const pv_kernels* chosen = __atomic_load_n(&pv_chosen, __ATOMIC_ACQUIRE);
@@ -17,6 +18,10 @@ const pv_kernels* pv_active(void) {
   __atomic_store_n(&pv_chosen, pv_list[best], __ATOMIC_RELEASE);
   return pv_list[best];
 }
+
+void pv_know_dot_product(void) { __atomic_store_n(&pv_dot_product_known, 1, __ATOMIC_RELEASE); }
+
+int pv_dot_product_is_known(void) { return __atomic_load_n(&pv_dot_product_known, __ATOMIC_ACQUIRE); }
 
 const char* pv_isa(void) { return pv_active()->name; }
 

@@ -173,6 +173,8 @@ typedef struct pv_kernels {
 } pv_kernels;
 
 const pv_kernels* pv_active(void);
+/* Whether pv_know_dot_product was called. */
+int pv_dot_product_is_known(void);
 
 #define PV_KERNELS(isa) extern const pv_kernels pv_kernels_##isa;
 #include "kernels.inc"

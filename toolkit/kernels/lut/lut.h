@@ -84,6 +84,9 @@ const char* pv_isa(void);
 int pv_force_isa(const char* name);
 /* The names compiled in, best first; NULL past the end. */
 const char* pv_isa_name(int index);
+/* The processor has arm64's dot product although its operating system may not say so: called before any kernel runs, by
+ * who knows the core (phones with an old kernel configuration do not report it). */
+void pv_know_dot_product(void);
 const char* pv_error_text(int error);
 
 /* Everything that can be checked without reading the packed bytes. */

@@ -94,7 +94,7 @@ PV_TARGET_END
 
 static int neon_dotprod_supported(void) {
 #if defined(__linux__)
-  return (getauxval(AT_HWCAP) >> 20) & 1; /* HWCAP_ASIMDDP */
+  return pv_dot_product_is_known() || ((getauxval(AT_HWCAP) >> 20) & 1); /* HWCAP_ASIMDDP */
 #elif defined(__ARM_FEATURE_DOTPROD)
   return 1;
 #else

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include <cpuinfo.h>
 #include <executorch/extension/threadpool/threadpool.h>
 #include <executorch/runtime/platform/runtime.h>
 
@@ -137,8 +138,16 @@ static bool open_index(const pv_recognizer& r, const pv_file& file, Places& plac
   return true;
 }
 
+// Many phones of 2018 to 2020 have an old kernel that does not report the dot product of their cores; cpuinfo has a list.
+static void know_processor() {
+#if defined(__aarch64__)
+  if (cpuinfo_initialize() && cpuinfo_has_arm_neon_dot()) pv_know_dot_product();
+#endif
+}
+
 pv_recognizer* pv_open(const pv_file* program, const pv_file* index, char* error) {
   executorch::runtime::runtime_init();
+  know_processor();
   const int64_t start = now_nanos();
   auto recognizer = std::make_unique<pv_recognizer>();
   if (!pv_ops_registered) {
