@@ -132,3 +132,17 @@ def test_two_photos_of_one_name_are_refused(oxford, photo):
     photo(oxford / "copy/all_souls_000001.jpg")
     with pytest.raises(DatasetError, match="two photos named all_souls_000001"):
         open_dataset(f"oxford:{oxford}")
+
+
+def test_photos_and_ground_truth_behind_links(tmp_path, photo):
+    """As people lay a collection out who keep the photos on another disk."""
+    for stem in ("a", "b"):
+        photo(tmp_path / f"disk/jpg/{stem}.jpg")
+    for role, text in (("query", "a 0 0 3 3"), ("good", "b"), ("ok", ""), ("junk", "")):
+        (tmp_path / "disk/gt").mkdir(exist_ok=True)
+        (tmp_path / f"disk/gt/hall_1_{role}.txt").write_text(text)
+    (tmp_path / "set").mkdir()
+    for name in ("jpg", "gt"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / "disk" / name)
+    (query,) = open_dataset(f"oxford:{tmp_path}/set").queries
+    assert len(query.positives) == 1

@@ -75,6 +75,11 @@ def scan(root: Path) -> Scan:
     return Scan(root, tuple(photos), tuple(unread), tuple(hidden))
 
 
+def files_named(root: Path, ending: str) -> list[Path]:
+    """Every file below ``root`` whose name ends so, sorted; folders are looked into as by :func:`scan`."""
+    return sorted(path for path in _files_under(root, []) if path.name.endswith(ending))
+
+
 def _holds_photo(folder: Path) -> bool:
     names = (name for _, _, files in os.walk(folder) for name in files)
     return any(Path(name).suffix.lower() in PHOTO_SUFFIXES for name in names)

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketvlad.dataset.files import photos_by_stem, require_named, scan
+from pocketvlad.dataset.files import files_named, photos_by_stem, require_named, scan
 from pocketvlad.dataset.types import Dataset, Photo, Query
 from pocketvlad.errors import DatasetError
 
@@ -27,7 +27,7 @@ def load(root: Path, *, crop: bool) -> Dataset:
     Raises:
         DatasetError: no ground truth, no photos, or a photo the ground truth names is missing.
     """
-    truth = sorted(root.rglob(f"*{_QUERY}"))
+    truth = files_named(root, _QUERY)
     if not truth:
         raise DatasetError(
             f"dataset {root} holds no ground truth", allowed="NAME_query.txt, _good, _ok and _junk"
