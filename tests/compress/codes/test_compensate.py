@@ -1,5 +1,6 @@
 """Error-compensated assignment against brute force and against nearest rounding."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -132,3 +133,25 @@ def test_photos_that_are_all_alike_are_one_line():
     alike = torch.full((1, 4, 4), 1e6) - 0.01 * torch.eye(4)
     with pytest.raises(PhotoError, match="calibrate hardly differ; .* all alike; give photos of the places"):
         compensate(torch.ones(2, 4), one_group([-1.0, 1.0], 2), Curvature(alike))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_groups_at_once_are_each_group_alone(rows):
+    """A grouped convolution's; the weights that are given stay as they are, of one row too."""
+    torch.manual_seed(0)
+    weight = torch.randn(20 * rows, 1, 3, 3)
+    inputs = torch.randn(20, 60, 9) @ torch.randn(20, 9, 9)
+    curvatures = [Curvature((x.T @ x / 60 + torch.eye(9) / 100)[None]) for x in inputs]
+    recipe = LayerRecipe(4, row_scale="max", threshold=0.1, layout="dense")
+    grid, before = make_grid(weight.numpy(), recipe), weight.clone()
+    found = compensate_grid(weight, grid, recipe, curvatures)
+    torch.testing.assert_close(weight, before, rtol=0, atol=0)
+    levels = Levels.of(grid, recipe.threshold)
+    for group, curvature in enumerate(curvatures):
+        part = slice(group * rows, (group + 1) * rows)
+        alone = dataclasses.replace(levels, group=levels.group[part], scale=levels.scale[part])
+        matrix = weight[part].reshape(rows, 9)
+        wanted = compensate(matrix, alone, curvature)
+        kept = torch.from_numpy(found.codes[part].reshape(rows, 9))[torch.from_numpy(wanted.keep)]
+        assert torch.equal(kept, torch.from_numpy(wanted.codes)[torch.from_numpy(wanted.keep)])
+    torch.testing.assert_close(weight, before, rtol=0, atol=0)

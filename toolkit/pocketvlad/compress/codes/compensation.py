@@ -69,13 +69,13 @@ class Levels:
         return self.threshold > 0 or self.layout.group > 0
 
     @classmethod
-    def of(cls, grid: Grid, threshold: float, rows: slice = slice(None)) -> Levels:
-        """The levels of a grid for these rows."""
+    def of(cls, grid: Grid, threshold: float) -> Levels:
+        """The levels of a grid."""
         groups = len(grid.codebook)
         outputs = grid.rows
         group = torch.arange(outputs) // -(-outputs // groups)
-        scale = None if grid.scale is None else torch.from_numpy(grid.scale)[rows]
-        return cls(torch.from_numpy(grid.codebook), group[rows], scale, threshold, grid.layout)
+        scale = None if grid.scale is None else torch.from_numpy(grid.scale)
+        return cls(torch.from_numpy(grid.codebook), group, scale, threshold, grid.layout)
 
     def nearest(self, weight: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
         """One column of weights float32 [O] -> codes int64 [O] (-1: pruned) and values float32 [O]."""
@@ -152,7 +152,10 @@ def _compensate(
         part = slice(block * size, (block + 1) * size)
         hessian, shift = rest.enter(block)
         target = weight[:, part] if shift is None else weight[:, part] - shift
-        found, values = _compensate_block(target.T.contiguous(), hessian, levels, threshold)
+        copied = target.T.clone(
+            memory_format=torch.contiguous_format
+        )  # of one row, .contiguous() would be a view
+        found, values = _compensate_block(copied, hessian, levels, threshold)
         rest.leave(values.T - weight[:, part])
         if keep is not None:
             keep[:, part] = (found >= 0).T.numpy()
@@ -185,14 +188,12 @@ def compensate_grid(
         scaled = matrix if grid.scale is None else matrix / torch.from_numpy(grid.scale)[:, None]
         threshold = sparsity_threshold(scaled.numpy(), recipe.sparsity)
     density = 1 - recipe.sparsity if recipe.sparsity else None
-    parts = []
-    rows = len(matrix) // len(curvatures)
-    for group, curvature in enumerate(curvatures):
-        part = slice(group * rows, (group + 1) * rows)
-        levels = Levels.of(grid, threshold, part)
-        parts.append(compensate(matrix[part], levels, curvature, residual=residual, density=density))
-    codes = np.concatenate([part.codes for part in parts])
-    keep = np.concatenate([part.keep for part in parts if part.keep is not None]) if levels.prunes else None
+    levels = Levels.of(grid, threshold)
+    if len(curvatures) > 1:
+        found = _compensate_groups(matrix, levels, curvatures)
+    else:
+        found = compensate(matrix, levels, curvatures[0], residual=residual, density=density)
+    codes, keep = found.codes, found.keep
     if keep is not None and not grid.layout.masked:
         zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
         codebook_of = np.arange(len(codes)) // -(-len(codes) // len(zeros))
@@ -213,6 +214,23 @@ def refit_scales(weight: Tensor, lut: LutTensor, curvatures: list[Curvature]) ->
         factors.append(torch.where(square > 0, shared / square.clamp_min(1e-30), 1))
     scale = lut.row_scale * torch.cat(factors).numpy()
     return dataclasses.replace(lut, row_scale=scale.astype(np.float32))
+
+
+def _compensate_groups(weight: Tensor, levels: Levels, curvatures: list[Curvature]) -> Assignment:
+    """:func:`compensate` of a grouped convolution, all groups at once: each is one block, of a few inputs, alone."""
+    groups, inputs = len(curvatures), weight.shape[1]
+    hessian = torch.cat([curvature.blocks for curvature in curvatures])
+    inverse = torch.linalg.inv(hessian.double())
+    upper = torch.linalg.cholesky((inverse + inverse.transpose(1, 2)) / 2, upper=True).float()[:, None]
+    rest = weight.reshape(groups, -1, inputs).clone()  # [G, rows, I]
+    codes = torch.empty(weight.shape, dtype=torch.int16)
+    for column in range(inputs):
+        wanted = rest[:, :, column]
+        codes[:, column], values = levels.nearest(wanted.reshape(-1), levels.threshold)
+        error = (wanted - values.reshape(wanted.shape)) / upper[:, :, column, column]
+        rest[:, :, column + 1 :] -= upper[:, :, column, column + 1 :] * error[:, :, None]
+    keep = (codes >= 0).numpy() if levels.prunes else None
+    return Assignment(codes.clamp_min(0).to(torch.uint8).numpy(), keep)
 
 
 class _Rest:
