@@ -2,11 +2,12 @@
 # make test   every test, after installing what they need where apt may be used
 # make bench  side-by-side tables and out/bench/bench.json
 # make lint   ruff and mypy
+# make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800"
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint clean machine
+.PHONY: demo test bench lint fuzz clean machine
 
 demo: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(VENV)/.installed-demo || echo "go on without the trained weights"
@@ -22,6 +23,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.installed-dev machine
+	PYTHONPATH=toolkit:tests $(BIN)/python -m fuzz $(FUZZ)
 
 machine:
 	@sh tests/machine.sh

@@ -79,7 +79,7 @@ from pathlib import Path
 from pocketvlad import artifact
 with artifact.exclusive(Path(sys.argv[1])):
     print("ready", flush=True)
-    sys.stdin.readline()
+    time.sleep(100)
 """
 
 

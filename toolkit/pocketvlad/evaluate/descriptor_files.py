@@ -88,7 +88,7 @@ def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise ArtifactError(f"{path} is not a readable HDF5 file", found=str(error)) from error
     if not found:
         raise ArtifactError(f"{path} holds no {DATASET!r}", allowed="an hloc global-feature file")

@@ -1,0 +1,74 @@
+"""Reads changed files of one format, in a process that may end by a signal: ``python -m fuzz.child FORMAT SEED COUNT``.
+
+Prints the number of each input before it is read, then what became of it.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from fuzz.readers import formats
+from pocketvlad.errors import PocketvladError
+
+MEMORY = 8 << 30  # bytes of address space, torch's own 4 GB included
+SECONDS = 10  # for one file
+
+
+def changed(data: bytes, number: int, seed: int) -> bytes:
+    """The sound file with some bytes changed, a part cut out, repeated or grown."""
+    draw = random.Random(seed * 1_000_003 + number)
+    found = bytearray(data)
+    for _ in range(draw.randint(1, 4)):
+        at = draw.randrange(len(found)) if found else 0
+        kind = draw.random()
+        if kind < 0.75 and found:
+            found[at] = draw.choice(
+                (0, 1, 127, 128, 255, found[at] ^ (1 << draw.randrange(8)), draw.randrange(256))
+            )
+        elif kind < 0.85:
+            del found[at : at + draw.randint(1, 64)]
+        elif kind < 0.95:
+            found[at:at] = found[at : at + draw.randint(1, 64)]
+        else:
+            del found[at:]
+    return bytes(found)
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
+def main(name: str, seed: int, first: int, count: int) -> None:
+    """Read ``count`` changed files, the first of them number ``first``."""
+    kind = formats()[name]
+    signal.signal(signal.SIGALRM, _too_long)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("stages.json" if name == "stage log" else f"x.{kind.suffix}")
+        kind.write(path)
+        data = path.read_bytes()
+        kind.read(path) if name != "manifest" else None  # what is sound is read
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        for number in range(first, first + count):
+            print(number, end=" ", flush=True)
+            path.write_bytes(changed(data, number, seed))
+            signal.alarm(SECONDS)
+            try:
+                kind.read(path)
+            except PocketvladError as error:
+                print("refused" if "\n" not in str(error) else f"BAD two lines: {str(error)!r}")
+            except BaseException as error:
+                print(f"BAD {type(error).__name__} {traceback.extract_tb(error.__traceback__)[-1]}")
+            else:
+                print("read")
+            finally:
+                signal.alarm(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
