@@ -63,6 +63,17 @@ def test_packed_contenders_describe(name):
     assert found.shape == (1, 16) and float(found.norm()) == pytest.approx(1, abs=1e-3)
 
 
+def test_models_may_be_asked_for_by_backbone():
+    assert [model.name for model in models.chosen(["resnet18"])] == ["resnet18-GeM 240x320"]
+    assert models.chosen([]) == models.MODELS
+
+
+def test_a_model_of_gem_describes():
+    network = models.contenders("resnet18", 16, 64, 64, models.GEM)["8-bit"]()
+    with torch.no_grad():
+        assert network(torch.randn(1, 3, 64, 64)).shape == (1, 16)
+
+
 def test_the_network_in_xnnpacks_operators_computes_the_same():
     network = models.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
     x = torch.randn(1, 3, 64, 64)

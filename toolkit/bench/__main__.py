@@ -10,6 +10,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -31,6 +32,7 @@ SUITES = {
     "compress": coding_time.run,
     "phone_model": phone_model.run,
 }
+BY_MODEL = ("models", "loading")  # suites of whole models, of which some may be asked for
 FILES = {MS: "bench", phone_model.UNIT: "phone_cores"}
 _WIDTH = 150
 
@@ -45,7 +47,8 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.suites or SUITES:
         for threads in options.threads:
             programs = options.out / f"programs-{contract.VERSION}"
-            found += SUITES[name](programs, threads, options.rounds, console.log)
+            suite = partial(SUITES[name], only=options.models) if name in BY_MODEL else SUITES[name]
+            found += suite(programs, threads, options.rounds, console.log)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():
         rows = [row.cells() for row in found if row.unit == unit]
@@ -59,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all unless named")
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     parser.add_argument("--rounds", type=int, default=15)
+    backbones = sorted({model.backbone for model in models.MODELS})
+    parser.add_argument(
+        "--models", nargs="+", choices=backbones, default=[], help="of the suites of models; all unless named"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     return parser
 

@@ -10,10 +10,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import models, peers
+from bench import models
 from bench.rows import Comparison, Timing, compare
 
 _CHILD = """
@@ -36,27 +36,24 @@ FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
-    """AlexNet at the sizes of the model bench; anonymous megabytes stand in the row's name."""
+def run(
+    folder: Path, threads: int, rounds: int, say: Callable[[str], None], only: Sequence[str] = BACKBONES
+) -> list[Comparison]:
+    """Models of these backbones; file bytes and anonymous megabytes stand in the row's name."""
     del rounds  # a process each: a few starts are enough
     found: list[Comparison] = []
-    for backbone, dim, height, width, _ in models.MODELS:
-        if backbone not in BACKBONES:
-            continue
-        paths = {}
-        for label, build in models.contenders(backbone, dim, height, width).items():
-            paths[label] = peers.exported(
-                folder / models.file_name(backbone, height, width, label), build, (1, 3, height, width)
-            )
-        say(f"{backbone} {height}x{width}: cold starts")
+    for model in models.chosen(only or BACKBONES):
+        paths = models.programs(model, folder, say)
+        say(f"{model.name}: cold starts")
         for place, evicted in FROM.items():
             starts: dict[str, list[dict[str, float]]] = {label: [] for label in paths}
             for _ in range(_STARTS):
                 for label, path in paths.items():
                     if evicted:
                         evict(path)
-                    starts[label].append(cold_start(path, threads, height, width))
-            found += _rows(f"first answer from {place}, {backbone} {height}x{width}", starts, threads)
+                    starts[label].append(cold_start(path, threads, model.height, model.width))
+            megabytes = {label: path.stat().st_size / 1e6 for label, path in paths.items()}
+            found += _rows(f"first answer from {place}, {model.name}", starts, megabytes, threads)
     return found
 
 
@@ -79,13 +76,16 @@ def cold_start(path: Path, threads: int, height: int, width: int) -> dict[str, f
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _rows(prefix: str, starts: dict[str, list[dict[str, float]]], threads: int) -> list[Comparison]:
+def _rows(
+    prefix: str, starts: dict[str, list[dict[str, float]]], megabytes: dict[str, float], threads: int
+) -> list[Comparison]:
     times = {label: Timing.of([start["seconds"] for start in each]) for label, each in starts.items()}
     memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
+    said = {label: f"{label} {megabytes[label]:.1f} MB, {memory[label]:.0f} MB anonymous" for label in starts}
     rows = []
     for ours in models.OURS:
         for peer, goal in GOALS.items():
-            name = f"{prefix}, {ours}, {memory[ours]:.0f} MB anonymous; {peer} {memory[peer]:.0f} MB"
+            name = f"{prefix}, {said[ours]}; {said[peer]}"
             wanted = goal if threads == 1 else None
             rows.append(compare(name, times[ours], peer, times[peer], wanted, threads))
     return rows

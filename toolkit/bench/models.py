@@ -1,16 +1,18 @@
 """Whole place-recognition models, one image at a time: packed programs beside XNNPACK fp32 and int8.
 
-The contenders named ``int8 convolutions`` leave the backbone to XNNPACK's int8 kernels, on the codes of the 8-bit ones.
+The contenders named ``int8 throughout`` keep the backbone's activations in int8 from lookup convolution to lookup
+convolution; those named ``int8 convolutions`` leave the backbone to XNNPACK's int8 kernels, on the codes of the 8-bit
+ones.
 Weights are random: time does not depend on them, and a bench needs no downloads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,25 +26,47 @@ from pocketvlad.compress.graph import traced
 from pocketvlad.compress.grid import ActivationGrid
 from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import INT8 as BY_XNNPACK
-from pocketvlad.compress.recipe import LUT
+from pocketvlad.compress.recipe import LUT, LUT_INT8
 from pocketvlad.core.native import executorch
 from pocketvlad.export.pack import FAST, pack
 from pocketvlad.lut.layouts import Dense, Layout, OneOf
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.backbones import random_backbone
+from pocketvlad.model.heads.gem import Gem, GemOptions
 from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.preprocess import Preprocess
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
-# Backbone, descriptor size, height, width, {peer: goal}.
-MODELS: list[tuple[str, int, int, int, dict[str, float | None]]] = [
-    ("alexnet", 4096, 480, 640, {FP32: None, INT8: 1.0}),
-    ("alexnet", 4096, 240, 320, {FP32: None, INT8: 1.0}),
-    ("vgg16", 4096, 240, 320, {FP32: None, INT8: 1.0}),
-    ("squeezenet1_1", 512, 240, 320, {FP32: None, INT8: None}),
-    ("mobilenet_v2", 512, 240, 320, {FP32: None, INT8: None}),
+NETVLAD, GEM = "netvlad", "gem"
+
+
+class Timed(NamedTuple):
+    """A model: its backbone, descriptor size, input size, {peer: goal}, head."""
+
+    backbone: str
+    dim: int
+    height: int
+    width: int
+    goals: dict[str, float | None]
+    head: str = NETVLAD
+
+    @property
+    def name(self) -> str:
+        pooled = "-GeM" if self.head == GEM else ""
+        return f"{self.backbone}{pooled} {self.height}x{self.width}"
+
+
+MODELS = [
+    Timed("alexnet", 4096, 480, 640, {FP32: None, INT8: 1.0}),
+    Timed("alexnet", 4096, 240, 320, {FP32: None, INT8: 1.0}),
+    Timed("vgg16", 4096, 240, 320, {FP32: None, INT8: 1.0}),
+    Timed("squeezenet1_1", 512, 240, 320, {FP32: None, INT8: 1.0}),
+    Timed("mobilenet_v2", 512, 240, 320, {FP32: None, INT8: 1.1}),
+    Timed("efficientnet_lite0", 512, 240, 320, {FP32: None, INT8: 1.1}),
+    Timed("resnet18", 512, 240, 320, {FP32: None, INT8: 1.1}, GEM),
+    Timed("resnet50", 2048, 240, 320, {FP32: None, INT8: 1.1}, GEM),
 ]
 
 
@@ -61,29 +85,47 @@ class Packing:
 OURS = {
     "8-bit": Packing(8),
     "5-bit": Packing(5),
+    "8-bit, int8 throughout": Packing(8, convolutions=LUT_INT8),
+    "5-bit, int8 throughout": Packing(5, convolutions=LUT_INT8),
     "1/32": Packing(5, whitening=1, block=8),
     "int8 convolutions, 3-bit whitening": Packing(8, whitening=3, convolutions=BY_XNNPACK),
 }
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
-    """All rows, for ``threads`` threads; programs are cached in ``folder``."""
+def run(
+    folder: Path, threads: int, rounds: int, say: Callable[[str], None], only: Sequence[str] = ()
+) -> list[Comparison]:
+    """All rows, for ``threads`` threads; programs are cached in ``folder``. ``only``: of these backbones, if any."""
     executorch()
     peers.portable_lib._unsafe_reset_threadpool(threads)
     found: list[Comparison] = []
-    for backbone, dim, height, width, goals in MODELS:
-        name = f"{backbone} {height}x{width}"
+    for model in chosen(only):
         calls = {}
-        for label, build in contenders(backbone, dim, height, width).items():
-            say(f"{name}: {label}")
-            file = folder / file_name(backbone, height, width, label)
-            path = peers.exported(file, build, (1, 3, height, width))
-            calls[label] = partial(peers.loaded(path), torch.randn(1, 3, height, width))
+        for label, path in programs(model, folder, say).items():
+            calls[label] = partial(peers.loaded(path), torch.randn(1, 3, model.height, model.width))
         timings = take_turns(calls, rounds)
         for ours in OURS:
-            for peer, goal in goals.items():
+            for peer, goal in model.goals.items():
                 wanted = goal if threads == 1 else None
-                found.append(compare(f"{name}, {ours}", timings[ours], peer, timings[peer], wanted, threads))
+                found.append(
+                    compare(f"{model.name}, {ours}", timings[ours], peer, timings[peer], wanted, threads)
+                )
+    return found
+
+
+def chosen(only: Sequence[str]) -> list[Timed]:
+    """The models of these backbones; all of them if none is named."""
+    return [model for model in MODELS if not only or model.backbone in only]
+
+
+def programs(model: Timed, folder: Path, say: Callable[[str], None]) -> dict[str, Path]:
+    """A model's programs by contender, made where they are not there yet."""
+    found = {}
+    for label, build in contenders(*model[:4], head=model.head).items():
+        file = folder / file_name(model.backbone, model.height, model.width, label)
+        if not file.exists():
+            say(f"{model.name}: {label}")
+        found[label] = peers.exported(file, build, (1, 3, model.height, model.width))
     return found
 
 
@@ -92,12 +134,15 @@ def file_name(backbone: str, height: int, width: int, label: str) -> str:
     return f"{backbone}-{height}x{width}-{label.replace(', ', '-').replace(' ', '-').replace('/', '-').lower()}.pte"
 
 
-def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Callable[[], nn.Module]]:
+def contenders(
+    backbone: str, dim: int, height: int, width: int, head: str = NETVLAD
+) -> dict[str, Callable[[], nn.Module]]:
     """What builds each, by its name."""
-    plain = partial(random_network, backbone, dim, height, width)
+    plain = partial(random_network, backbone, dim, height, width, head=head)
 
     def int8() -> nn.Module:
-        return quantized.static_int8(quantized.PlainOperators(plain()), [torch.randn(1, 3, height, width)])
+        rival = quantized.PlainOperators(plain()) if head == NETVLAD else plain()
+        return quantized.static_int8(rival, [torch.randn(1, 3, height, width)])
 
     return {
         FP32: plain,
@@ -106,14 +151,20 @@ def contenders(backbone: str, dim: int, height: int, width: int) -> dict[str, Ca
     }
 
 
-def random_network(backbone: str, dim: int, height: int, width: int, clusters: int = 64) -> Network:
-    """Backbone, NetVLAD and whitening with random weights of a fixed seed, in eval mode."""
+def random_network(
+    backbone: str, dim: int, height: int, width: int, clusters: int = 64, head: str = NETVLAD
+) -> Network:
+    """Backbone, head and, behind NetVLAD, whitening with random weights of a fixed seed, in eval mode."""
     torch.manual_seed(0)
-    config = NetworkConfig(backbone, Preprocess(height, width), options=NetVladOptions(clusters), dim=dim)
-    head = NetVlad(config.channels, NetVladOptions(clusters))
-    whitening = nn.Linear(head.outputs, dim)
+    size = Preprocess(height, width)
+    if head == GEM:
+        pooled = NetworkConfig(backbone, size, GEM, GemOptions(dim))
+        return Network(pooled, random_backbone(backbone), Gem(pooled.channels, GemOptions(dim))).eval()
+    config = NetworkConfig(backbone, size, options=NetVladOptions(clusters), dim=dim)
+    vlad = NetVlad(config.channels, NetVladOptions(clusters))
+    whitening = nn.Linear(vlad.outputs, dim)
     nn.init.normal_(whitening.weight, std=0.01)
-    return Network(config, random_backbone(backbone), head, whitening).eval()
+    return Network(config, random_backbone(backbone), vlad, whitening).eval()
 
 
 def _packed(plain: Callable[[], Network], packing: Packing) -> nn.Module:
