@@ -9,8 +9,7 @@ import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -24,7 +23,7 @@ from pocketvlad import machine
 from pocketvlad.core import native
 from pocketvlad.lut import contract
 
-SUITES = {
+SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "gemv": gemv.run,
     "models": models.run,
     "loading": loading.run,
@@ -47,8 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.suites or SUITES:
         for threads in options.threads:
             programs = options.out / f"programs-{contract.VERSION}"
-            suite = partial(SUITES[name], only=options.models) if name in BY_MODEL else SUITES[name]
-            found += suite(programs, threads, options.rounds, console.log)
+            asked = {"only": options.models} if name in BY_MODEL else {}
+            found += SUITES[name](programs, threads, options.rounds, console.log, **asked)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():
         rows = [row.cells() for row in found if row.unit == unit]
