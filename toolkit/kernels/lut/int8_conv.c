@@ -47,15 +47,15 @@ typedef struct pv_i8_task {
   pv_i8_finish finish[PV_I8_PANELS];
 } pv_i8_task;
 
-static float finite(float value) { return isfinite(value) ? value : 0; }
+static float finite_or_zero(float value) { return isfinite(value) ? value : 0; }
 
 /* The first `rows` channels of a tile from their float finish; the others are the grid's zero. */
 static void set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, pv_i8_finish* out) {
   for (int r = 0; r < PV_TILE_ROWS; r++) {
     const int live = r < rows;
     out->start[r] = live ? (int32_t)(0u - (uint32_t)from[r].zero) : 0;
-    out->scale[r] = live ? finite(from[r].scale / c->out.scale) : 0;
-    out->bias[r] = (live ? finite(from[r].bias / c->out.scale) : 0) + (float)c->out.zero;
+    out->scale[r] = live ? finite_or_zero(from[r].scale / c->out.scale) : 0;
+    out->bias[r] = (live ? finite_or_zero(from[r].bias / c->out.scale) : 0) + (float)c->out.zero;
   }
 }
 
