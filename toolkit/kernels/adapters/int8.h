@@ -46,7 +46,9 @@ Tensor& int8_to_float_out(
   ET_KERNEL_CHECK(
       ctx, is_int8_image(x) && channels >= 1 && channels <= 4 * x.size(1) && channels > 4 * (x.size(1) - 1),
       InvalidArgument, out);
-  const SizesType sizes[4] = {x.size(0), static_cast<SizesType>(channels), x.size(2), x.size(3)};
+  const SizesType sizes[4] = {
+      static_cast<SizesType>(x.size(0)), static_cast<SizesType>(channels), static_cast<SizesType>(x.size(2)),
+      static_cast<SizesType>(x.size(3))};
   ET_KERNEL_CHECK(ctx, resize(out, {sizes, 4}), InvalidArgument, out);
   const pv_i8_grid grid = int8_grid(scale, zero);
   const size_t pixels = static_cast<size_t>(x.size(2)) * static_cast<size_t>(x.size(3));
