@@ -238,10 +238,10 @@ def _mean(scores: Sequence[np.ndarray]) -> float:
 def _best(scored: Sequence[Candidate]) -> Candidate:
     """See :class:`Choice`."""
     even = _evened(scored)
-    top = max(even.values())
     plain = next((each for each in scored if each.dim is None), None)
-    if plain is not None and (plain.score or 0.0) > top + _WORTH_ALL:
+    if plain is not None and (plain.score or 0.0) > max(each.score or 0.0 for each in even) + _WORTH_ALL:
         return plain
+    top = max(even.values())
     equals = [each for each, score in even.items() if score >= top - _SAME]
     return min(equals, key=lambda each: (each.dim, each.views, -each.strength))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.places import write_places
+from helpers.photos import write_places
 
 from pocketvlad.dataset import open_dataset
 from pocketvlad.model.choice import STRENGTHS
@@ -21,7 +21,7 @@ PLACES, VIEWS, VALUES = 12, 3, 40
 def collections(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whitening")
     return [
-        open_dataset(f"folder:{write_places(folder / name, PLACES, VIEWS, (32, 24))}")
+        open_dataset(f"folder:{write_places(folder / name, places=PLACES, views=VIEWS, size=(32, 24))}")
         for name in ("in", "out")
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.places import write_places
+from helpers.photos import write_places
 
 from pocketvlad.errors import PocketvladError
 from studies import machines
@@ -11,7 +11,7 @@ from studies.tables import read_tables
 
 
 def test_its_file_is_a_table(tmp_path, monkeypatch):
-    photos = f"folder:{write_places(tmp_path / 'photos', 10, 2, (64, 48))}"
+    photos = f"folder:{write_places(tmp_path / 'photos', places=10, views=2, size=(64, 48))}"
     monkeypatch.setenv("PYTHONPATH", machines.__file__.rsplit("/studies/", 1)[0])
     arguments = ["--photos", photos, "--backbone", "squeezenet1_1", "--clusters", "2", "--size", "64x64"]
     one = "AVX2, 1 thread"
