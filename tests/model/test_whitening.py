@@ -147,6 +147,18 @@ def test_scores_are_those_of_whitening_without_the_searched_places():
     assert choice.chosen.score == pytest.approx(sum(precisions) / len(precisions), abs=1e-6)
 
 
+def test_strength_is_chosen_where_the_parts_alone_bear_fewer_dimensions():
+    """63 vectors fit 62 dimensions, the 48 of four parts do not: the strength is chosen all the same."""
+    vectors = made_vectors(quiet_places=False)[:63]
+    vectors = torch.cat(
+        [vectors, 0.01 * torch.randn(63, 60, generator=torch.Generator().manual_seed(1))], dim=1
+    )
+    known = places(LABELS[:63])
+    choice = choose_whitening(vectors[:, None], known, Wanted(dim=60, views=1))
+    assert choice.queries and choice.chosen.dim == 60 and choice.chosen.strength < UNCHOSEN
+    assert {each.strength for each in choice.curve if each.dim} == set(STRENGTHS)
+
+
 def test_dimensions_that_only_disturb_are_left_out():
     vectors = made_vectors(quiet_places=False)
     noise = 0.1 * torch.randn(len(vectors), 40, generator=torch.Generator().manual_seed(5))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from helpers.photos import write_places
 
+from helpers.photos import write_places
 from pocketvlad.errors import PocketvladError
 from studies import machines
 from studies.tables import read_tables

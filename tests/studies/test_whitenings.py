@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.photos import write_places
 
+from helpers.photos import write_places
 from pocketvlad.dataset import open_dataset
 from pocketvlad.model.choice import STRENGTHS
 from pocketvlad.model.whitening import FULL, PCA, fit_softened
@@ -14,15 +14,16 @@ from studies import whitening
 from studies.tables import read_tables
 from studies.whitening import Measured, Vectors, directions, measured
 
-PLACES, VIEWS, VALUES = 12, 3, 40
+PLACES, VALUES = 12, 40
+VIEWS = {"in": 3, "out": 4}
 
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whitening")
     return [
-        open_dataset(f"folder:{write_places(folder / name, places=PLACES, views=VIEWS, size=(32, 24))}")
-        for name in ("in", "out")
+        open_dataset(f"folder:{write_places(folder / name, places=PLACES, views=views, size=(32, 24))}")
+        for name, views in VIEWS.items()
     ]
 
 
@@ -36,7 +37,7 @@ def test_each_half_and_each_collection_fits_and_no_place_does_both(collections):
     ]
     for each in found:
         assert not set(each.fits) & set(each.tests)
-        assert len(each.fits) + len(each.tests) == 2 * PLACES * VIEWS
+        assert len(each.fits) + len(each.tests) == PLACES * sum(VIEWS.values())
         assert len(each.testing.queries) == len(each.tests)
 
 
@@ -71,16 +72,16 @@ def test_the_best_fixed_one_is_of_these_queries_and_full_has_as_many_dimensions(
 
 def test_its_file_is_a_table(collections, tmp_path):
     photos = [f"folder:{each.photos[0].path.parents[1]}" for each in collections]
-    options = ["--clusters", "2", "--size", "64x64", "--views", "1", "--out", str(tmp_path)]
+    options = ["--clusters", "2", "--size", "64x64", "--views", "2", "--out", str(tmp_path)]
     whitening.main(["--photos", *photos, *options])
     table = read_tables(tmp_path)["whitening"]
     assert table.columns == whitening.COLUMNS
     assert [row[0] for row in table.rows][:3] == [
-        "even places → others, 32 dimensions",
+        "even places → others, 64 dimensions",
         "  of in",
         "  of out",
     ]
     assert (
         len(table.rows) == 2 * (3 + 3 + 1 + 1)
-        and len(list(tmp_path.glob("squeezenet1_1-64x64-1-*.npy"))) == 1
+        and len(list(tmp_path.glob("squeezenet1_1-64x64-2-*.npy"))) == 1
     )

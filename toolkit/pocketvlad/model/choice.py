@@ -20,7 +20,7 @@ from pocketvlad.model.whitening import FULL, PCA, centred, gram, principal, whit
 DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimensions are free
 VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
 STRENGTHS = (FULL, 0.99, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, PCA)
-UNCHOSEN = 0.9  # strength where places are not known: near the best of every collection measured
+UNCHOSEN = 0.7  # strength where places are not known: on held-out places the best fixed one on average
 PARTS = 5  # the places are dealt into at most; ten, of few places each, tell no more
 PLACES_A_PART = 3  # at least, to have wrong answers
 MOST_PHOTOS = 600  # that choose: more cost more and tell little more
@@ -171,7 +171,10 @@ def _part(places: Places, asked: Sequence[Question], held: np.ndarray, fitting: 
 
 
 def _scored(vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]) -> list[Candidate]:
-    """Candidates of ``tried`` views with their scores, no whitening first; none where no part has vectors enough."""
+    """Candidates of ``tried`` views with their scores, no whitening first; none where no part has vectors enough.
+
+    Where no views bear the dimensions that are wanted, the strength is measured with as many as the most views bear.
+    """
     photos, most, _ = vectors.shape
     products = gram(vectors.flatten(0, 1)).view(photos, most, photos, most)
     plain = [
@@ -184,10 +187,18 @@ def _scored(vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequ
     for views in tried:
         projected = [_projected(products[:, :views, :, :views], part, max(dims)) for part in parts]
         rank = min(len(variances) for _, variances in projected)
-        for dim in (dim for dim in dims if dim <= min(rank, views * fewest - 1)):
+        borne = min(rank, views * fewest - 1)  # dimensions that the other parts' vectors have
+        bearable = [dim for dim in dims if dim <= borne]
+        if wanted.dim is not None and views == tried[-1] and len(found) == 1:
+            bearable = [wanted.dim]
+        for dim in bearable:
             for strength in strengths:
                 scores = [
-                    _precisions(part, _whitened(values[:, :dim], variances[:dim], strength), len(parts))
+                    _precisions(
+                        part,
+                        _whitened(values[:, :borne][:, :dim], variances[:borne][:dim], strength),
+                        len(parts),
+                    )
                     for (values, variances), part in zip(projected, parts, strict=True)
                 ]
                 found.append(Candidate(dim, strength, views, _mean(scores)))
