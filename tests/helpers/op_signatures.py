@@ -33,7 +33,7 @@ def signatures() -> dict[str, str]:
     import executorch.exir  # noqa: F401  registers dim_order_ops and more
 
     from pocketvlad.export.check import phone_operators
-    from pocketvlad.lut import ops  # noqa: F401  registers ours
+    from pocketvlad.lut import int8_ops, ops  # noqa: F401  register ours
 
     found = {name: _signature(name) for name in sorted(phone_operators())}
     return {name: letters for name, letters in found.items() if letters is not None} | _UNDECLARED
