@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -14,7 +13,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "Example: pocketvlad "
-SECONDS = 0.5  # of the processor, for --help
+LARGE = {"torch", "executorch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "safetensors", "h5py"}
+HELP = f"""
+import sys
+from pocketvlad.cli import main
+sys.argv = ["pocketvlad", "compress", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(sorted({LARGE} & set(sys.modules)))
+"""
 
 
 def _make():
@@ -72,14 +81,8 @@ def test_a_mistyped_command_is_put_right(run):
     assert code == 2 and "compress" in err
 
 
-def test_help_is_quick():
-    """Least of three, so that another program on the machine does not count."""
+def test_help_loads_none_of_the_large_packages():
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "toolkit")}
-    used = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "pocketvlad", "compress", "--help"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(used) < SECONDS, f"--help took {min(used):.2f} s"
+    done = subprocess.run([sys.executable, "-c", HELP], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "Usage: pocketvlad compress" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
