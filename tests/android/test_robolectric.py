@@ -101,7 +101,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
         if int(number) <= PLACES:
             _add_photo(photo, folder / "photos" / place.replace("_", " ").capitalize())
     for photo in sorted(REAL_PHOTOS.glob("*.jpg"))[:2]:
-        _add_photo(photo, folder / "photos" / "A real place")
+        _add_photo(photo, folder / "photos" / "The real place")
     torch.manual_seed(0)
     config = NetworkConfig("squeezenet1_1", PREPROCESS, options=NetVladOptions(clusters=8), dim=32)
     photos = [photo_tensor(path, PREPROCESS) for path in sorted((folder / "photos").rglob("*.jpg"))]
@@ -197,7 +197,7 @@ def _write_photos(folder: Path, package: Package) -> None:
         turned.save(folder / f"turned{orientation}.jpg", quality=97, subsampling=0, exif=exif)
     noise = np.random.default_rng(5).integers(0, 256, (150, 200, 3), np.uint8)
     Image.fromarray(noise).save(folder / "unknown.jpg", quality=95)
-    real = next((path for path in package.photos if path.parent.name == "A real place"), None)
+    real = next((path for path in package.photos if path.parent.name == "The real place"), None)
     if real is not None:
         shutil.copy(real, folder / "real.jpg")
         (folder / "real.jpg.txt").write_text(real.parent.name)
