@@ -146,3 +146,9 @@ def test_layers_are_known_by_role_not_by_name(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             assert not LAYER_NAMES.fullmatch(node.value), f"line {node.lineno}: {node.value!r}"
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them by their names alone."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

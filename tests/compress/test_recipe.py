@@ -86,7 +86,7 @@ def test_rules_override_the_defaults_and_later_ones_win(tmp_path):
         ("[layer]\nblock = 8\nbits = 1\nsparsity = 0.5\n", "one of them"),
         ('[layer]\nblock = 8\nbits = 1\nlayout = "dense"\n', "one of them"),
         ('[[rule]]\nmatch = "*"\nbits = 12\n', "1 to 8"),
-        ('convolutions = "int4"\n', "lut, int8, measured"),
+        ('convolutions = "int4"\n', "lut, lut-int8, int8, measured"),
         ('convolutions = "int8"\n[train]\n', "one of them"),
         ("[layer\n", "not TOML"),
     ],

@@ -31,7 +31,6 @@ from pocketvlad.lut.layers import LutConv2d
 from pocketvlad.model.heads.base import HeadCodes
 from pocketvlad.runtime.profile import profile_program
 from pocketvlad.runtime.runner import ProgramRunner
-from pocketvlad.threads import one_thread
 
 LAYER = LayerRecipe(bits=8, codebook="uniform", row_scale="max")
 RECIPE = Recipe(1, "test", layer=LAYER, rule=(LayerRule("whitening", bits=4),), convolutions=LUT_INT8)
@@ -76,7 +75,6 @@ class OddChannels(nn.Module):
         return self.last(self.relu(self.grouped(torch.cat((self.left(x), self.right(x)), 1))))
 
 
-@one_thread()
 def fitted(network: nn.Module) -> tuple[HeadCodes, dict]:
     """Codes of 8 bits and the grids of some photos."""
     convs = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.layers import Layer
-from pocketvlad.threads import in_order
+from pocketvlad.threads import in_order, one_thread
 
 ACTIVATION_BYTES = 4_000_000_000  # both networks' live activations, bounds the examples looked at
 MAX_EXAMPLES = 64
@@ -43,6 +43,7 @@ class Walk:
         calls = [node for node in graph.graph.nodes if self._layer_of(node) is not None]
         self._last = calls[-1] if calls else None
 
+    @one_thread()
     def run(
         self, reference: Inputs, compressed: Inputs, replace: Replace, observe: Observe | None = None
     ) -> fx.GraphModule:

@@ -20,7 +20,7 @@ def describe(path):
 
 def test_an_addition_during_another_one_stays(tmp_path, monkeypatch):
     describer = Describer(describe, Preprocess(32, 32), 8, bytes(32), PROGRAM)
-    monkeypatch.setattr(step, "_require_program", lambda path, threads: describer)
+    monkeypatch.setattr(step, "require_program", lambda path, threads: describer)
     program = tmp_path / "m.pte"
     program.write_bytes(b"")
     for i, name in enumerate(("first", "second", "third")):
