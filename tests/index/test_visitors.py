@@ -8,7 +8,7 @@ import pytest
 from helpers.photos import write_photo
 from pocketvlad.dataset import Dataset, Photo, Query, open_dataset
 from pocketvlad.errors import DatasetError
-from pocketvlad.index import Entry, PlaceIndex, split_visitors, visits
+from pocketvlad.index import Entry, PlaceIndex, Visit, examples, split_visitors, visits
 
 
 def names(dataset):
@@ -33,6 +33,21 @@ def test_without_roles_the_first_of_each_place_visits(tmp_path):
     assert names(visitors) == ["a/1.png", "b/1.png"]
     assert names(kept) == ["a/2.png", "a/3.png", "b/2.png", "c/1.png"]
     assert answered(kept, [1, 0], dataset) == [True, False]
+
+
+def test_examples_are_visitors_that_are_named(tmp_path):
+    for place in "abcdefgh":
+        for view in (1, 2):
+            write_photo(tmp_path / f"{place}/{view}.png")
+    _, visitors = split_visitors(open_dataset(str(tmp_path)))
+    cosines, right = [0.9, 0.2, 0.8, 0.7, 0.6, 0.9, 0.5, 0.4], [1, 1, 0, 1, 1, 1, 1, 1]
+    found = [Visit(*each, None) for each in zip(cosines, map(bool, right), strict=True)]
+
+    def shown(threshold, found=found):
+        return "".join(path.parent.name for path in examples(visitors, found, threshold, 3))
+
+    assert shown(0.3) == "aeg" and shown(None) == "adf" and shown(0.85) == "af"
+    assert shown(0.95) == "ace"  # none is named: any of them
 
 
 def test_with_roles_queries_visit_and_the_map_stays_whole(tmp_path):

@@ -10,7 +10,7 @@ from pocketvlad.index.build import (
 from pocketvlad.index.format import open_index, write_index
 from pocketvlad.index.search import are_themselves, search_index
 from pocketvlad.index.types import Entry, PlaceIndex
-from pocketvlad.index.visitors import Visit, split_visitors, visits
+from pocketvlad.index.visitors import Visit, examples, split_visitors, visits
 
 __all__ = [
     "Entry",
@@ -19,6 +19,7 @@ __all__ = [
     "add_to_index",
     "are_themselves",
     "build_index",
+    "examples",
     "judging_matches",
     "open_index",
     "require_fingerprint",

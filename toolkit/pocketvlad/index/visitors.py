@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -59,6 +60,25 @@ def visits(index: PlaceIndex, descriptors: np.ndarray, dataset: Dataset) -> list
         best = int(row.argmax())
         found.append(Visit(float(row[best]), bool(same[best]), elsewhere))
     return found
+
+
+def examples(visitors: Dataset, found: Sequence[Visit], threshold: float | None, count: int) -> list[Path]:
+    """Visitors' photos to show what an app can do: named rightly where there are such, spread over the places.
+
+    Args:
+        visitors: the second part of :func:`split_visitors`.
+        found: the answer to each.
+        threshold: of the index.
+        count: so many at the most.
+    """
+    files = [photo.path for photo in visitors.photos]
+    named = [
+        file
+        for file, visit in zip(files, found, strict=True)
+        if visit.right and (threshold is None or visit.cosine >= threshold)
+    ]
+    shown = named or files
+    return shown[:: max(1, len(shown) // count)][:count]
 
 
 def _visits(dataset: Dataset) -> Iterator[tuple[int, frozenset[int]]]:

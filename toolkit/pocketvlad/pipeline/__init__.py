@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from pocketvlad import artifact
+from pocketvlad.index import examples, open_index
 from pocketvlad.pipeline.plan import BASELINE, load_plan
 from pocketvlad.pipeline.run import Run
 from pocketvlad.pipeline.stages import Stages
@@ -16,6 +17,8 @@ from pocketvlad.report.plots import write_plots
 from pocketvlad.report.summary import ReportSummary
 
 __all__ = ["run_plan"]
+
+EXAMPLES = 3  # photos in the app
 
 
 def run_plan(path: Path, out: Path, stages: Stages) -> ReportSummary:
@@ -46,7 +49,9 @@ def _run_stages(run: Run) -> Outcome:
     with artifact.atomic_path(app_program, force=True) as temporary:
         shutil.copyfile(paths[recipe], temporary)
     index, visitors = run.index(app_program)
-    apk, packaged = run.package(app_program, index, visitors)
+    visits = run.visits(app_program, index, visitors)
+    shown = examples(visitors, visits, open_index(index).threshold, EXAMPLES)
+    apk, packaged = run.package(app_program, index, shown)
     return Outcome(
         sources=sources,
         programs=paths,
@@ -58,8 +63,7 @@ def _run_stages(run: Run) -> Outcome:
         emulated=run.emulate(apk),
         latency=run.latency(paths),
         times=run.profile(app_program, sources[recipe], programs[recipe][1].convolutions),
-        app_program=app_program,
         index=index,
-        visitors=[photo.path for photo in visitors.photos],
+        visits=visits,
         apk=apk,
     )

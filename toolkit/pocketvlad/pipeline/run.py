@@ -22,7 +22,7 @@ from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.export.called import called_layers
 from pocketvlad.export.lower import photo_example
 from pocketvlad.export.pack import pack, semantics_of
-from pocketvlad.index import split_visitors
+from pocketvlad.index import Visit, open_index, split_visitors, visits
 from pocketvlad.pipeline.plan import MODEL, Plan, slug
 from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
@@ -35,7 +35,6 @@ from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.describe import describe_all
 from pocketvlad.steps.whitening import whitening_words
 
-_SELFTEST_PHOTOS = 3
 _LATENCY_RUNS = 15
 _CPUS = ("max", "cortex-a53")
 
@@ -171,20 +170,26 @@ class Run:
         self.stages.run("index", index.Indexed, inputs, [out], body, say)
         return out, visitors
 
-    def package(self, program: Path, places: Path, visitors: Dataset) -> tuple[Path, package.Packaged]:
-        """The signed APK, with some of the visitors' photos as its self-test."""
+    def visits(self, program: Path, places: Path, visitors: Dataset) -> list[Visit]:
+        """What the app answers each visitor."""
+        if not visitors.photos:
+            return []
+        runner = ProgramRunner(program, threads=2)
+        described = np.stack([runner.describe(photo.path) for photo in visitors.photos])
+        return visits(open_index(places), described, self.testing)
+
+    def package(self, program: Path, places: Path, photos: list[Path]) -> tuple[Path, package.Packaged]:
+        """The signed APK, with photos that are its examples and its self-test."""
         out, title = self.out / "demo.apk", self.plan.app.title
-        chosen = visitors.photos[:: max(1, len(visitors.photos) // _SELFTEST_PHOTOS)][:_SELFTEST_PHOTOS]
         inputs = {
             "program": artifact.file_sha256(program),
             "index": artifact.file_sha256(places),
             "title": title,
-            "selftest": [artifact.file_sha256(photo.path) for photo in chosen],
+            "selftest": [artifact.file_sha256(photo) for photo in photos],
             "app": app_fingerprint(),
         }
 
         def body(progress: Progress) -> package.Packaged:
-            photos = [photo.path for photo in chosen]
             return package.package(program, places, out, photos=photos, title=title, force=True)
 
         def say(made: package.Packaged) -> str:

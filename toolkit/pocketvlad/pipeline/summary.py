@@ -15,7 +15,7 @@ from pocketvlad.compress.compressed import load_compressed
 from pocketvlad.compress.sizes import LayerSize
 from pocketvlad.evaluate.metrics import metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
-from pocketvlad.index import Visit, judging_matches, open_index, visits
+from pocketvlad.index import Visit, judging_matches, open_index
 from pocketvlad.model.network import load_model
 from pocketvlad.pipeline.pictures import (
     match_rows,
@@ -37,7 +37,6 @@ from pocketvlad.report.summary import (
     VariantRow,
 )
 from pocketvlad.runtime.latency import Latency
-from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.export import Exported
 from pocketvlad.steps.fit import Fitted
 from pocketvlad.steps.package import Packaged, install_command
@@ -58,9 +57,8 @@ class Outcome:
     packaged: Packaged
     latency: Mapping[str, Latency]
     times: ProgramTimes
-    app_program: Path
     index: Path
-    visitors: Sequence[Path]
+    visits: Sequence[Visit]
     apk: Path
     emulated: Sequence[SelfTestResult]
 
@@ -130,7 +128,7 @@ def _app(run: Run, outcome: Outcome, thresholds: Thresholds) -> AppInfo:
         install=install_command(outcome.apk),
         abis=tuple(package.abis),
         min_sdk=package.min_sdk,
-        visitors=len(outcome.visitors),
+        visitors=len(outcome.visits),
         recognised=thresholds.named + thresholds.doubted,
     )
 
@@ -140,11 +138,7 @@ def _thresholds(run: Run, outcome: Outcome) -> Thresholds:
     places = open_index(outcome.index)
     known, unknown = judging_matches(places)
     chosen = places.threshold
-    found: list[Visit] = []
-    if outcome.visitors:
-        runner = ProgramRunner(outcome.app_program, threads=2)
-        described = np.stack([runner.describe(path) for path in outcome.visitors])
-        found = visits(places, described, run.testing)
+    found = outcome.visits
     shown = Counter((visit.right, chosen is None or visit.cosine >= chosen) for visit in found)
     return Thresholds(
         chosen=chosen,
