@@ -5,6 +5,9 @@
 #include <cpuid.h>
 #include <stdint.h>
 
+/* An accumulator between its loop and a use as another type: without, gcc 12 keeps two copies of it through the loop. */
+#define PV_SETTLE(x) __asm__("" : "+v"(x))
+
 static inline uint64_t pv_xgetbv(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
