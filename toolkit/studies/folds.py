@@ -92,8 +92,7 @@ class Fold:
     def _fitted(self) -> Path:
         out, options = self.folder / "model.safetensors", self.options.model
         values = {key: str(value) for key, value in vars(options).items() if key != "weights"}
-        weights = artifact.file_sha256(options.weights) if options.weights else "the photos"
-        inputs = {"weights": weights, "photos": self.hashes[0], **values}
+        inputs = {"weights": options.weights_sha256(), "photos": self.hashes[0], **values}
 
         def body(progress: Progress) -> fit.Fitted:
             return fit.fit(self.fitting, out, options, force=True, progress=progress)
@@ -266,10 +265,11 @@ def whitening_of(network: Network) -> nn.Linear:
 def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> None:
     """The arguments of every command that cross-fits; :func:`cross_fit` reads them."""
     parser.add_argument("--photos", nargs="+", required=True, help="KIND:PATH, each split by places")
-    parser.add_argument("--weights", type=Path, help="of the backbone; else it is built from the photos")
+    parser.add_argument("--weights", help="of the backbone; else it is built from the photos")
     parser.add_argument("--backbone", default="squeezenet1_1")
+    parser.add_argument("--head", default="netvlad")
     parser.add_argument("--clusters", type=int, default=64)
-    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--dim", type=int, default=512, help="after whitening; 0: none")
     parser.add_argument("--whitening", choices=(AUTO, *STRENGTHS), default=AUTO)
     parser.add_argument("--size", default=size)
     parser.add_argument("--out", type=Path, default=out)
@@ -281,6 +281,7 @@ def cross_fit(options: argparse.Namespace) -> CrossFit:
     model = fit.FitOptions(
         options.backbone,
         options.weights,
+        options.head,
         clusters=options.clusters,
         dim=options.dim,
         height=height,

@@ -32,12 +32,12 @@ COLUMNS = ("model", "recipe", *CPUS)
 _PHOTOS = 2
 
 
-def packaged(program: Path, photos: Dataset, folder: Path) -> Path:
-    """An APK with the program and an index of these photos, the first of which is the self-test's picture."""
+def packaged(program: Path, photos: Dataset, folder: Path, *, pictures: int = 1) -> Path:
+    """An APK with the program and an index of these photos, the first of which are the self-test's pictures."""
     runner, index = ProgramRunner(program), folder / "places.pvix"
     places, _ = build_index(runner.describe, photos, runner.info.fingerprint)
     write_index(index, places, force=True)
-    test = selftest.build(program, index, [photos.photos[0].path])
+    test = selftest.build(program, index, [photo.path for photo in photos.photos[:pictures]])
     config = {"title": program.stem, "threshold": None, "fingerprint": places.fingerprint.hex()}
     apk = folder / f"{program.stem}.apk"
     apk.unlink(missing_ok=True)

@@ -58,6 +58,35 @@ def run_selftest(
         PackageError: the APK has no self-test, or no libraries for the ABI.
         PhoneError: the library refuses the program, crashes, or does not end.
     """
+    manifest, found = selftest.read_manifest(apk), answered(apk, cpu=cpu, abi=abi, isa=isa, runs=runs)
+    pictures, reasons = selftest.judge(manifest, found.answers)
+    return SelfTestResult(
+        where=found.where,
+        passed=not reasons,
+        reasons=reasons,
+        device=found.device,
+        native=found.native,
+        runs=runs,
+        pictures=pictures,
+        memory=found.memory,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What an APK's own libraries say of its self-test's pictures; see :class:`SelfTestResult`."""
+
+    where: str
+    device: DeviceFacts
+    native: NativeFacts
+    answers: tuple[selftest.Answer, ...]
+    memory: Memory
+
+
+def answered(
+    apk: Path, *, cpu: str | None = None, abi: str = "arm64-v8a", isa: str = "best", runs: int = 1
+) -> Answered:
+    """The answers of the APK's own libraries, compared with nothing; arguments and errors as :func:`run_selftest`."""
     manifest = selftest.read_manifest(apk)
     with scratch_folder() as folder:
         machine = _machine(abi, cpu)
@@ -66,16 +95,12 @@ def run_selftest(
         arguments = [str(folder / LIBRARY), str(apk), *_mapped(apk, PROGRAM), *_mapped(apk, INDEX)]
         arguments += [isa, str(runs), *_pictures(apk, manifest, folder)]
         info, *answers, memory = (json.loads(line) for line in _run(machine, folder, arguments))
-    pictures, reasons = selftest.judge(manifest, [selftest.Answer(**answer) for answer in answers])
-    return SelfTestResult(
-        where=EMULATED if machine.command else HOST,
-        passed=not reasons,
-        reasons=reasons,
-        device=DeviceFacts(machine.name, None, abi),
-        native=NativeFacts(**{**info, "image_size": tuple(info["image_size"])}),
-        runs=runs,
-        pictures=pictures,
-        memory=Memory(**memory),
+    return Answered(
+        EMULATED if machine.command else HOST,
+        DeviceFacts(machine.name, None, abi),
+        NativeFacts(**{**info, "image_size": tuple(info["image_size"])}),
+        tuple(selftest.Answer(**answer) for answer in answers),
+        Memory(**memory),
     )
 
 
