@@ -83,5 +83,5 @@ def test_its_file_is_a_table(collections, tmp_path):
     ]
     assert (
         len(table.rows) == 2 * (3 + 3 + 1 + 1)
-        and len(list(tmp_path.glob("squeezenet1_1-64x64-2-*.npy"))) == 1
+        and len(list(tmp_path.glob("kept/squeezenet1_1-64x64-2-*.npy"))) == 1
     )

@@ -112,7 +112,9 @@ def measured(
     options: argparse.Namespace, arguments: Sequence[str], fits: str, compresses: str
 ) -> dict[str, Any]:
     """Hashes of the files and mAP in points of one row, made where they are not there yet."""
-    out, log, files = options.out, StageLog(options.out), Files.of(options.out, fits, compresses)
+    out, files = options.out, Files.of(options.out, fits, compresses)
+    (out / "kept").mkdir(parents=True, exist_ok=True)
+    log = StageLog(out / "kept")
     asked = {name: getattr(options, name) for name in ("backbone", "weights", "clusters", "size")}
     asked["photos"] = dataset_hash(open_dataset(options.photos))
 

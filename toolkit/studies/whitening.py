@@ -2,8 +2,8 @@ r"""What the chosen whitening is worth: on places and buildings it was not fitte
 
 Half of the places fit the head and the whitening and the other half tests, and the other way round; with several
 collections also one of them fits and the others test, which are other buildings. The backbone sees every view of every
-photo once; its local features are kept in the output folder. Prints a table and writes
-out/studies/whitening/whitening.json:
+photo once; its local features and what the heads make of them are kept in the output folder, and so are the rows, until
+the rule that chooses changes. Prints a table and writes out/studies/whitening/whitening.json:
 
     PYTHONPATH=toolkit .venv/bin/python -m studies.whitening --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,15 +25,18 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from bench.measured import text_table, write_measurement
+from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
 from pocketvlad.model.network import Network
 from pocketvlad.model.views import photo_views
 from pocketvlad.model.whitening import EPSILON, FULL, PCA, fit_softened, whitening_scale
+from pocketvlad.pipeline.log import StageLog
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.fit import FitOptions, backbone_for
 from pocketvlad.steps.whitening import places_of
@@ -122,9 +126,12 @@ def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: 
 @torch.no_grad()
 @one_thread()
 def vectors_of(
-    options: FitOptions, backbone: nn.Module, features: np.ndarray, direction: Direction
+    options: FitOptions, backbone: nn.Module, features: np.ndarray, direction: Direction, kept: Path
 ) -> Vectors:
-    """The head fitted to one part of the photos, and what it makes of both."""
+    """The head fitted to one part of the photos, and what it makes of both, kept in the file ``kept``."""
+    if kept.exists():
+        with np.load(kept) as found:
+            return Vectors(torch.from_numpy(found["fitting"]), torch.from_numpy(found["testing"]))
     network = Network.empty(replace(options.config(), dim=None), backbone)
     network.head.to_empty(device="cpu")
 
@@ -136,7 +143,11 @@ def vectors_of(
     fitting = torch.stack(
         [torch.cat([network.head(local(i, view)) for view in views]) for i in direction.fits]
     )
-    return Vectors(fitting, torch.cat([network.head(local(i, 0)) for i in direction.tests]))
+    testing = torch.cat([network.head(local(i, 0)) for i in direction.tests])
+    unfinished = kept.with_name(f"unfinished-{kept.name}")
+    np.savez(unfinished, fitting=fitting.numpy(), testing=testing.numpy())
+    unfinished.rename(kept)
+    return Vectors(fitting, testing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +231,30 @@ def rows_of(
     return rows
 
 
+def kept_rows(
+    model: FitOptions, backbone: nn.Module, features: np.ndarray, collections: Sequence[Dataset], kept: Path
+) -> list[tuple[str, ...]]:
+    """Every direction's rows, with as many dimensions as there are and with chosen ones; ``kept``: the features."""
+    log, rows = StageLog(kept.parent), []
+    rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, whitening)]
+
+    def made(direction: Direction, name: str, dims: Sequence[int], dim: int | None) -> dict[str, Any]:
+        file = kept.with_name(f"{kept.stem}-{direction.name.replace(' ', '-')}.npz")
+        vectors = vectors_of(model, backbone, features, direction, file)
+        return {"rows": rows_of(name, measured(vectors, direction, dims, dim), direction, collections)}
+
+    for direction in directions(collections):
+        dims = [dim for dim in DIMS if dim < len(direction.fits) * features.shape[1]]
+        for dim in (dims[-1], None):
+            name = f"{direction.name}, {'dimensions chosen' if dim is None else f'{dim} dimensions'}"
+            tried = dims if dim is None else [dim]
+            body = partial(made, direction, name, tried, dim)
+            figures, _ = log.run(name, {"features": kept.name, "rule": rule}, [], body)
+            rows += [tuple(row) for row in figures["rows"]]
+            print(*rows[-1], sep="  ", file=sys.stderr)
+    return rows
+
+
 def _parser() -> argparse.ArgumentParser:
     wrapped = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -245,16 +280,8 @@ def main(arguments: Sequence[str]) -> None:
     photos = open_tensors(merge(collections), model.config().preprocess)
     backbone = backbone_for(model.config(), model, photos)
     kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
-    features = local_features(backbone, photos, options.views, options.out / kept)
-    rows: list[tuple[str, ...]] = []
-    for direction in directions(collections):
-        vectors = vectors_of(model, backbone, features, direction)
-        count = len(direction.fits) * options.views
-        dims = [dim for dim in DIMS if dim < count]
-        for name, dim in ((f"{dims[-1]} dimensions", dims[-1]), ("dimensions chosen", None)):
-            found = measured(vectors, direction, dims if dim is None else [dim], dim)
-            rows += rows_of(f"{direction.name}, {name}", found, direction, collections)
-            print(*rows[-1], sep="  ", file=sys.stderr)
+    features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
+    rows = kept_rows(model, backbone, features, collections, options.out / "kept" / kept)
     data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
     out, module = options.out / "whitening.json", "studies.whitening"
     write_measurement(out, COLUMNS, rows, data=data, module=module, arguments=arguments)
