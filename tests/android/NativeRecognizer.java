@@ -112,7 +112,7 @@ public final class NativeRecognizer {
         System.out.println("position " + Arrays.toString(nativePosition(handle, rows[0])));
     }
 
-    private static int number(FileDescriptor descriptor) throws ReflectiveOperationException {
+    static int number(FileDescriptor descriptor) throws ReflectiveOperationException {
         Field field = FileDescriptor.class.getDeclaredField("fd");
         field.setAccessible(true);
         return field.getInt(descriptor);

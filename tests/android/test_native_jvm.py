@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fuzz import native as fuzz
 from pocketvlad.android import emulate, selftest
 from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
 from pocketvlad.index import open_index
@@ -102,3 +103,35 @@ def test_a_second_index_is_searched_with_the_first(printed):
     assert photos == "8" and json.loads(rows)[:2] == [0, 8]
     assert json.loads(rows)[3] == json.loads(rows)[2] + 8
     assert said["equal"] == said["same"] == "true"
+
+
+@pytest.fixture(scope="module")
+def fuzzed(package, tmp_path_factory: pytest.TempPathFactory):
+    """NativeFuzz on the APK's own library; `make fuzz` runs it under sanitizers and more often."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    fuzz.compile_java(folder)
+    libraries = [emulate.host_preload(package.apk, folder), folder / "libpocketvlad.so"]
+    files = fuzz.write_recogniser(folder)
+    return lambda mode, count: fuzz.run(folder, libraries, mode, files, count)
+
+
+def test_changed_files_are_read_or_refused(fuzzed):
+    found = dict(fuzzed("files", 300))
+    for what in ("program", "index", "added index", "photo", "frame"):
+        assert found[f"{what}: answered"] + found[f"{what}: refused"] == 300
+        assert min(found[f"{what}: answered"], found[f"{what}: refused"]) > 20
+
+
+def test_random_calls_from_several_threads_end_in_an_answer_or_a_line(fuzzed):
+    found = dict(fuzzed("calls", 20_000))
+    assert found["sequences"] == 20_000
+    for what in ("opening", "added index", "photo", "frame", "search", "reading"):
+        assert min(found[f"{what}: answered"], found[f"{what}: refused"]) > 20
+
+
+def test_memory_is_flat_over_photos_and_frames(fuzzed):
+    """2,000 photos and 10,000 frames; what a JVM compiles meanwhile is in the first half."""
+    found = fuzzed("memory", 2000)
+    kilobytes = [number for what, number in found if what == "kilobytes"]
+    assert ("recognised", 13_200) in found and len(kilobytes) == 10
+    assert kilobytes[-1] - kilobytes[4] < 2000, kilobytes

@@ -1,6 +1,6 @@
-"""Reads changed files of one format, in a process that may end by a signal: ``python -m fuzz.child FORMAT SEED COUNT``.
+"""Reads changed files, in a process that may end by a signal: ``python -m fuzz.child SEED FIRST COUNT FORMAT...``.
 
-Prints the number of each input before it is read, then what became of it.
+Prints each input's format and number before it is read, then what became of it. FIRST is of the first format.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from fuzz.readers import formats
+from fuzz.readers import Format, formats
 from pocketvlad.errors import PocketvladError
 
 MEMORY = 8 << 30  # bytes of address space, torch's own 4 GB included
@@ -44,18 +44,15 @@ def _too_long(number: int, frame: object) -> None:
     raise TimeoutError(f"more than {SECONDS} seconds")
 
 
-def main(name: str, seed: int, first: int, count: int) -> None:
-    """Read ``count`` changed files, the first of them number ``first``."""
-    kind = formats()[name]
-    signal.signal(signal.SIGALRM, _too_long)
+def read_changed(name: str, kind: Format, seed: int, numbers: range) -> None:
+    """Read the changed files of one format with these numbers."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("stages.json" if name == "stage log" else f"x.{kind.suffix}")
         kind.write(path)
         data = path.read_bytes()
-        kind.read(path) if name != "manifest" else None  # what is sound is read
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        for number in range(first, first + count):
-            print(number, end=" ", flush=True)
+        kind.read(path)  # what is sound is read
+        for number in numbers:
+            print(name, number, sep="\t", end="\t", flush=True)
             path.write_bytes(changed(data, number, seed))
             signal.alarm(SECONDS)
             try:
@@ -70,5 +67,14 @@ def main(name: str, seed: int, first: int, count: int) -> None:
                 signal.alarm(0)
 
 
+def main(seed: int, first: int, count: int, *names: str) -> None:
+    """Read ``count`` changed files of each format, of the first one those from number ``first`` on."""
+    kinds = formats()
+    signal.signal(signal.SIGALRM, _too_long)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    for name in names:
+        read_changed(name, kinds[name], seed, range(first if name == names[0] else 0, count))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*map(int, sys.argv[1:4]), *sys.argv[4:])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import ExifTags, Image
 
+PHOTOS = ("jpg", "png", "webp", "tiff", "gif", "bmp", "ppm")
 VALUES = {"net": {"layers": [{"name": "conv1", "weights": [np.ones((2, 3), np.float32)]}]}, "text": "Straße"}
 
 
@@ -33,6 +37,9 @@ def formats() -> dict[str, Format]:
 
     from helpers import matfiles
     from pocketvlad import artifact
+    from pocketvlad.android.apk import MANIFEST, TEMPLATE
+    from pocketvlad.android.axml import read_manifest
+    from pocketvlad.android.dex import read_dex
     from pocketvlad.android.elf import read_library
     from pocketvlad.compress.recipe import load_recipe
     from pocketvlad.dataset import open_dataset
@@ -74,13 +81,15 @@ def formats() -> dict[str, Format]:
                               read_descriptors),
         "index": Format("pvix", copy(root / "tests/golden/tiny.pvix"), open_index),
         "program": Format("pte", write_program, check_program),
-        "photo": Format("jpg", copy(next((root / "calibration/scenes").glob("*.jpg"))), load_photo),
-        "manifest": Format("csv", lambda p: p.write_text("image,place,role\na.jpg,hall,query\n"),
-                           lambda p: open_dataset(str(p))),
+        **{f"photo, {suffix}": Format(suffix, write_photo, load_photo) for suffix in PHOTOS},
+        "manifest": Format("csv", write_manifest, lambda p: open_dataset(str(p))),
         "recipe": Format("toml", copy(root / "calibration/recipes/compact-16x.toml"), lambda p: load_recipe(str(p))),
         "plan": Format("toml", copy(root / "calibration/plans/demo.toml"), load_plan),
         "stage log": Format("json", write_log, lambda p: StageLog(p.parent)),
         "library": Format("so", write_library, read_library),
+        "apk": Format("apk", write_apk, read_apk),
+        "apk manifest": Format("xml", member(TEMPLATE, MANIFEST), lambda p: read_manifest(p.read_bytes())),
+        "apk code": Format("dex", member(TEMPLATE, "classes.dex"), lambda p: read_dex(p.read_bytes())),
     }  # fmt: skip
 
 
@@ -110,3 +119,57 @@ def write_library(path: Path) -> None:
     from pocketvlad.core.build import core_library
 
     path.write_bytes(core_library().read_bytes())
+
+
+def write_photo(path: Path) -> None:
+    """A photo of 24x16 pixels, with alpha, an EXIF orientation and position where its format has them."""
+    mode = "RGBA" if path.suffix in (".png", ".webp") else "RGB"
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, len(mode)), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (48.0, 7.0, 30.0), 3: "E", 4: (11.0, 30.0, 0.0)})
+    options = {"exif": exif} if path.suffix in (".jpg", ".png", ".webp") else {}
+    Image.fromarray(pixels, mode).save(path, **options)
+
+
+def write_manifest(path: Path) -> None:
+    """A list of photos, which lie beside it."""
+    for name in "abc":
+        write_photo(path.with_name(f"{name}.jpg"))
+    path.write_text(
+        "image,place,role,latitude,longitude\na.jpg,hall,query,48.1,11.5\nb.jpg,hall,good,48.1,11.5\nc.jpg,yard,,,\n"
+    )
+
+
+def member(archive: Path, name: str) -> Callable[[Path], object]:
+    """Writes a file of an archive."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(archive) as opened:
+            path.write_bytes(opened.read(name))
+
+    return write
+
+
+def write_apk(path: Path) -> None:
+    """The app's template with a few small files of ours, signed with a key of its own each time."""
+    from pocketvlad.android.apk import TEMPLATE
+    from pocketvlad.android.signing import debug_keys, sign_apk
+
+    with zipfile.ZipFile(TEMPLATE) as template, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as apk:
+        for name in ("AndroidManifest.xml", "resources.arsc"):
+            apk.writestr(zipfile.ZipInfo(name, (1981, 1, 1, 1, 1, 2)), template.read(name))
+    keys = path.with_suffix(".p12")
+    sign_apk(path, debug_keys(keys))
+    keys.unlink()
+
+
+def read_apk(path: Path) -> None:
+    """Its signature, and what a command looks for in it."""
+    from pocketvlad.android.apk import check_apk
+    from pocketvlad.android.verify import verify_apk
+    from pocketvlad.errors import PackageError
+
+    with contextlib.suppress(PackageError):
+        check_apk(path)  # even the sound one lacks the libraries
+    verify_apk(path)
