@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import PocketvladError, RecipeError, did_you_mean, printable, unknown
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.index.types import encode_vectors
 from pocketvlad.model.backbones import backbone_spec
 from pocketvlad.model.heads import head_class

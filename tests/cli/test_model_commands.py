@@ -140,7 +140,9 @@ def test_bad_recipes_and_options(run, chain, photos, tmp_path):
     "backbone, size", [("squeezenet1_1", "16x16"), ("alexnet", "30x64"), ("efficientnet_lite0", "31x31")]
 )
 def test_a_size_too_small_for_the_backbone_is_said_before_any_photo_is_read(run, tmp_path, backbone, size):
-    fit = ("fit", "--backbone", backbone, "--size", size, "--photos", tmp_path / "none")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"broken")
+    fit = ("fit", "--backbone", backbone, "--size", size, "--photos", tmp_path / "photos")
     refused(
         run(*fit, "--out", tmp_path / "m.safetensors"), "too small for the backbone", size, "64x64 or more"
     )

@@ -18,7 +18,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.pages import Block, blocks, commands
 from pocketvlad.cli import main
@@ -32,6 +34,7 @@ RUNNABLE = ("python", "sh")
 LANGUAGES = (*RUNNABLE, "toml", "text", "csv", "")
 PLACES, VIEWS = 4, 4  # of the scenes
 EARLIER = {
+    "docs/ar.md": "model.pte",
     "docs/robots.md": "model.pte",
     "docs/neighbours.md": "model.pte",
     "docs/paper.md": "model.safetensors",
@@ -40,7 +43,7 @@ NOT_RUN = {  # blocks a page may leave out; more is a page that nobody tests
     "README.md": 2,
     "docs/tutorial.md": 3,
     "docs/paper.md": 2,
-    "docs/robots.md": 2,
+    "docs/robots.md": 3,
     "docs/neighbours.md": 3,
 }
 
@@ -110,6 +113,9 @@ def _folder_of(page: Path, inputs: Path, request: pytest.FixtureRequest, out: Pa
         shutil.copy(request.getfixturevalue("earlier") / EARLIER[name_of(page)], out)
     if page.name == "robots.md":
         _name_as_poses(page, out / "photos")
+        _drive(out / "drives")
+    if page.name == "ar.md":
+        _add_on_a_phone(out)
     before = Path.cwd()
     os.chdir(out)
     try:
@@ -125,6 +131,41 @@ def _name_as_poses(page: Path, photos: Path) -> None:
     for row, source in zip(csv.DictReader(io.StringIO(poses)), _scenes(), strict=False):
         (photos / row["image"]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, photos / row["image"])
+
+
+def _drive(drives: Path) -> None:
+    """The photos that the page's two videos gave."""
+    for number, source in enumerate(_scenes()):
+        side, east = ("database", "queries")[number % 2], 500_000 + 100 * (number // VIEWS)
+        (drives / side).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, drives / side / f"@{east}.00@500000.00@{number}.00@.jpg")
+
+
+def _add_on_a_phone(out: Path) -> None:
+    """What a phone exported, and more photos on the workstation."""
+    from pocketvlad.steps import index
+
+    for folder, source in (("added", _scenes()[0]), ("more", _scenes()[1])):
+        (out / folder / "new place").mkdir(parents=True)
+        shutil.copy(source, out / folder / f"new place/{folder}.jpg")
+    index.build(out / "model.pte", f"folder:{out}/added", out / "phone.pvix")
+
+
+def test_frames_of_a_video_are_kept_by_the_way_between_them(tmp_path):
+    """A frame each second at 1.5 m/s, seen for half a minute: every second one is kept, under its position."""
+    (block,) = [each for each in blocks(ROOT / "docs/robots.md") if "def keep_frames" in each.text]
+    names: dict[str, object] = {}
+    _run_python(block, names, "docs/robots.md")
+    (tmp_path / "way.csv").write_text("time,x,y\n0,10,0\n30,10,45\n")
+    frames = [(second, np.full((8, 8, 3), 8 * second, np.uint8)) for second in range(30)]
+    names["keep_frames"](iter(frames), tmp_path / "way.csv", tmp_path / "drive")
+    kept = sorted(tmp_path.glob("drive/*.jpg"))
+    assert [path.name for path in kept][:2] == [
+        "@500010.00@500000.00@0.00@.jpg",
+        "@500010.00@500003.00@2.00@.jpg",
+    ]
+    assert len(kept) == 15
+    assert abs(int(np.asarray(Image.open(kept[3])).mean()) - 48) <= 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

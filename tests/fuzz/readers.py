@@ -55,6 +55,7 @@ def formats() -> dict[str, Format]:
 
     root = Path(__file__).parents[2]
     weights = {"a.weight": torch.ones(3, 2), "b": torch.arange(4)}
+    arrays = {"a.weight": np.ones((3, 2)), "arch": np.str_("alexnet"), "names": np.array(["a", "b"])}
     old = {"_use_new_zipfile_serialization": False}
     truth = {
         "imlist": ["a"],
@@ -75,6 +76,8 @@ def formats() -> dict[str, Format]:
                               read_checkpoint),
         "pth": Format("pth", lambda p: torch.save(weights, p), read_checkpoint),
         "pth, old": Format("pth", lambda p: torch.save(weights, p, **old), read_checkpoint),
+        "pth, arrays": Format("pth", lambda p: torch.save(arrays, p, **old), read_checkpoint),
+        "npz": Format("npz", lambda p: np.savez(p, **{"a.weight": np.ones((3, 2))}), read_checkpoint),
         "pickled truth": Format("pkl", lambda p: p.write_bytes(pickle.dumps(truth)), read_pickle),
         "npy": Format("npy", lambda p: np.save(p, np.array([[1, 2], [3]], object), allow_pickle=True), read_array),
         "descriptors": Format("h5", lambda p: write_descriptors(p, ["a.jpg"], np.ones((1, 4)), force=True),

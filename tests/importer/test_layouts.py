@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 import plain
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.model.preprocess import photo_tensor
 
 K, P = 5, 12

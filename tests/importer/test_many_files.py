@@ -14,7 +14,7 @@ import plain
 from helpers import checkpoints, plain_heads
 from helpers.checkpoints import HEADS, in_sequence, resnet, tiny_transformers, under
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 
 __all__ = ["tiny_transformers"]  # a fixture
 

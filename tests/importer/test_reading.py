@@ -53,6 +53,47 @@ def test_containers_are_opened_and_module_is_taken_out(tmp_path, zipped, contain
     torch.testing.assert_close(read["a.weight"], TENSORS["a.weight"])
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_numpys_strings_do_no_harm_and_arrays_are_weights(tmp_path, zipped):
+    """As training loops of other libraries write them; where there are tensors, arrays beside them are none."""
+    arrays = {key: value.numpy() for key, value in TENSORS.items()}
+    arrays["a.weight"] = arrays["a.weight"].astype(">f8")  # of a big-endian machine
+    notes = {"arch": np.str_("alexnet"), "sha": np.bytes_(b"ab"), "names": np.array(["a", "b"])}
+    for name, content in {
+        "strings": {"state_dict": TENSORS, **notes},
+        "arrays": {"model": arrays, "epoch": 3, **notes},
+        "flat": {**arrays, **notes},
+        "both": {**TENSORS, "recalls": np.ones(3), **notes},
+    }.items():
+        torch.save(content, tmp_path / name, _use_new_zipfile_serialization=zipped)
+        read = read_checkpoint(tmp_path / name)
+        assert set(read) == set(TENSORS), name
+        for key, value in TENSORS.items():
+            torch.testing.assert_close(read[key], value)
+
+
+def test_an_archive_of_arrays_is_read_and_a_bomb_is_not(tmp_path):
+    np.savez(tmp_path / "weights.npz", **{key: value.numpy() for key, value in TENSORS.items()})
+    read = read_checkpoint(tmp_path / "weights.npz")
+    assert set(read) == set(TENSORS) and torch.equal(read["a.weight"], TENSORS["a.weight"])
+    np.savez_compressed(tmp_path / "bomb.npz", a=np.zeros(10_000_000))
+    with pytest.raises(CheckpointError, match="is damaged; found 800001"):
+        read_checkpoint(tmp_path / "bomb.npz")
+    np.savez(tmp_path / "objects.npz", a=np.array([{}], object))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(tmp_path / "objects.npz")
+
+
+def test_what_is_another_format_is_called_so(tmp_path):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pt")
+    with pytest.raises(CheckpointError, match=r"holds a program \(TorchScript\).*torch.jit.load") as error:
+        read_checkpoint(tmp_path / "script.pt")
+    one_line(error)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(CheckpointError, match="found one NumPy array"):
+        read_checkpoint(tmp_path / "one.npy")
+
+
 def test_safetensors_are_read_whatever_the_suffix(tmp_path):
     save_file(TENSORS, tmp_path / "weights.bin")
     read = read_content(tmp_path / "weights.bin")

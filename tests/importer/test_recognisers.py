@@ -11,7 +11,8 @@ import plain
 from helpers import checkpoints, plain_heads
 from helpers.checkpoints import HEADS, in_sequence, resnet, tiny_transformers, under
 from pocketvlad.errors import CheckpointError, RecipeError
-from pocketvlad.importer import LAYOUTS, boq, convap, cosplace, dinov2, dvgl, megaloc, mixvpr, salad
+from pocketvlad.importer import boq, convap, cosplace, dinov2, dvgl, megaloc, mixvpr, salad
+from pocketvlad.importer.checkpoint import LAYOUTS
 from pocketvlad.model.backbones import build_backbone
 
 __all__ = ["tiny_transformers"]  # a fixture

@@ -11,7 +11,7 @@ from torch.nn import functional
 import plain
 from helpers import matfiles
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.importer.matlab import read_mat
 from pocketvlad.model.backbones.caffe import CrossMapNorm
 from pocketvlad.model.preprocess import photo_tensor

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import import_checkpoint, read_backbone_weights, save_imported
+from pocketvlad.importer.checkpoint import import_checkpoint, read_backbone_weights, save_imported
 from pocketvlad.importer.torchvision import build_classifier, load
 from pocketvlad.model.backbones import CLASSIFIERS, build_backbone
 

@@ -11,7 +11,7 @@ from pocketvlad.compress.compressed import save_compressed
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.importer.pickles import key_of_code
 from pocketvlad.model.network import save_model
 

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.photos import write_places
 from helpers.runs import write_plan
-from pocketvlad.errors import RecipeError
+from pocketvlad.dataset import open_dataset
+from pocketvlad.errors import DatasetError, RecipeError
+from pocketvlad.pipeline.files import open_plan
 from pocketvlad.pipeline.plan import load_plan
+from pocketvlad.pipeline.run import split_places
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,30 @@ def test_other_paths_are_at_home_too(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_plan(write_plan(tmp_path)).resolve("~/m.pth") == tmp_path / "m.pth"
     assert load_plan(write_plan(tmp_path)).resolve("/m.pth") == Path("/m.pth")
+
+
+def test_queries_of_another_folder_ask_the_map(tmp_path):
+    """As `evaluate --queries` has it: the places of both folders are halves without overlap."""
+    map_photos, asked = (write_places(tmp_path / side, places=4, views=2) for side in ("map", "asked"))
+    plan = write_plan(tmp_path, datasets='"folder:map"')
+    text = plan.read_text()
+    plan.write_text(text.replace("[photos]\n", '[photos]\nqueries = "asked"\n'))
+    found, wanted = open_plan(plan).dataset, open_dataset(f"folder:{map_photos}", str(asked))
+    assert [photo.name for photo in found.photos] == [photo.name for photo in wanted.photos]
+    assert (found.queries, found.database) == (wanted.queries, wanted.database)
+    fitting, testing = split_places(found, "even")
+    assert len(found.queries) == 8 and len(fitting.queries) == len(testing.queries) == 4
+    assert not {photo.place for photo in fitting.photos} & {photo.place for photo in testing.photos}
+    plan.write_text(text.replace("[photos]\n", '[photos]\nqueries = "none"\n'))
+    with pytest.raises(DatasetError, match="none does not exist"):
+        open_plan(plan)
+
+
+def test_queries_ask_one_map(tmp_path):
+    plan = write_plan(tmp_path, datasets='"folder:a", "folder:b"')
+    plan.write_text(plan.read_text().replace("[photos]\n", '[photos]\nqueries = "asked"\n'))
+    with pytest.raises(RecipeError, match="queries asks one map; found 2 datasets"):
+        load_plan(plan)
 
 
 @pytest.mark.parametrize(

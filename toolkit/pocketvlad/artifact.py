@@ -110,6 +110,12 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+def require_folder(folder: Path) -> None:
+    """ArtifactError for an output folder that is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is not a folder", do="name a folder for the files")
+
+
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Keep others out of an output folder; made where it is missing.
@@ -117,8 +123,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         ArtifactError: another process is at work there, or it cannot be used.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{folder} is not a folder", do="name a folder for the files")
+    require_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)

@@ -97,12 +97,17 @@ def run(
 
     Exit status 1 when the emulated phone's answers differ.
     """
-    from pocketvlad.pipeline import run_plan
+    from pocketvlad import artifact
+    from pocketvlad.pipeline.files import open_plan
+
+    artifact.require_folder(out)
+    files = open_plan(plan)
+    from pocketvlad.pipeline.whole import run_plan
     from pocketvlad.report.terminal import terminal_summary
 
     output = Output(as_json)
     with output.stages() as stages:
-        summary = run_plan(plan, out, stages)
+        summary = run_plan(files, out, stages)
     output.show(terminal_summary(summary))
     output.result(summary.to_json(), silent=True)
     failed = [result for result in summary.emulated if not result["passed"]]
@@ -133,6 +138,9 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """The paper's table, measured on your datasets: a row per setting, resumable."""
+    from pocketvlad.steps import inputs
+
+    inputs.of_reproduce(train, test, weights, model, out)
     from pocketvlad.pipeline.reproduce import ReproduceOptions
     from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
     from pocketvlad.report.paper import terminal_table

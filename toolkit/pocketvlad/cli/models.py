@@ -79,10 +79,13 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Read a public checkpoint of any supported layout, or a torchvision classifier."""
+    from pocketvlad.steps import inputs
     from pocketvlad.steps.common import parse_size
-    from pocketvlad.steps.importing import import_file
 
     wanted_size = parse_size(size) if size else None
+    inputs.of_import(checkpoint, out, force=force)
+    from pocketvlad.steps.importing import import_file
+
     said: dict[str, Any] = {"layout": layout, "wanted": wanted, "size": wanted_size, "preprocess": preprocess}
     found = import_file(checkpoint, out, **said, force=force)
     Output(as_json).result({**found.to_json(), **found.config})
@@ -115,15 +118,18 @@ def fit(
 
     What is chosen is chosen by recognition, on places of --photos that are held out of the fit in turns.
     """
-    from pocketvlad.steps import fit as step
+    from pocketvlad.steps import inputs
     from pocketvlad.steps.common import parse_size
 
     height, width = parse_size(size)
+    dataset = inputs.of_fit(photos, weights, out, force=force)
+    from pocketvlad.steps import fit as step
+
     options = step.FitOptions(
         backbone, weights, head, clusters, _number(dim), height, width, views, seed, _number(whitening)
     )
     with progress("fitting") as report:
-        result = step.fit(photos, out, options, force=force, progress=report)
+        result = step.fit(dataset, out, options, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
     output.table(curve_title(values["whitening"]), curve_rows(values["whitening"]))
@@ -142,11 +148,14 @@ def whiten(
     as_json: Json = False,
 ) -> None:
     """Give a model another whitening, fitted to photos and chosen on places held out of the fit."""
+    from pocketvlad.steps import inputs
+
+    dataset = inputs.of_whiten(model, photos, out, force=force)
     from pocketvlad.steps import whitening as step
 
     said = {"dim": _number(dim), "whitening": _number(whitening), "views": views, "seed": seed}
     with progress("whitening") as report:
-        result = step.whiten_file(model, photos, out, **said, force=force, progress=report)
+        result = step.whiten_file(model, dataset, out, **said, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
     output.table(curve_title(values["whitening"]), curve_rows(values["whitening"]))
@@ -180,16 +189,19 @@ def compress(
 
     A recipe that trains can be interrupted: the same command goes on from the folder OUT.training.
     """
-    from pocketvlad.steps import compress as step
-    from pocketvlad.steps.search import Limits
+    from pocketvlad.steps import inputs
 
     output, searches = Output(as_json), max_drop is not None or max_mb is not None
     if allow_dim and not searches:
         raise RecipeError("--allow-dim is for a search", do="add --max-drop or --max-mb")
+    chosen, dataset = inputs.of_compress(model, recipe, photos, out, force=force)
+    from pocketvlad.steps import compress as step
+    from pocketvlad.steps.search import Limits
+
     limits = Limits(max_drop, max_mb, allow_dim) if searches else None
     with progress("compressing") as report:
         result = step.compress(
-            model, out, recipe, photos, limits, force=force, progress=report, device=device
+            model, out, chosen, dataset, limits, force=force, progress=report, device=device
         )
     if result is None:  # under torchrun only the first process reports
         return
@@ -269,16 +281,20 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the ExecuTorch program, checked against the torch model."""
-    from pocketvlad.steps import export as step
+    from pocketvlad.steps import inputs
     from pocketvlad.steps.common import parse_size
+
+    wanted_size = None if size is None else parse_size(size)
+    dataset = inputs.of_export(model, photos, out, force=force)
+    from pocketvlad.steps import export as step
 
     result = step.export(
         model,
         out,
-        size=None if size is None else parse_size(size),
+        size=wanted_size,
         semantics=semantics,
         convolutions=convolutions,
-        photos=photos,
+        photos=dataset,
         force=force,
     )
     Output(as_json).result(result.to_json())

@@ -19,11 +19,11 @@ from pocketvlad.errors import ArtifactError, KernelError, PocketvladError
 from pocketvlad.lut.layouts import PackedLut, described
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.network import KIND as MODEL_KIND
+from pocketvlad.model.kinds import COMPRESSED, MODEL, kind_of_model
 from pocketvlad.model.network import Network, NetworkConfig, load_model
 from pocketvlad.schema import from_table, to_table
 
-KIND = "compressed"
+KIND = COMPRESSED
 _PARTS = ("packed", "row_offsets", "codebook", "row_scale")
 _SCALE = ".scale"  # of a constant's rows
 
@@ -260,9 +260,4 @@ def open_model(path: Path | str) -> Network | Compressed:
     Raises:
         ArtifactError: it is neither.
     """
-    kind = artifact.load_info(path)["kind"]
-    if kind == MODEL_KIND:
-        return load_model(path)
-    if kind == KIND:
-        return load_compressed(path)
-    raise ArtifactError(f"{path} holds no model", found=f"a {kind} file", allowed="model or compressed")
+    return load_model(path) if kind_of_model(path) == MODEL else load_compressed(path)

@@ -9,19 +9,13 @@ import h5py
 import numpy as np
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.matlab5 import OPAQUE, DamagedError, read_v5
+from pocketvlad.importer.matlab5 import OPAQUE, V5, V73, DamagedError, is_mat, read_v5
 
-V5, V73 = b"MATLAB 5.0", b"MATLAB 7.3"
 _DEPTH = 32  # of groups and cells in each other
 _SMALL, _RATIO = (
     64_000_000,
     1000,
 )  # bytes that any array may have, and more where so much is stored, times that
-
-
-def is_mat(head: bytes) -> bool:
-    """Whether a file's first bytes are those of a ``.mat`` file of either format."""
-    return head.startswith((V5, V73))
 
 
 def read_mat(path: Path) -> dict[str, Any]:

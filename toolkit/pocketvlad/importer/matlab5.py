@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+V5, V73 = b"MATLAB 5.0", b"MATLAB 7.3"  # how files begin
 OPAQUE = "a MATLAB class object"  # objects, function handles and sparse matrices, which no model here needs
 _HEADER = 128  # bytes
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -28,6 +29,11 @@ _UNPACKED, _RATIO = (
     64_000_000,
     100,
 )  # bytes that any file may unpack to, and more for a larger file, times its size
+
+
+def is_mat(head: bytes) -> bool:
+    """Whether a file's first bytes are those of a ``.mat`` file of either format."""
+    return head.startswith((V5, V73))
 
 
 class DamagedError(ValueError):

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from pocketvlad.model.network import Network
 
-from pocketvlad.model.backbones.dinov2 import PATCH, Size
-from pocketvlad.model.network import Network
+Size = tuple[int, int]  # height and width, pixels
 
 OURS = "ours"
 _PATCHES = "patch_embed.proj.weight"  # how a transformer's first layer is called
@@ -40,6 +40,8 @@ class PhotoRule:
             scale = self.longest / max(asked)
             height, width = round(height * scale), round(width * scale)
         if self.whole_patches and _has_patches(tensors):
+            from pocketvlad.model.backbones.dinov2 import PATCH  # torch, which a plan's check does without
+
             height, width = (max(1, round(side / PATCH)) * PATCH for side in (height, width))
         return height, width
 
@@ -48,6 +50,8 @@ class PhotoRule:
         config = network.config
         if config.preprocess.upright == self.upright:
             return network
+        from pocketvlad.model.network import Network
+
         config = replace(config, preprocess=replace(config.preprocess, upright=self.upright))
         return Network(config, network.backbone, network.head, network.whitening).eval()
 
@@ -61,4 +65,6 @@ RULES = {
 
 
 def _has_patches(tensors: Mapping[str, Any]) -> bool:
+    from torch import Tensor
+
     return any(key.endswith(_PATCHES) and isinstance(value, Tensor) for key, value in tensors.items())

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.matlab import is_mat, read_mat
+from pocketvlad.importer.files import (
+    ZIP,
+    are_arrays,
+    first_sentence,
+    head_of,
+    is_safetensors,
+    require_pickle,
+)
+from pocketvlad.importer.matlab import read_mat
+from pocketvlad.importer.matlab5 import is_mat
 from pocketvlad.importer.unsupported import code_refused, table_refused
 
 # what training loops put weights under; of a teacher and a student the teacher is the one to use
@@ -30,16 +39,14 @@ _CONTAINERS = (
 )
 _WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's own names in the middle of a key
 _OUTER = ("model.", "net.", "network.", "state_dict.")  # of every key of a model inside a training module
-_LFS_POINTER = b"version https://git-lfs"
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # torch.save's two formats
 _CODE = re.compile(r"unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", re.IGNORECASE)
-# Beside tensors old checkpoints keep numpy numbers (best recall, epoch) and arrays of them (recalls).
+# Beside tensors checkpoints keep numpy numbers (best recall, epoch), strings (arch) and arrays of them (recalls).
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
 _NUMPY_ARRAY = np.zeros(0).__reduce__()[0]
-_NUMPY_NUMBERS: list[Any] = [
+_NUMPY: list[Any] = [
     np.dtype,
     np.ndarray,
-    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "b1")),
+    *(type(np.dtype(kind)) for kind in (*"efdbhilqBHILQ?", "U", "S")),
     *((_NUMPY_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *((_NUMPY_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
 ]
@@ -51,8 +58,7 @@ def read_content(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    head = _head(path)
-    return read_mat(path) if is_mat(head) else read_checkpoint(path)
+    return read_mat(path) if is_mat(head_of(path)) else read_checkpoint(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -63,54 +69,50 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    head = _head(path)
-    if head[8:9] == b"{":  # a length in 8 bytes, then a JSON object
-        loaded = _read_safetensors(path)
-    elif head.startswith((_ZIP, _PICKLE)):
-        loaded = _read_torch(path)
-    else:
-        allowed = ".safetensors, or what torch.save writes"
-        raise CheckpointError(f"{path} is not a checkpoint", found=f"bytes {head[:8]!r}", allowed=allowed)
-    loaded = _opened(loaded)
-    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    loaded = _opened(_loaded(path))
+    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)} or {
+        str(key): _tensor_of(value) for key, value in loaded.items() if _is_numbers(value)
+    }
     if not tensors:
         found = ", ".join(map(str, list(loaded)[:5])) or "nothing"
         raise CheckpointError(f"checkpoint {path} holds no tensors", found=found)
     return {key: _plain_tensor(path, key, value) for key, value in _plain_keys(path, tensors).items()}
 
 
+def _loaded(path: Path) -> dict[str, Any]:
+    """What the file holds, containers closed."""
+    head = head_of(path)
+    if is_safetensors(head):
+        return _read_safetensors(path)
+    if not head.startswith(ZIP):
+        require_pickle(path, head)
+    elif are_arrays(path):
+        return _read_arrays(path)
+    return _read_torch(path)
+
+
 def _opened(loaded: dict[str, Any]) -> dict[str, Any]:
-    """The innermost container."""
-    inner = next((loaded[key] for key in _CONTAINERS if _holds_more(loaded.get(key))), None)
+    """The innermost container of tensors; where there are none, of NumPy arrays."""
+    inner = None
+    for kinds in ((Tensor, Mapping), (np.ndarray,)):
+        found = (loaded[key] for key in _CONTAINERS if _holds(loaded.get(key), kinds))
+        inner = inner or next(found, None)
     return loaded if inner is None else _opened(dict(inner))
 
 
-def _holds_more(value: Any) -> bool:
+def _holds(value: Any, kinds: tuple[type, ...]) -> bool:
     """Whether it is a container of tensors or of others, and not, say, options under the name ``model``."""
-    return isinstance(value, Mapping) and any(isinstance(each, (Tensor, Mapping)) for each in value.values())
+    return isinstance(value, Mapping) and any(isinstance(each, kinds) for each in value.values())
 
 
-def _head(path: Path) -> bytes:
-    """The first bytes; refuses what is no checkpoint at all."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"checkpoint {path} does not exist") from error
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read", found=error.strerror) from error
-    if not head:
-        raise CheckpointError(f"checkpoint {path} is empty", do="download it again")
-    if head.startswith(_LFS_POINTER):
-        found = "a Git LFS pointer"
-        raise CheckpointError(
-            f"checkpoint {path} is not the file itself", found=found, do="run `git lfs pull`"
-        )
-    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        raise CheckpointError(
-            f"checkpoint {path} is not the file itself", found="a web page", do="download it again"
-        )
-    return head
+def _is_numbers(value: Any) -> bool:
+    """Whether it is an array that may be a layer's; names and booleans are none."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.dtype.itemsize <= 8
+
+
+def _tensor_of(array: np.ndarray) -> Tensor:
+    """Of an array of either byte order."""
+    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -120,18 +122,26 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, OSError) as error:
-        raise CheckpointError(f"checkpoint {path} is damaged", found=_first_sentence(error)) from error
+        raise CheckpointError(f"checkpoint {path} is damaged", found=first_sentence(error)) from error
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except Exception as error:  # a damaged file may raise anything
+        raise CheckpointError(f"checkpoint {path} is damaged", found=first_sentence(error)) from error
 
 
 def _read_torch(path: Path) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+        with torch.serialization.safe_globals(_NUMPY):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
         code = _code_named(error)
         if code:
             raise code_refused(path, code) from error
-        found = _first_sentence(error)
+        found = first_sentence(error)
         raise CheckpointError(f"checkpoint {path} is damaged or not a checkpoint", found=found) from error
     if isinstance(loaded, Tensor):
         raise table_refused(path, loaded)
@@ -144,12 +154,6 @@ def _code_named(error: Exception) -> str | None:
     """The function or class a pickle asked for, if that is why torch refused it."""
     match = _CODE.search(str(error))
     return match[1] if match else None
-
-
-def _first_sentence(error: Exception) -> str:
-    """The part of torch's long messages that says what happened."""
-    text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
-    return re.split(r"[.:]\s|\n", text.strip())[0][:120] or type(error).__name__
 
 
 def _plain_keys(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

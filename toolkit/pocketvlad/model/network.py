@@ -17,11 +17,12 @@ from pocketvlad.model.backbones import backbone_spec, empty_backbone
 from pocketvlad.model.heads import head_class
 from pocketvlad.model.heads.base import Head, HeadOptions, options_from_json, options_to_json
 from pocketvlad.model.heads.netvlad import NetVladOptions
+from pocketvlad.model.kinds import MODEL
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.roles import CONVOLUTION, LINEAR, PROJECTION
 from pocketvlad.model.unit import unit_length
 
-KIND = "model"
+KIND = MODEL
 FORMAT_OF_OLD = "clusters"  # a key of configurations before heads had options of their own
 
 

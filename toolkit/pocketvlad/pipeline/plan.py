@@ -63,10 +63,13 @@ class PhotosPlan:
         fit: the places that fit the model and calibrate its compression: ``even`` or ``odd`` in the order of
             their names. The others test. ``all`` fits on every place and tests on the same, which the
             report then says.
+        queries: a folder of the photos that ask, as `pocketvlad evaluate --queries` takes it; the one dataset is then
+            the map alone.
     """
 
     datasets: tuple[str, ...]
     fit: str = "even"
+    queries: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,12 @@ def _check(plan: Plan, path: Path) -> None:
     _check_file_names(plan, path)
     if not plan.photos.datasets:
         raise RecipeError(f"{path}: photos.datasets is empty", allowed='for example ["folder:photos"]')
+    if plan.photos.queries is not None and len(plan.photos.datasets) > 1:
+        raise RecipeError(
+            f"{path}: photos.queries asks one map",
+            found=f"{len(plan.photos.datasets)} datasets",
+            allowed="one",
+        )
     if (plan.model.checkpoint is None) == (plan.model.backbone is None):
         raise RecipeError(f"{path}: [model] needs exactly one of checkpoint and backbone")
     if plan.model.weights is not None and plan.model.backbone is None:

@@ -13,8 +13,8 @@ from pocketvlad import artifact, machine
 from pocketvlad.android.package import fingerprint as app_fingerprint
 from pocketvlad.android.results import SelfTestResult
 from pocketvlad.compress.compressed import load_compressed
-from pocketvlad.compress.recipe import LUT, Recipe, load_recipe
-from pocketvlad.dataset import Dataset, merge, open_dataset
+from pocketvlad.compress.recipe import LUT
+from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import readable
 from pocketvlad.errors import DatasetError, MissingToolError, RecipeError
 from pocketvlad.evaluate.metrics import metric_name
@@ -23,7 +23,8 @@ from pocketvlad.export.called import called_layers
 from pocketvlad.export.lower import photo_example
 from pocketvlad.export.pack import pack, semantics_of
 from pocketvlad.index import Visit, open_index, split_visitors, visits
-from pocketvlad.pipeline.plan import MODEL, Plan, slug
+from pocketvlad.pipeline.files import PlanFiles
+from pocketvlad.pipeline.plan import MODEL, slug
 from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
@@ -66,19 +67,13 @@ class ProgramTimes:
 class Run:
     """One run of a plan into a folder."""
 
-    def __init__(self, plan: Plan, out: Path, stages: Stages):
-        self.plan, self.out = plan, out
+    def __init__(self, files: PlanFiles, out: Path, stages: Stages):
+        self.plan, self.recipes, self.out = files.plan, files.recipes, out
         # without the photos that cannot be read: every program then answers for the same ones
-        self.dataset = readable(
-            merge([open_dataset(plan.dataset_spec(spec)) for spec in plan.photos.datasets])
-        )
-        self.fitting, self.testing = split_places(self.dataset, plan.photos.fit)
-        self.recipes = {name: self._recipe(name) for name in plan.compress.recipes}
+        self.dataset = readable(files.dataset)
+        self.fitting, self.testing = split_places(self.dataset, self.plan.photos.fit)
         self.stages = StageRunner(out, stages)
         self._fitting_hash = dataset_hash(self.fitting)
-
-    def _recipe(self, name: str) -> Recipe:
-        return load_recipe(self.plan.resolve(name) if name.endswith(".toml") else name)
 
     def model(self) -> tuple[Path, fit.Fitted]:
         """The uncompressed model: imported whole, or fitted on the fitting places."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad import artifact
-from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import CheckpointError, MissingToolError
-from pocketvlad.importer import BACKBONE_KIND, import_checkpoint
+from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.importer.packages import PREFIX, weights_file
-from pocketvlad.model.network import Network, save_model
+from pocketvlad.model.kinds import BACKBONE
+from pocketvlad.model.network import Network, load_model, save_model
 from pocketvlad.pipeline.plan import Plan
 from pocketvlad.progress import Progress
 from pocketvlad.steps import fit
@@ -48,7 +48,7 @@ class ModelSource:
         plan, name, source = self._plan.model, self._plan.model.backbone, self._checkpoint
         if plan.weights is not None and self._weights is None:
             name = plan.fallback
-        if source is not None and (artifact.kind_of(source) or BACKBONE_KIND) != BACKBONE_KIND:
+        if source is not None and artifact.kind_of(source) not in (None, BACKBONE):
             return _written(out, _own_model(source), source)
         if source is not None:
             size = parse_size(plan.size) if plan.size else None
@@ -95,14 +95,8 @@ class ModelSource:
 
 
 def _own_model(path: Path) -> Network:
-    """A model that `fit` or `import` made, as it is.
-
-    Raises:
-        CheckpointError: it is compressed, or a classifier.
-    """
-    model = open_model(path)
-    if isinstance(model, Compressed):
-        raise CheckpointError(f"{path} is compressed already", do="name the model it was made from")
+    """A model that `fit` or `import` made, as it is; CheckpointError for a classifier."""
+    model = load_model(path)
     if not model.config.describes:
         raise CheckpointError(f"{path} is a classifier and describes no places", allowed="a model of places")
     return model

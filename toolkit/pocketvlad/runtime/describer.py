@@ -11,6 +11,7 @@ import numpy as np
 
 from pocketvlad import artifact
 from pocketvlad.errors import ArtifactError
+from pocketvlad.model.kinds import COMPRESSED, MODEL, kind_of_model
 from pocketvlad.model.preprocess import DecodedPhoto, Preprocess, photo_tensor
 from pocketvlad.runtime.runner import ProgramRunner
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pocketvlad.compress.compressed import Compressed
     from pocketvlad.model.network import Network
 
-MODEL, COMPRESSED, PROGRAM = "model", "compressed", "program"
+PROGRAM = "program"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def open_describer(path: Path | str, *, threads: int | None = None) -> Describer
     """
     if Path(path).suffix == ".pte":
         return program_describer(ProgramRunner(path, threads=threads))
+    kind_of_model(path)
     from pocketvlad.compress.compressed import open_model  # torch, which a program does without
 
     model = open_model(path)

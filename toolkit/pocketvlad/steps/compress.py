@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pocketvlad import artifact
-from pocketvlad.compress.compressed import Compressed, open_model, save_compressed
+from pocketvlad.compress.compressed import Compressed, save_compressed
 from pocketvlad.compress.layers import layers_left
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import Recipe, load_recipe
@@ -18,10 +18,11 @@ from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.network import Network
+from pocketvlad.model.network import Network, load_model
 from pocketvlad.model.roles import PROJECTION
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
+from pocketvlad.steps.inputs import require_uncompressed
 from pocketvlad.steps.search import Limits, Search
 from pocketvlad.steps.training import StateFolder, fine_tune
 from pocketvlad.threads import one_thread
@@ -103,7 +104,8 @@ def compress(
             the stages raise.
     """
     artifact.require_new(out, force=force)
-    source = _uncompressed(model)
+    require_uncompressed(model, "compress")
+    source = load_model(model)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     dataset = None if photos is None else dataset_of(photos)
     _check_options(chosen, dataset, limits)
@@ -136,13 +138,6 @@ def require_packable(network: Network) -> None:
         raise RecipeError(
             "the whitening cannot be packed", found=reasons[0], do="make the model with fewer clusters"
         )
-
-
-def _uncompressed(path: Path) -> Network:
-    found = open_model(path)
-    if isinstance(found, Compressed):
-        raise RecipeError(f"{path} is compressed already", do="compress the model it was made from")
-    return found
 
 
 def _check_options(recipe: Recipe, dataset: Dataset | None, limits: Limits | None) -> None:

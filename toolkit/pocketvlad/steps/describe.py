@@ -62,9 +62,10 @@ def describe(
     """
     require_descriptor_file(out)
     artifact.require_new(out, force=force)
+    dataset = dataset_of(photos)
     describer = require_places(open_describer(file, threads=threads), file)
     descriptors, readable = describe_photos(
-        describer.describe, dataset_of(photos), several=describer.several, progress=progress
+        describer.describe, dataset, several=describer.several, progress=progress
     )
     write_descriptors(out, [photo.name for photo in readable.photos], descriptors, half=half, force=force)
     return Described(str(out), len(descriptors), descriptors.shape[1], readable.skipped)

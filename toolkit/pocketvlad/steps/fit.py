@@ -12,7 +12,7 @@ from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.importer import read_backbone_weights
+from pocketvlad.importer.checkpoint import read_backbone_weights
 from pocketvlad.importer.packages import weights_file
 from pocketvlad.model.backbones import backbone_spec, build_backbone
 from pocketvlad.model.choice import Choice

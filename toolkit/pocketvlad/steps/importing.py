@@ -8,9 +8,11 @@ from typing import Any
 
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer import BACKBONE_KIND, ImportedModel, import_checkpoint, save_imported
+from pocketvlad.importer.checkpoint import import_checkpoint, save_imported
 from pocketvlad.importer.photo_rules import OURS
 from pocketvlad.importer.torchvision import build_classifier
+from pocketvlad.importer.types import ImportedModel
+from pocketvlad.model.kinds import BACKBONE
 from pocketvlad.model.network import KIND, Network, save_model
 from pocketvlad.schema import one_of
 from pocketvlad.steps.common import Result, megabytes
@@ -70,7 +72,7 @@ def import_file(
         kind, config = wanted, network.config.to_json()
     else:
         save_imported(out, imported, made_from, force=force)
-        kind, config = BACKBONE_KIND, _backbone_config(imported)
+        kind, config = BACKBONE, _backbone_config(imported)
     return Imported(imported.layout, str(out), megabytes(out), kind, imported.notes, config)
 
 

@@ -23,8 +23,9 @@ from pocketvlad.index import (
     search_index,
     write_index,
 )
+from pocketvlad.model.kinds import kind_of_model
 from pocketvlad.progress import Progress
-from pocketvlad.runtime.describer import PROGRAM, Describer, open_describer, require_places
+from pocketvlad.runtime.describer import Describer, open_describer, require_places
 from pocketvlad.steps.common import Result, dataset_of, megabytes
 
 
@@ -138,7 +139,8 @@ def build(
         progress: called with photos done and in all.
     """
     artifact.require_new(out, force=force)
-    describer, dataset = require_program(program, threads), dataset_of(photos)
+    dataset = dataset_of(photos)
+    describer = require_program(program, threads)
     info = {"program": artifact.file_sha256(program), "photos": dataset.name}
     index, skipped = build_index(
         describer.describe, dataset, describer.fingerprint, dtype=vectors, info=info, progress=progress
@@ -241,7 +243,7 @@ def search(
 
 def require_program(path: Path, threads: int) -> Describer:
     """A describer for an index: only a program will do, since the phone runs that."""
-    describer = require_places(open_describer(path, threads=threads), path)
-    if describer.kind != PROGRAM:
-        raise RecipeError(f"{path} is not a program", found=describer.kind, allowed="a .pte; export one")
-    return describer
+    if Path(path).suffix != ".pte":
+        kind = kind_of_model(path)
+        raise RecipeError(f"{path} is not a program", found=f"a {kind} file", allowed="a .pte; export one")
+    return require_places(open_describer(path, threads=threads), path)
