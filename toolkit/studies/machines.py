@@ -29,6 +29,7 @@ from pocketvlad.android.emulate import answered
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import PocketvladError
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.machine import common_instructions
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps import compress, export, fit
@@ -38,17 +39,11 @@ from studies.contenders import OUT
 from studies.folds import FITTING
 from studies.phones import CPUS, packaged
 
-_AVX2 = {
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "OPENBLAS_CORETYPE": "Haswell",
-}
 MACHINES: dict[str, dict[str, str]] = {
     "as it is, 1 thread": {"OMP_NUM_THREADS": "1"},
     "as it is, 2 threads": {"OMP_NUM_THREADS": "2"},
-    "AVX2, 1 thread": {"OMP_NUM_THREADS": "1", **_AVX2},
-    "AVX2, 2 threads": {"OMP_NUM_THREADS": "2", **_AVX2},
+    "AVX2, 1 thread": {"OMP_NUM_THREADS": "1", **common_instructions()},
+    "AVX2, 2 threads": {"OMP_NUM_THREADS": "2", **common_instructions()},
 }
 CROSSED = (("as it is, 1 thread", "AVX2, 1 thread"), ("AVX2, 1 thread", "as it is, 1 thread"))
 _MADE = ("float32", "compressed", "program")
