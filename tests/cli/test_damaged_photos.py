@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from helpers.photos import write_places
+from helpers.photos import write_photo, write_places
+from helpers.refusals import refused
 from helpers.runs import FITTED
 
 GOOD, DAMAGED = 6, "0 damaged.jpg"
@@ -98,3 +99,15 @@ def test_what_a_dataset_left_out_is_said_once(run, tmp_path):
     code, out, err = run(*fit, "--photos", tmp_path / "photos", "--out", tmp_path / "m.safetensors", "--json")
     assert code == 0, err
     assert json.loads(out)["skipped"] == ["1 place with one photo: searched, but asks nothing (alone)"]
+
+
+@pytest.mark.parametrize(
+    ("colour", "recipe"),
+    [((124, 116, 104), "compact-8x-int8"), ((0, 0, 0), "compact-16x")],
+    ids=["grey", "black"],
+)
+def test_photos_of_one_colour_calibrate_nothing(run, tiny_run, tmp_path, recipe, colour):
+    for number in range(3):
+        write_photo(tmp_path / f"photos/{number}.png", colour, (96, 64))
+    given = (tiny_run.out / "model.safetensors", "--photos", tmp_path / "photos", "--recipe", recipe)
+    refused(run("compress", *given, "--out", tmp_path / "c.safetensors"), "that calibrate hardly differ")

@@ -49,6 +49,41 @@ def test_a_known_project_is_named(tmp_path, keys, words):
     assert all(word in text for word in ["not supported", *words]), text
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [
+            "backbone.conv1.weight",
+            "backbone.layer1.0.conv1.weight",
+            "classifier.4.weight",
+        ],  # torchvision's DeepLab
+        ["backbone.body.conv1.weight", "rpn.head.cls_logits.weight"],  # its Faster R-CNN
+        ["encoder.conv1.weight", "decoder.blocks.0.conv1.0.weight"],  # a U-Net
+        ["encoder.layer.0.attention.self.query.weight", "pooler.dense.weight"],  # BERT
+        ["encoder.layers.0.self_attn.in_proj_weight"],  # torch's transformer
+        ["conv_stem.weight", "blocks.0.0.conv_dw.weight", "classifier.weight"],  # timm's EfficientNet
+        ["backbone.cls_token", "backbone.blocks.0.attn.qkv.weight", "Reranker.cls"],  # R2Former
+        ["patch_embed.proj.weight", "layers.0.blocks.0.attn.qkv.weight"],  # Swin
+        ["features.0.0.weight", "features.1.0.layer_scale", "classifier.2.weight"],  # ConvNeXt
+        ["features.conv0.weight", "features.denseblock1.denselayer1.conv1.weight"],  # DenseNet
+        ["pool.0.weight", "head.weight"],
+        ["visual.conv1.weight", "transformer.resblocks.0.attn.in_proj_weight"],  # CLIP
+    ],
+    ids=lambda keys: keys[-1],
+)
+def test_what_shares_a_prefix_with_a_layout_is_not_called_nearly_that(tmp_path, keys):
+    torch.save(dict.fromkeys(keys, SMALL), tmp_path / "c.pth")
+    assert "is of no known layout; found keys such as" in refusal(tmp_path / "c.pth")
+
+
+def test_a_named_layout_says_what_is_missing(tmp_path):
+    torch.save({"encoder.layers.0.weight": SMALL}, tmp_path / "c.pth")
+    with pytest.raises(
+        CheckpointError, match=r"is not a Nanne/pytorch-NetVlad .*found no 'encoder.0.weight'"
+    ):
+        import_checkpoint(tmp_path / "c.pth", "nanne")
+
+
 def test_a_pickled_pca_is_named(tmp_path):
     pca = PCA(2).fit(np.random.default_rng(0).standard_normal((8, 3)))
     torch.save({"state_dict": {"adpool.p": SMALL}, "pca": {"Landmarks_clean": pca}}, tmp_path / "c.pt")

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.models import chosen
-from bench.programs import FP32, INT8, OURS, programs
+from bench import models
 from bench.rows import Comparison, Timing, compare
 
 _CHILD = """
@@ -31,25 +30,20 @@ module = portable_lib._load_for_executorch(sys.argv[1])
 module.forward((x,))
 print(json.dumps({"seconds": time.perf_counter() - start, "anonymous": anonymous() - before}))
 """
-GOALS = {FP32: 20.0, INT8: 3.0}
+GOALS = {models.FP32: 20.0, models.INT8: 3.0}
 BACKBONES = ("alexnet",)
 FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
 def run(
-    folder: Path,
-    threads: int,
-    rounds: int,
-    say: Callable[[str], None],
-    only: Sequence[str] = (),
-    labels: Sequence[str] = (),
+    folder: Path, threads: int, rounds: int, say: Callable[[str], None], only: Sequence[str] = BACKBONES
 ) -> list[Comparison]:
-    """As :func:`bench.models.run`; file bytes and anonymous megabytes stand in the row's name."""
+    """Models of these backbones; file bytes and anonymous megabytes stand in the row's name."""
     del rounds  # a process each: a few starts are enough
     found: list[Comparison] = []
-    for model in chosen(only or BACKBONES):
-        paths = programs(model, folder, say, labels)
+    for model in models.chosen(only or BACKBONES):
+        paths = models.programs(model, folder, say)
         say(f"{model.name}: cold starts")
         for place, evicted in FROM.items():
             starts: dict[str, list[dict[str, float]]] = {label: [] for label in paths}
@@ -89,10 +83,8 @@ def _rows(
     memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
     said = {label: f"{label} {megabytes[label]:.1f} MB, {memory[label]:.0f} MB anonymous" for label in starts}
     rows = []
-    for ours in filter(OURS.__contains__, starts):
+    for ours in models.OURS:
         for peer, goal in GOALS.items():
-            if peer not in starts:
-                continue
             name = f"{prefix}, {said[ours]}; {said[peer]}"
             wanted = goal if threads == 1 else None
             rows.append(compare(name, times[ours], peer, times[peer], wanted, threads))

@@ -99,3 +99,19 @@ def test_blocks_keep_their_largest_weight(block):
 def test_blocks_are_for_matrices():
     with pytest.raises(RecipeError, match="no matrix"):
         quantize_layer(WEIGHT, LayerRecipe(bits=1, block=4))
+
+
+@pytest.mark.parametrize("row_scale", ["none", "rms", "max", "soft"])
+@pytest.mark.parametrize("codebook", ["kmeans", "uniform"])
+@pytest.mark.parametrize("shape", [(8, 16), (300, 200)])  # the larger one is summed into bins
+def test_tiny_weights_are_quantized_as_others_are(row_scale, codebook, shape):
+    """2**-120: their squares are zero in float32. And inputs that are always zero weigh nothing."""
+    weight = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    recipe = LayerRecipe(bits=4, row_scale=row_scale, codebook=codebook)
+    found = quantize_layer(np.ldexp(weight, -120), recipe).dequantize()
+    wanted = quantize_layer(weight, recipe).dequantize()
+    np.testing.assert_allclose(np.ldexp(found.astype(np.float64), 120), wanted, atol=0.01)
+    silent = quantize_layer(weight, recipe, np.zeros(shape[1], np.float32))
+    assert np.isfinite(silent.dequantize()).all()
+    denormal = quantize_layer((weight * 1e-40).astype(np.float32), recipe).dequantize()
+    assert np.isfinite(denormal).all() and np.abs(denormal).max() <= 1e-38

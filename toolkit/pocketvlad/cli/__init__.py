@@ -23,7 +23,6 @@ from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
 from pocketvlad.errors import PhoneError, PocketvladError, missing_package, printable
-from pocketvlad.machine import common_instructions
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -38,8 +37,6 @@ def main() -> None:
     """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage, 128 and more a signal."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    for name, value in common_instructions().items():
-        os.environ.setdefault(name, value)
     try:
         _run()
     except PocketvladError as error:
@@ -132,7 +129,7 @@ def reproduce(
     match: Annotated[str, typer.Option(help="Same thresholds as the paper, or same share pruned.")] = (
         "thresholds"
     ),
-    clusters: Annotated[int, typer.Option(min=1, help="K of a fitted model.")] = 64,
+    clusters: Annotated[int, typer.Option(min=2, help="K of a fitted model.")] = 64,
     dim: Annotated[int, typer.Option(min=0, help="Dimensions after whitening; 0: none.")] = 512,
     size: Annotated[str, typer.Option(help="Input HxW of a fitted model, pixels.")] = "480x640",
     l1: Annotated[float, typer.Option(min=0, help="Lambda behind the weight histograms.")] = 1e-5,

@@ -29,7 +29,8 @@ def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
 def mistakes_title(found: Evaluation) -> str:
     """How many answers are wrong, and how many of them are shown."""
     more = f", the first {_MISTAKES} (--json has all)" if len(found.mistakes) > _MISTAKES else ""
-    return f"{len(found.mistakes)} wrong answers{more}"
+    answers = "answer" if len(found.mistakes) == 1 else "answers"
+    return f"{len(found.mistakes)} wrong {answers}{more}"
 
 
 def mistake_rows(found: Evaluation) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,7 @@ from functools import cache
 from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.types import Shape, Tensors, require
+from pocketvlad.importer.types import Shape, Tensors, require, require_first
 from pocketvlad.model.backbones import BACKBONES, backbone_spec, build_backbone, plain_backbone
 from pocketvlad.model.backbones.dinov2 import SIZES, UNUSED, Size, TransformerSpec, plain_blocks, shapes
 from pocketvlad.model.backbones.values import COUNTER
@@ -89,7 +90,7 @@ def numbered(tensors: Tensors, prefix: str, layout: str, *, resnets: bool = Fals
         CheckpointError: the first convolution is of none of them.
     """
     first = f"{prefix}0.weight"
-    require(_only(tensors, first), layout, {first: (None, 3, None, None)})
+    require_first(tensors, layout, first, (None, 3, None, None), rf"{re.escape(prefix)}\d")
     shape = tuple(tensors[first].shape)
     if shape == _RESNET_CONVOLUTION and resnets:
         return _resnet(tensors, prefix, layout, _STAGES)
@@ -110,7 +111,7 @@ def named_resnet(tensors: Tensors, prefix: str, layout: str) -> FoundBackbone:
         CheckpointError: it has no first convolution, or stages of no ResNet.
     """
     first = f"{prefix}conv1.weight"
-    require(_only(tensors, first), layout, {first: _RESNET_CONVOLUTION})
+    require_first(tensors, layout, first, _RESNET_CONVOLUTION, rf"{re.escape(prefix)}layer\d")
     return _resnet(tensors, prefix, layout, {name: name for name in _STAGES})
 
 
@@ -137,10 +138,6 @@ def _found(name: str, prefix: str, stages: Mapping[str, str], *, last_activation
     return FoundBackbone(name, keys, {keys[own]: shape for own, shape in wanted.items()}, last_activation)
 
 
-def _only(tensors: Tensors, key: str) -> dict[str, Tensor]:
-    return {key: tensors[key]} if key in tensors else {}
-
-
 def transformer(
     tensors: Tensors, prefix: str, layout: str, *, class_token: bool, last_norm: bool
 ) -> FoundBackbone:
@@ -157,7 +154,7 @@ def transformer(
         CheckpointError: it is none of them.
     """
     token = f"{prefix}cls_token"
-    require(_only(tensors, token), layout, {token: (1, 1, None)})
+    require_first(tensors, layout, token, (1, 1, None), rf"{re.escape(prefix)}blocks\.")
     starts = f"{prefix}blocks."
     blocks = {key.removeprefix(starts).split(".")[0] for key in tensors if key.startswith(starts)}
     width, registers = tensors[token].shape[2], 4 if f"{prefix}register_tokens" in tensors else 0

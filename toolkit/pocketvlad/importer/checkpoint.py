@@ -31,7 +31,7 @@ from pocketvlad.importer import (
 from pocketvlad.importer.files import require_checkpoint
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
 from pocketvlad.importer.reading import read_checkpoint, read_content
-from pocketvlad.importer.types import ImportedModel
+from pocketvlad.importer.types import ImportedModel, OtherLayoutError
 from pocketvlad.importer.unsupported import refuse_unsupported
 from pocketvlad.model.backbones.dinov2 import Size
 from pocketvlad.model.kinds import BACKBONE
@@ -87,8 +87,9 @@ def import_checkpoint(
     with _naming(path):
         refuse_unsupported(content)
         for module in candidates:
-            if module.matches(content):
-                return _loaded(module, content, size, RULES[preprocess])
+            with contextlib.suppress(OtherLayoutError) if layout == "auto" else contextlib.nullcontext():
+                if module.matches(content):
+                    return _loaded(module, content, size, RULES[preprocess])
     keys = ", ".join(list(content)[:3])
     allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
     raise CheckpointError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,11 @@ from pocketvlad.model.network import Network
 Tensors = Mapping[str, Tensor]
 Shape = tuple[int | None, ...]  # None: any length
 _NAMED = 3  # differences spelled out in an error
+_NEAR = 0.5  # share of a layout's keys that a file must have to be called nearly one
+
+
+class OtherLayoutError(CheckpointError):
+    """The file has too little of a layout to be called nearly one."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def require(
         optional: keys that may be there and are not looked at.
 
     Raises:
-        CheckpointError: naming what is missing, of another shape or left over.
+        CheckpointError: naming what is missing, of another shape or left over; OtherLayoutError where most is missing.
     """
     found = differences(tensors, shapes)
     extra = [key for key in tensors if key not in shapes and key not in set(optional)]
@@ -71,10 +77,30 @@ def require(
     if found:
         count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
         rest = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        raise CheckpointError(
-            f"this is nearly a {layout} checkpoint, with {count}",
-            found=", ".join(found[:_NAMED]) + rest,
-        )
+        said = ", ".join(found[:_NAMED]) + rest
+        if sum(key in tensors for key in shapes) < _NEAR * len(shapes):
+            raise OtherLayoutError(f"this is not a {layout} checkpoint", found=said)
+        raise CheckpointError(f"this is nearly a {layout} checkpoint, with {count}", found=said)
+
+
+def require_first(tensors: Tensors, layout: str, key: str, shape: Shape, others: str) -> None:
+    """Refuse a file without the tensor that says which backbone it has.
+
+    Args:
+        tensors: of the file.
+        layout: its name for people.
+        key: of that tensor.
+        shape: wanted.
+        others: pattern of how keys of the backbone begin.
+
+    Raises:
+        CheckpointError: it is missing or of another shape; OtherLayoutError where the file has none of the backbone.
+    """
+    if key not in tensors and not any(re.match(others, each) for each in tensors):
+        raise OtherLayoutError(f"this is not a {layout} checkpoint", found=f"no {key!r}")
+    found = differences(tensors, {key: shape})
+    if found:
+        raise CheckpointError(f"this is nearly a {layout} checkpoint, with 1 difference", found=found[0])
 
 
 def differences(tensors: Tensors, shapes: Mapping[str, Shape]) -> list[str]:

@@ -70,7 +70,12 @@ class Int8LutConv2d(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.int8_conv2d(
             x,
-            *self.arguments(),
+            self.packed,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.layout,
             self.channels,
             self.out_channels,
             self.kernel_size,

@@ -38,10 +38,6 @@ class PackedLayer(nn.Module):
         self.register_buffer("row_scale", _copied(lut.row_scale))
         self.register_buffer("bias", _copied(bias))
 
-    def arguments(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
-        """What every op of a packed convolution takes after its input."""
-        return self.packed, self.codebook, self.row_scale, self.bias, self.bits, self.layout
-
 
 class LutLinear(PackedLayer):
     """``nn.Linear`` over packed codes: float32 [B, I] -> float32 [B, O]."""
@@ -91,7 +87,12 @@ class LutConv2d(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.lut_conv2d(
             x,
-            *self.arguments(),
+            self.packed,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.layout,
             self.out_channels,
             self.kernel_size,
             self.stride,
@@ -133,7 +134,12 @@ class LutVladPool(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.vlad_pool(
             x,
-            *self.arguments(),
+            self.packed,
+            self.codebook,
+            self.row_scale,
+            self.bias,
+            self.bits,
+            self.layout,
             self.clusters,
             self.centroids,
             self.centroid_scale,

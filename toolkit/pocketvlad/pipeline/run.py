@@ -69,15 +69,17 @@ class Run:
 
     def __init__(self, files: PlanFiles, out: Path, stages: Stages):
         self.plan, self.recipes, self.out = files.plan, files.recipes, out
+        self.stages = StageRunner(out, stages)
+        self._source = ModelSource(files.plan, self.stages.note)
+        self._source.require_possible()
         # without the photos that cannot be read: every program then answers for the same ones
         self.dataset = readable(files.dataset)
         self.fitting, self.testing = split_places(self.dataset, self.plan.photos.fit)
-        self.stages = StageRunner(out, stages)
         self._fitting_hash = dataset_hash(self.fitting)
 
     def model(self) -> tuple[Path, fit.Fitted]:
         """The uncompressed model: imported whole, or fitted on the fitting places."""
-        out, source = self.out / f"{MODEL}.safetensors", ModelSource(self.plan, self.stages.note)
+        out, source = self.out / f"{MODEL}.safetensors", self._source
         inputs = {**source.key(), "photos": self._fitting_hash}
 
         def body(progress: Progress) -> fit.Fitted:

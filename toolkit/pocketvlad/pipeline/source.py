@@ -35,6 +35,15 @@ class ModelSource:
         self._checkpoint = plan.resolve(named) if named else None
         self._weights = self._checkpoint or self._found_weights()
 
+    def require_possible(self) -> None:
+        """Refuse values of a fit before any photo is read.
+
+        Raises:
+            RecipeError: one that is not allowed, or a model that no recipe could pack.
+        """
+        if self._plan.model.backbone is not None:
+            self._require_packable(self._options(self._name()))
+
     def key(self) -> dict[str, Any]:
         """What decides the model beside the photos."""
         weights = self._weights
@@ -45,9 +54,7 @@ class ModelSource:
 
     def make(self, photos: Dataset, out: Path, progress: Progress) -> fit.Fitted:
         """Write the model: a whole one as it is, a backbone fitted to photos."""
-        plan, name, source = self._plan.model, self._plan.model.backbone, self._checkpoint
-        if plan.weights is not None and self._weights is None:
-            name = plan.fallback
+        plan, name, source = self._plan.model, self._name(), self._checkpoint
         if source is not None and artifact.kind_of(source) not in (None, BACKBONE):
             return _written(out, _own_model(source), source)
         if source is not None:
@@ -56,8 +63,20 @@ class ModelSource:
             if imported.model is not None:
                 return _written(out, imported.model, source)
             name = imported.backbone.name if imported.backbone else name
-        options = fit.FitOptions(
-            name or "",
+        options = self._options(name)
+        self._require_packable(options)
+        return fit.fit(photos, out, options, force=True, progress=progress)
+
+    def _name(self) -> str:
+        """Of the backbone, which a checkpoint may know better."""
+        plan = self._plan.model
+        missing = plan.weights is not None and self._weights is None
+        return (plan.fallback if missing else plan.backbone) or ""
+
+    def _options(self, name: str) -> fit.FitOptions:
+        plan = self._plan.model
+        return fit.FitOptions(
+            name,
             self._named_weights(),
             plan.head,
             plan.clusters,
@@ -68,9 +87,11 @@ class ModelSource:
             plan.seed,
             plan.whitening,
         )
+
+    def _require_packable(self, options: fit.FitOptions) -> None:
+        config = options.config()
         if self._plan.compress.recipes:
-            require_packable(Network.empty(options.config()))
-        return fit.fit(photos, out, options, force=True, progress=progress)
+            require_packable(Network.empty(config))
 
     def _found_weights(self) -> Path | None:
         """The backbone's file; None, which a line says, where its package may be missing and is."""

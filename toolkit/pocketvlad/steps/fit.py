@@ -54,7 +54,13 @@ class FitOptions:
     whitening: float | str = AUTO
 
     def config(self) -> NetworkConfig:
-        """Of the network that is fitted; RecipeError for a head that describes no places."""
+        """Of the network that is fitted.
+
+        Raises:
+            RecipeError: a value that is not allowed, or a head that describes no places.
+            CheckpointError: an unknown backbone or head.
+        """
+        _require_possible(self)
         head = head_class(self.head)
         if not head.describes:
             allowed = ", ".join(name for name, each in HEADS.items() if each.describes)
@@ -114,7 +120,6 @@ def fit(
     """
     artifact.require_new(out, force=force)
     config = options.config()
-    _require_possible(options)
     tensors = open_tensors(
         dataset_of(photos), config.preprocess, progress=with_text(progress, "reading photos")
     )
@@ -166,8 +171,10 @@ def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensor
 
 
 def _require_possible(options: FitOptions) -> None:
-    if options.clusters < 2:
-        raise RecipeError("clusters of a fit is not allowed", found=options.clusters, allowed="2 or more")
+    for name, least in (("clusters", 2), ("seed", 0)):
+        if getattr(options, name) < least:
+            found, allowed = getattr(options, name), f"{least} or more"
+            raise RecipeError(f"{name} of a fit is not allowed", found=found, allowed=allowed)
     if options.dim != 0:
         wanted_whitening(options.dim, options.whitening, options.views)
     elif options.views < 0:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketvlad.compress.codes.alike import of_photos_that_differ
 from pocketvlad.compress.codes.assignment import assign_nearest, make_grid
 from pocketvlad.compress.codes.compensation import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
@@ -44,6 +45,7 @@ _LARGEST_BLOCK = 512
 _FEW = 4  # from blocks of this length on
 
 
+@of_photos_that_differ()
 def fit_wide(
     layer: nn.Linear,
     recipe: LayerRecipe,
@@ -63,6 +65,9 @@ def fit_wide(
 
     Returns:
         The codes and the corrected bias, float32 [N], where it has one.
+
+    Raises:
+        PhotoError: the photos hardly differ.
     """
     weight = layer.weight.detach().float()
     inputs = quantize_input(inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,15 +127,15 @@ def row_scale(matrix: np.ndarray, kind: str) -> np.ndarray | None:
     """
     if kind == "none":
         return None
-    if kind == "max":
-        scale = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
-    else:
-        scale = np.sqrt(np.einsum("oi,oi->o", matrix, matrix) / matrix.shape[1])
+    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+    scale = largest
+    if kind != "max":
+        _, exponent = np.frexp(largest.max())
+        matrix = np.ldexp(matrix, -exponent)  # squares of tiny weights would be 0
+        scale = np.ldexp(np.sqrt(np.einsum("oi,oi->o", matrix, matrix) / matrix.shape[1]), exponent)
     scale = np.where(scale > 0, scale, 1)
     if kind == "soft":
-        level = math.exp(SOFTNESS * float(np.log(scale).mean()))
-        # NumPy's own power has other last bits with AVX-512
-        scale = np.array([each ** (1 - SOFTNESS) * level for each in scale.tolist()])
+        scale = scale ** (1 - SOFTNESS) * np.exp(SOFTNESS * np.log(scale).mean())
     return scale.astype(np.float32)
 
 
@@ -154,7 +153,8 @@ def _codebook(
     weights = None if importance is None else np.broadcast_to(importance, matrix.shape)[part]
     if scale is not None:
         values = values / scale[part, None]
-        square = (scale[part] ** 2)[:, None]
+        _, exponent = np.frexp(scale[part].max())
+        square = (np.ldexp(scale[part], -exponent) ** 2)[:, None]  # of tiny scales it would be 0
         weights = square if weights is None else square * weights
     if keep is not None:
         chosen = keep[part]

@@ -18,6 +18,7 @@ _EXACT_VALUES = 32_768  # up to this many values no histogram is needed
 _DP_POINTS = 1024
 _DP_POINTS_PER_CLUSTER = 4
 _LLOYD_STEPS = 300
+_NARROW, _WIDENED = 2.0**-110, 100  # range of values; power of two they are multiplied by, which loses no bit
 _CHUNK = 1 << 22  # values summed or assigned at a time: bounds the temporary copies to tens of MB
 
 
@@ -44,6 +45,9 @@ def summarize(values: np.ndarray, weights: np.ndarray | None = None) -> Points:
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Points(np.array([low]), np.array([float(values.size)]))
+    if high - low < _NARROW:  # as of denormal values: bins would be narrower than floats tell apart
+        wide = summarize(np.ldexp(values, _WIDENED), weights)
+        return Points(np.ldexp(wide.position, -_WIDENED), wide.weight)
     return _histogram(values.reshape(values.shape[0], -1), weights, low, (_BINS - 1) / (high - low))
 
 
@@ -64,6 +68,8 @@ def _histogram(values: np.ndarray, weights: np.ndarray | None, low: float, inver
                 mass += np.bincount(bins, each, minlength=_BINS)[:_BINS]
                 moment += np.bincount(bins, part * each, minlength=_BINS)[:_BINS]
     used = mass > 0
+    if not used.any():
+        return Points(np.array([low]), np.ones(1))
     return Points(moment[used] / mass[used], mass[used])
 
 
@@ -74,6 +80,8 @@ def _column_blocks(start: int, rows: int, shape: tuple[int, ...]) -> list[tuple[
 
 def _positive(position: np.ndarray, weight: np.ndarray) -> Points:
     used = weight > 0
+    if not used.any():  # inputs that are never anything else than 0: any codebook will do
+        return Points(position, np.ones(len(position)))
     return Points(position[used], weight[used])
 
 
