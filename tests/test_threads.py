@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from helpers.runs import TOOLKIT, scene_photos
+from pocketvlad.machine import common_instructions
 from pocketvlad.threads import in_order, one_thread
 
 CHILD = Path(__file__).parent / "helpers/thread_child.py"
@@ -96,3 +97,24 @@ def test_inside_of_another_as_many_threads_are_allowed(three_threads):
     with one_thread(), one_thread():
         names = set(in_order(lambda _: time.sleep(0.05) or threading.get_ident(), range(6)))
     assert len(names) == 3
+
+
+@pytest.mark.skipif(not common_instructions(), reason="no x86-64 with AVX2")
+def test_a_command_computes_as_with_avx2_alone(tmp_path):
+    """Whatever the machine has beside it, and unless its user says otherwise."""
+    script = tmp_path / "entry.py"
+    script.write_text(
+        "from pocketvlad import cli\n"
+        "def run():\n    import torch\n    print(torch.backends.cpu.get_cpu_capability())\n"
+        "cli._run = run\ncli.main()\n"
+    )
+
+    def capability(**said: str) -> str:
+        known = {name: value for name, value in os.environ.items() if name not in common_instructions()}
+        environment = {**known, "PYTHONPATH": str(TOOLKIT), **said}
+        return subprocess.run(
+            [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert capability() == "AVX2"
+    assert capability(ATEN_CPU_CAPABILITY="default") != "AVX2"

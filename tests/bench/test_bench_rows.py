@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import models, phone_model, quantized
+from bench import models, phone_model, programs, quantized
 from bench.rows import Comparison, Timing, compare, take_turns
 
 ASKED = ("name", "ours_ms", "peer", "peer_ms", "ratio", "goal", "threads")
@@ -55,27 +55,48 @@ def test_a_goal_that_is_missed_is_said():
     assert Comparison("sum", 1.0, "peer", 1.0, 1.0, None, 1).met is None
 
 
-@pytest.mark.parametrize("name", models.OURS)
+@pytest.mark.parametrize("name", programs.OURS)
 def test_packed_contenders_describe(name):
-    network = models.contenders("squeezenet1_1", 16, 64, 64)[name]()
+    network = programs.contenders("squeezenet1_1", 16, 64, 64)[name]()
     with torch.no_grad():
         found = network(torch.randn(1, 3, 64, 64))
     assert found.shape == (1, 16) and float(found.norm()) == pytest.approx(1, abs=1e-3)
 
 
-def test_models_may_be_asked_for_by_backbone():
+def test_models_may_be_asked_for_by_backbone_or_name():
     assert [model.name for model in models.chosen(["resnet18"])] == ["resnet18-GeM 240x320"]
+    assert [model.height for model in models.chosen(["mobilenet_v2"])] == [240, 480]
+    assert [model.height for model in models.chosen(["mobilenet_v2 480x640"])] == [480]
     assert models.chosen([]) == models.MODELS
 
 
+def test_a_program_is_named_by_what_it_is_made_of(monkeypatch):
+    model, label = models.MODELS[0], "8-bit"
+    name, peer = programs.file_name(model, label), programs.file_name(model, programs.INT8)
+    assert name == programs.file_name(model, label) and name != programs.file_name(model, "5-bit")
+    monkeypatch.setitem(programs.OURS, label, programs.Packing(7))
+    assert programs.file_name(model, label) != name
+    monkeypatch.setattr(programs, "_sources", lambda rooms: b"".join(room.encode() for room in rooms[1:]))
+    assert programs.file_name(model, programs.INT8) != peer
+
+
+def test_programs_are_those_asked_for_and_made_once(tmp_path):
+    said: list[str] = []
+    labels = [programs.INT8, "5-bit, int8 throughout"]
+    model = models.MODELS[0]
+    for label in labels:
+        (tmp_path / programs.file_name(model, label)).touch()
+    assert list(programs.programs(model, tmp_path, said.append, labels)) == labels and not said
+
+
 def test_a_model_of_gem_describes():
-    network = models.contenders("resnet18", 16, 64, 64, models.GEM)["8-bit"]()
+    network = programs.contenders("resnet18", 16, 64, 64, programs.GEM)["8-bit"]()
     with torch.no_grad():
         assert network(torch.randn(1, 3, 64, 64)).shape == (1, 16)
 
 
 def test_the_network_in_xnnpacks_operators_computes_the_same():
-    network = models.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
+    network = programs.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(quantized.PlainOperators(network)(x), network(x), atol=1e-5, rtol=1e-4)

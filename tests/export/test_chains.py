@@ -38,10 +38,6 @@ SIDE = 64
 OVERHEAD = 150_000  # bytes of a graph beside its weights
 
 
-def photos(count: int = 4) -> torch.Tensor:
-    return make_photos(count, SIDE)
-
-
 class Everything(nn.Module):
     """Each of the operations once; padding of one side before a strided depthwise convolution."""
 
@@ -80,7 +76,7 @@ def fitted(network: nn.Module) -> tuple[HeadCodes, dict]:
     convs = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
     layers = {name: quantize_layer(conv.weight.detach().numpy(), LAYER) for name, conv in convs.items()}
     biases = {name: conv.bias.detach().numpy() for name, conv in convs.items()}
-    fitter, examples = GridFitter(network), as_inputs(photos())
+    fitter, examples = GridFitter(network), as_inputs(make_photos(4))
     with torch.no_grad():
         Walk(traced(network), frozenset(convs)).run(
             examples, examples, lambda name, conv, node, z, x: conv, observe=fitter
@@ -112,7 +108,7 @@ def test_one_chain_from_the_photo_to_the_features():
     }
     assert all(found[kind.__name__] == 1 for kind in (Int8Add, Int8Cat, Int8MaxPool))
     assert found[Int8LutConv2d.__name__] == 6 and not {"ReLU", "ReLU6", "ZeroPad2d", "MaxPool2d"} & set(found)
-    x = photos(2)[1:]
+    x = make_photos(2)[1:]
     with torch.no_grad():
         emulated = int8_backbone(network, codes.layers, codes.biases, grids)(x)
         y, plain = graph(x), network(x)
@@ -127,7 +123,7 @@ def test_what_the_kernels_do_not_take_stays_in_float32():
     found = kinds(graph)
     assert packed == {"left", "right", "last"}
     assert found[LutConv2d.__name__] == 1 and Int8Cat.__name__ not in found
-    x = photos(1)
+    x = make_photos(1)
     with torch.no_grad():
         assert functional.cosine_similarity(graph(x).flatten(), network(x).flatten(), 0) > 0.99
 
@@ -138,12 +134,12 @@ def test_no_grids_no_chain():
     graph, packed = chained(network, codes, {})
     assert packed == frozenset()
     with torch.no_grad():
-        assert torch.equal(graph(photos(1)), network(photos(1)))
+        assert torch.equal(graph(make_photos(1)), network(make_photos(1)))
 
 
 @pytest.fixture(scope="module")
 def lite0():
-    return compress_network(make_model("efficientnet_lite0"), RECIPE, calibration=photos())
+    return compress_network(make_model("efficientnet_lite0"), RECIPE, calibration=make_photos(4))
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +160,12 @@ def test_a_program_keeps_int8_throughout_and_is_no_larger(program, lite0):
 def test_a_program_computes_what_its_torch_model_does(program, lite0):
     runner, model = ProgramRunner(program), torch_model(lite0, LUT_INT8)
     assert runner.info.convolutions == LUT_INT8
-    for photo in photos(2):
+    for photo in make_photos(2):
         with torch.no_grad():
             assert model(photo[None])[0].numpy() @ runner.describe_tensor(photo.numpy()) > 0.998
 
 
 def test_threads_change_nothing(program):
-    x = photos(1)[0].numpy()
+    x = make_photos(1)[0].numpy()
     one, two = (ProgramRunner(program, threads=threads).describe_tensor(x) for threads in (1, 2))
     np.testing.assert_array_equal(one, two)

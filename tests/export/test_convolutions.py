@@ -36,12 +36,8 @@ SIDE = 64
 OVERHEAD = 150_000  # bytes of a graph beside its weights
 
 
-def photos(count: int = 4) -> torch.Tensor:
-    return make_photos(count, SIDE)
-
-
 def compressed(backbone: str, recipe: Recipe = RECIPE):
-    return compress_network(make_model(backbone), recipe, calibration=photos())
+    return compress_network(make_model(backbone), recipe, calibration=make_photos(4))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +86,7 @@ def test_the_delegate_computes_the_emulation_up_to_a_step(tmp_path):
     biases = {name: conv.bias.detach().numpy() for name, conv in convs.items()}
     fitter = GridFitter(network)
     with torch.no_grad():
-        examples = as_inputs(photos())
+        examples = as_inputs(make_photos(4))
         Walk(traced(network), frozenset(convs)).run(
             examples, examples, lambda name, conv, node, z, x: conv, observe=fitter
         )
@@ -103,7 +99,7 @@ def test_the_delegate_computes_the_emulation_up_to_a_step(tmp_path):
         from executorch.extension.pybindings import portable_lib
 
         run = portable_lib._load_for_executorch(str(path)).forward
-        x = photos(2)[1:]
+        x = make_photos(2)[1:]
         expected, found, plain = module(x), run((x,))[0], network(x)
     steps = ((found - expected) / fitter.grids["last"].scale).abs()
     assert steps.max() <= 2.001 and (steps > 0.5).float().mean() < 0.1
@@ -118,7 +114,7 @@ def test_every_backbone_is_delegated_whole(backbone, tmp_path):
     weights = sum(tensor.nbytes for tensor in model.tensors().values())
     assert size < 1.02 * weights + OVERHEAD
     runner, torch_one = ProgramRunner(path), torch_model(model, INT8)
-    for photo in photos(2):
+    for photo in make_photos(2):
         with torch.no_grad():
             assert torch_one(photo[None])[0].numpy() @ runner.describe_tensor(photo.numpy()) > 0.999
 
@@ -134,7 +130,7 @@ def test_no_convolution_is_left_to_another_kernel(program):
 def test_the_calibrated_model_is_the_program(squeezenet):
     assert squeezenet.int8 >= {name for name in squeezenet.layers if name.startswith("backbone.")}
     packed = pack(squeezenet, MIXED, INT8)
-    x = photos(1)
+    x = make_photos(1)
     with torch.no_grad():
         assert torch.equal(packed.backbone(x), torch_model(squeezenet, INT8).backbone(x))
 

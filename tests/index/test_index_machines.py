@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import index_golden as golden
+from helpers.machines import ARM64, SANITIZERS, arm64, arm64_compiler, tool
 from pocketvlad.core import build
 from pocketvlad.core.native import isa_names
 from pocketvlad.index import PlaceIndex, write_index
@@ -19,14 +19,6 @@ from pocketvlad.resources import resource_dir
 
 HERE = Path(__file__).parent
 KERNELS = resource_dir("kernels")
-SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-
-def _tool(name: str, package: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is missing: apt-get install {package}")
-    return path
 
 
 def _compile(compiler: str, flags: list[str], main: str, out: Path) -> Path:
@@ -75,7 +67,7 @@ def _assert_golden(command: list[str], isa: str) -> None:
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory) -> Path:
     return _compile(
-        _tool("gcc", "gcc"), SANITIZERS, "index_driver.c", tmp_path_factory.mktemp("asan") / "driver"
+        tool("gcc", "gcc"), SANITIZERS, "index_driver.c", tmp_path_factory.mktemp("asan") / "driver"
     )
 
 
@@ -85,28 +77,19 @@ def test_golden_index_under_sanitizers(sanitized, isa):
 
 
 @pytest.fixture(scope="module")
-def arm64(tmp_path_factory) -> Path:
-    compiler = _tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")
+def arm64_driver(tmp_path_factory) -> Path:
+    compiler = arm64_compiler()
     return _compile(compiler, ["-static"], "index_driver.c", tmp_path_factory.mktemp("arm64") / "driver")
 
 
-@pytest.mark.parametrize(
-    "cpu,isa",
-    [
-        ("cortex-a53", "neon"),
-        ("cortex-a53", "scalar"),
-        ("cortex-a76", "neon_dotprod"),
-        ("max", "neon_dotprod"),
-    ],
-)
-def test_golden_index_on_arm64(arm64, cpu, isa):
-    _assert_golden([_tool("qemu-aarch64-static", "qemu-user-static"), "-cpu", cpu, str(arm64)], isa)
+@pytest.mark.parametrize(("cpu", "isa"), ARM64)
+def test_golden_index_on_arm64(arm64_driver, cpu, isa):
+    _assert_golden([*arm64(cpu), str(arm64_driver)], isa)
 
 
-def test_broken_index_on_arm64(arm64, tmp_path):
+def test_broken_index_on_arm64(arm64_driver, tmp_path):
     (tmp_path / "cut.pvix").write_bytes(golden.INDEX.read_bytes()[:-1])
-    qemu = _tool("qemu-aarch64-static", "qemu-user-static")
-    command = [qemu, str(arm64), str(tmp_path / "cut.pvix"), "-", "1", "neon"]
+    command = [*arm64("max"), str(arm64_driver), str(tmp_path / "cut.pvix"), "-", "1", "neon"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (
         2,
@@ -116,7 +99,7 @@ def test_broken_index_on_arm64(arm64, tmp_path):
 
 @pytest.fixture(scope="module")
 def fuzzer(tmp_path_factory) -> Path:
-    compiler, folder = _tool("clang", "clang"), tmp_path_factory.mktemp("fuzz")
+    compiler, folder = tool("clang", "clang"), tmp_path_factory.mktemp("fuzz")
     probe = (
         "#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char* d, size_t n) { return d && n > 99; }\n"
     )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.machines import forced
 from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import Entry, PlaceIndex, are_themselves, rules, search_index
@@ -21,10 +22,7 @@ COUNTS = (1, 5, 16, 47, 48, 49, 130)
 @pytest.fixture(params=native.isa_names())
 def isa(request):
     """Each instruction set in turn."""
-    if not native.force_isa(request.param):
-        pytest.skip(f"this machine lacks {request.param}")
-    yield request.param
-    native.force_isa(None)
+    yield from forced(request.param)
 
 
 def make(

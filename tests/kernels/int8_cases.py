@@ -81,6 +81,8 @@ _CONVS = [  # (out, in per group, kh, kw), image, geometry
     ((24, 1, 5, 5), (14, 19), {"padding": (2, 2, 2, 2), "groups": 24}),
     ((18, 1, 5, 5), (15, 70), {"stride": (2, 2), "padding": (1, 1, 2, 2), "groups": 18}),
     ((6, 1, 5, 7), (9, 40), {"padding": (2, 3, 1, 0), "dilation": (1, 2), "groups": 6}),
+    ((8, 1, 7, 7), (11, 37), {"padding": (3, 3, 3, 3), "groups": 8}),  # three strips of rows
+    ((4, 1, 4, 3), (12, 36), {"stride": (1, 2), "padding": (1, 0, 2, 2), "groups": 4}),
     ((6, 1, 3, 3), (20, 40), {"stride": (3, 3), "padding": (2, 3, 1, 0), "dilation": (2, 2), "groups": 6}),
 ]
 _POOLS = [(3, 2, 1, False), (2, 2, 0, True), (3, 2, 0, True), (3, 1, 1, False), (1, 2, 0, False)]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from helpers.machines import forced
 from int8_cases import CONV, Case, all_cases, conv_case
 from lut_cases import random_lut
 from pocketvlad.core import native as library
@@ -22,10 +23,7 @@ GRID = Grid(0.05, 3)
 
 @pytest.fixture(params=library.isa_names())
 def isa(request):
-    if not library.force_isa(request.param):
-        pytest.skip(f"this machine lacks {request.param}")
-    yield request.param
-    library.force_isa(None)
+    yield from forced(request.param)
 
 
 @pytest.mark.parametrize("kind", range(5))

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from helpers.machines import forced
 from lut_cases import LINEAR, Case, all_cases, linear_case, random_blocks, random_lut
 from pocketvlad.core import native as library
 from pocketvlad.errors import KernelError
@@ -20,10 +21,7 @@ CASES = list(all_cases())
 
 @pytest.fixture(params=library.isa_names())
 def isa(request):
-    if not library.force_isa(request.param):
-        pytest.skip(f"this machine lacks {request.param}")
-    yield request.param
-    library.force_isa(None)
+    yield from forced(request.param)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

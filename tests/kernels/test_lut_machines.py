@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 import int8_cases
 import lut_cases
+from helpers.machines import ARM64, SANITIZERS, arm64, arm64_compiler, tool
 from pocketvlad.core import build
 from pocketvlad.core.native import isa_names
 from pocketvlad.resources import resource_dir
@@ -26,13 +26,6 @@ def driven(request, tmp_path_factory) -> tuple[str, Path]:
     module = {"lut": lut_cases, "int8": int8_cases}[request.param]
     module.write_cases(path, list(module.all_cases()))
     return f"{request.param}_driver", path
-
-
-def _tool(name: str, package: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is missing: apt-get install {package}")
-    return path
 
 
 def _compile(compiler: str, flags: list[str], sources: list[str], out: Path) -> Path:
@@ -59,7 +52,7 @@ def _core(compiler: str, flags: list[str], folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def arm64_core(tmp_path_factory) -> tuple[str, list[str]]:
-    compiler = _tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")
+    compiler = arm64_compiler()
     return compiler, _core(compiler, [], tmp_path_factory.mktemp("arm64"))
 
 
@@ -71,40 +64,27 @@ def arm64_driver(tmp_path_factory, arm64_core, driven) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "cpu,isa",
-    [
-        ("cortex-a53", "neon"),
-        ("cortex-a53", "scalar"),
-        ("cortex-a76", "neon_dotprod"),
-        ("max", "neon_dotprod"),
-    ],
-)
+@pytest.mark.parametrize(("cpu", "isa"), ARM64)
 def test_arm64(arm64_driver, driven, cpu, isa):
-    qemu = _tool("qemu-aarch64-static", "qemu-user-static")
-    _run([qemu, "-cpu", cpu, str(arm64_driver), str(driven[1]), isa])
+    _run([*arm64(cpu), str(arm64_driver), str(driven[1]), isa])
 
 
 def test_arm64_without_dot_product_chooses_plain_neon(arm64_driver, driven):
-    qemu = _tool("qemu-aarch64-static", "qemu-user-static")
     refused = subprocess.run(
-        [qemu, "-cpu", "cortex-a53", str(arm64_driver), str(driven[1]), "neon_dotprod"], check=False
+        [*arm64("cortex-a53"), str(arm64_driver), str(driven[1]), "neon_dotprod"], check=False
     )
     assert refused.returncode == 77
 
 
-SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-
 @pytest.fixture(scope="module")
 def sanitized_core(tmp_path_factory) -> list[str]:
-    return _core(_tool("gcc", "gcc"), SANITIZED, tmp_path_factory.mktemp("asan"))
+    return _core(tool("gcc", "gcc"), SANITIZERS, tmp_path_factory.mktemp("asan"))
 
 
 @pytest.fixture(scope="module")
 def sanitized_driver(tmp_path_factory, sanitized_core, driven) -> Path:
     out = tmp_path_factory.mktemp("asan") / "driver"
-    return _compile(_tool("gcc", "gcc"), SANITIZED, [str(HERE / f"{driven[0]}.c"), *sanitized_core], out)
+    return _compile(tool("gcc", "gcc"), SANITIZERS, [str(HERE / f"{driven[0]}.c"), *sanitized_core], out)
 
 
 @pytest.mark.parametrize("isa", isa_names())
@@ -115,7 +95,7 @@ def test_sanitizers(sanitized_driver, driven, isa):
 @pytest.fixture(scope="module")
 def fuzz_core(tmp_path_factory) -> tuple[str, list[str]]:
     """clang and the core's objects, instrumented once for all targets."""
-    compiler, folder = _tool("clang", "clang"), tmp_path_factory.mktemp("fuzz")
+    compiler, folder = tool("clang", "clang"), tmp_path_factory.mktemp("fuzz")
     probe = subprocess.run(
         [compiler, "-fsanitize=fuzzer", "-x", "c", "-", "-o", str(folder / "probe")],
         input="int LLVMFuzzerTestOneInput(const char *data, unsigned long n) { return data && n > 9; }",

@@ -40,14 +40,8 @@ def test_linear_ops_equal_torch(bits, sparse):
     [(1, 1, 1, 1, 3), (2, 2, 0, 1, 3), (1, 1, 2, 2, 3), (6, 1, 1, 1, 3), (1, 4, 2, 1, 11), (1, 1, 0, 1, 1)],
 )
 def test_conv_op_equals_torch(groups, stride, padding, dilation, kernel):
-    lut = make_lut((12, 6 // groups, kernel, kernel), 5)
-    x = torch.randn(2, 6, 23, 19, generator=torch.Generator().manual_seed(0))
     like = torch.nn.Conv2d(6, 12, kernel, stride, padding, dilation, groups)
-    bias = np.linspace(-1, 1, 12, dtype=np.float32)
-    layer = LutConv2d(lut, bias, like, fast=False, activation=reference.RELU6)
-    weight = torch.from_numpy(lut.dequantize())
-    expected = functional.conv2d(x, weight, torch.from_numpy(bias), stride, padding, dilation, groups)
-    torch.testing.assert_close(layer(x), expected.clamp(0, 6), rtol=1e-5, atol=1e-4)
+    _assert_equals_torch(like, LutConv2d, functional.conv2d, (23, 19))
 
 
 @pytest.mark.parametrize(
@@ -55,13 +49,18 @@ def test_conv_op_equals_torch(groups, stride, padding, dilation, kernel):
     [(1, 1, 1, 1, 3), (2, 2, 0, 1, 3), (1, 1, 4, 2, 5), (6, 1, 1, 1, 3)],
 )
 def test_one_dimensional_conv_op_equals_torch(groups, stride, padding, dilation, kernel):
-    lut = make_lut((12, 6 // groups, kernel), 5)
-    x = torch.randn(2, 6, 23, generator=torch.Generator().manual_seed(0))
     like = torch.nn.Conv1d(6, 12, kernel, stride, padding, dilation, groups)
+    _assert_equals_torch(like, LutConv1d, functional.conv1d, (23,))
+
+
+def _assert_equals_torch(like, layer_class, convolve, size):
+    """The op of 6 channels of that size, with bias and ReLU6, beside torch's with the same weights."""
+    lut = make_lut(tuple(like.weight.shape), 5)
+    x = torch.randn(2, 6, *size, generator=torch.Generator().manual_seed(0))
     bias = np.linspace(-1, 1, 12, dtype=np.float32)
-    layer = LutConv1d(lut, bias, like, fast=False, activation=reference.RELU6)
-    weight = torch.from_numpy(lut.dequantize())
-    expected = functional.conv1d(x, weight, torch.from_numpy(bias), stride, padding, dilation, groups)
+    layer = layer_class(lut, bias, like, fast=False, activation=reference.RELU6)
+    geometry = (like.stride, like.padding, like.dilation, like.groups)
+    expected = convolve(x, torch.from_numpy(lut.dequantize()), torch.from_numpy(bias), *geometry)
     torch.testing.assert_close(layer(x), expected.clamp(0, 6), rtol=1e-5, atol=1e-4)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib
 from rich.console import Console
 
-from bench import caches, coding_time, gemv, loading, models, phone_model, searching
+from bench import caches, coding_time, gemv, loading, models, phone_model, programs, searching
 from bench.measured import text_table, write_measurement
 from bench.plot import plot
 from bench.rows import MS, Comparison, columns
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     found: list[Comparison] = []
     for name in options.suites or SUITES:
         for threads in options.threads:
-            programs = options.out / f"programs-{contract.VERSION}"
-            asked = {"only": options.models} if name in BY_MODEL else {}
-            found += SUITES[name](programs, threads, options.rounds, console.log, **asked)
+            folder = options.out / f"programs-{contract.VERSION}"
+            asked = {"only": options.models, "labels": options.contenders} if name in BY_MODEL else {}
+            found += SUITES[name](folder, threads, options.rounds, console.log, **asked)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():
         rows = [row.cells() for row in found if row.unit == unit]
@@ -61,9 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all unless named")
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     parser.add_argument("--rounds", type=int, default=15)
-    backbones = sorted({model.backbone for model in models.MODELS})
+    names = sorted({name for model in models.MODELS for name in (model.backbone, model.name)})
     parser.add_argument(
-        "--models", nargs="+", choices=backbones, default=[], help="of the suites of models; all unless named"
+        "--models", nargs="+", choices=names, default=[], help="of the suites of models; all unless named"
+    )
+    labels = [programs.FP32, programs.INT8, *programs.OURS]
+    parser.add_argument(
+        "--contenders", nargs="+", choices=labels, default=[], help="of these suites; all unless named"
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     return parser

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import models
+from bench.models import chosen
+from bench.programs import FP32, INT8, OURS, programs
 from bench.rows import Comparison, Timing, compare
 
 _CHILD = """
@@ -30,20 +31,25 @@ module = portable_lib._load_for_executorch(sys.argv[1])
 module.forward((x,))
 print(json.dumps({"seconds": time.perf_counter() - start, "anonymous": anonymous() - before}))
 """
-GOALS = {models.FP32: 20.0, models.INT8: 3.0}
+GOALS = {FP32: 20.0, INT8: 3.0}
 BACKBONES = ("alexnet",)
 FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
 def run(
-    folder: Path, threads: int, rounds: int, say: Callable[[str], None], only: Sequence[str] = BACKBONES
+    folder: Path,
+    threads: int,
+    rounds: int,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> list[Comparison]:
-    """Models of these backbones; file bytes and anonymous megabytes stand in the row's name."""
+    """As :func:`bench.models.run`; file bytes and anonymous megabytes stand in the row's name."""
     del rounds  # a process each: a few starts are enough
     found: list[Comparison] = []
-    for model in models.chosen(only or BACKBONES):
-        paths = models.programs(model, folder, say)
+    for model in chosen(only or BACKBONES):
+        paths = programs(model, folder, say, labels)
         say(f"{model.name}: cold starts")
         for place, evicted in FROM.items():
             starts: dict[str, list[dict[str, float]]] = {label: [] for label in paths}
@@ -83,8 +89,10 @@ def _rows(
     memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
     said = {label: f"{label} {megabytes[label]:.1f} MB, {memory[label]:.0f} MB anonymous" for label in starts}
     rows = []
-    for ours in models.OURS:
+    for ours in filter(OURS.__contains__, starts):
         for peer, goal in GOALS.items():
+            if peer not in starts:
+                continue
             name = f"{prefix}, {said[ours]}; {said[peer]}"
             wanted = goal if threads == 1 else None
             rows.append(compare(name, times[ours], peer, times[peer], wanted, threads))

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+# read by torch, oneDNN, MKL and OpenBLAS when they are loaded: sums in the order of AVX2, whatever else there is
+_COMMON = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512vbmi", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
 
 
@@ -47,6 +54,14 @@ def isa() -> str:
             found = set(line.split(":", 1)[1].split())
             return " ".join([platform.machine(), *(flag for flag in _CPU_FLAGS if flag in found)])
     return platform.machine()
+
+
+def common_instructions() -> dict[str, str]:
+    """Variables by which libraries that are not loaded yet compute the same bits on x86-64 with AVX2 and with more.
+
+    Empty on other machines. Programs and our own kernels read none of them: they use the best there is.
+    """
+    return dict(_COMMON) if {"x86_64", "avx2"} <= set(isa().split()) else {}
 
 
 def _cpuinfo() -> list[str]:

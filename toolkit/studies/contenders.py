@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from rich.console import Console
 
-from bench.measured import text_table, write_measurement
 from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import Recipe
+from studies.command import publish, study_parser
 from studies.folds import CrossFit, Fold, add_arguments, cross_fit, measure, open_folds, said_of
 from studies.scores import COLUMNS, Outcome, Scores, Tested
 
@@ -72,10 +71,7 @@ class Study:
 
     def parser(self) -> argparse.ArgumentParser:
         """With the arguments of every study."""
-        wrapped = argparse.RawDescriptionHelpFormatter
-        parser = argparse.ArgumentParser(
-            prog=f"python -m {self.module}", description=self.about, formatter_class=wrapped
-        )
+        parser = study_parser(self.module, self.about)
         add_arguments(parser, size=self.size, out=OUT / self.name)
         return parser
 
@@ -103,17 +99,18 @@ class Study:
             folds = open_folds(options, stages)
             found = [measured(each, folds) for each in contenders]
         rows, data = rows_of(found), said_of(folds, options)
-        write_measurement(
+        publish(
             options.out / f"{self.name}.json",
             COLUMNS,
             rows,
+            title=f"{self.title}: float32 mAP {found[0].outcome.map_before:.1f}; {data}",
             data=data,
             module=self.module,
             arguments=arguments,
+            width=_WIDTH,
             figures=[row.to_json() for row in found],
+            note=self.note,
         )
-        title = f"{self.title}: float32 mAP {found[0].outcome.map_before:.1f}; {data}"
-        Console(width=_WIDTH).print(text_table(title, COLUMNS, rows, self.note))
         return found, data
 
 

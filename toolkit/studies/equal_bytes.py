@@ -17,13 +17,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from bench.measured import text_table, write_measurement
 from pocketvlad.compress.recipe import LayerRule, load_recipe
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 from studies import head_to_head
+from studies.command import publish
 from studies.contenders import Contender, Study, by_recipe
 from studies.folds import Fold, parameter_bytes, whitening_of
 from studies.palettized import Palette
@@ -167,16 +166,17 @@ def main(arguments: Sequence[str]) -> None:
     if not found:
         return
     rows = head_to_head.rows_of(found)
-    title = f"head to head {STUDY.title}, {options.size}"
-    Console(width=190).print(text_table(title, head_to_head.COLUMNS, rows, head_to_head.NOTE))
-    write_measurement(
+    publish(
         options.out / "head_to_head.json",
         head_to_head.COLUMNS,
         rows,
+        title=f"head to head {STUDY.title}, {options.size}",
         data=data,
         module=STUDY.module,
         arguments=arguments,
+        width=190,
         figures=[duel.to_json() for duel in found],
+        note=head_to_head.NOTE,
     )
 
 

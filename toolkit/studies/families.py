@@ -27,14 +27,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from bench.loading import cold_start
-from bench.measured import text_table, write_measurement
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 from pocketvlad.runtime.runner import ProgramRunner
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.recognisers import FAMILIES, Family
 
@@ -244,23 +243,21 @@ def main(arguments: Sequence[str]) -> None:
         f"random weights; {len(photos.test)} photos of places that calibrated nothing, "
         f"{len(photos.paths)} calibrated; {options.threads} threads"
     )
-    write_measurement(
+    publish(
         options.out / "families.json",
         COLUMNS,
         rows,
+        title=f"the recognisers at full size; {data}",
         data=data,
         module="studies.families",
         arguments=arguments,
+        width=170,
         figures=figures,
     )
-    Console(width=170).print(text_table(f"the recognisers at full size; {data}", COLUMNS, rows))
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.families", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.families", __doc__)
     parser.add_argument("--photos", required=True, help="KIND:PATH of known places")
     parser.add_argument("--only", nargs="+", choices=list(FAMILIES), default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))

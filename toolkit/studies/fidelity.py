@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
-from bench.measured import text_table, write_measurement
 from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps.common import parse_size
 from pocketvlad.steps.fit import FitOptions
+from studies.command import publish, study_parser
 from studies.contenders import OUT, Contender, be_quiet, by_recipe
 from studies.folds import FITTING, CrossFit, Fold, open_folds
 from studies.rivals import DYNAMIC8, STATIC8, xnnpack
@@ -112,16 +111,21 @@ def main(arguments: Sequence[str]) -> None:
         goals += figures(model.backbone, found)
     headings = ("model", *(contender.name for contender in columns))
     data = f"photos of places that calibrated nothing, {options.size}"
-    module, out = "studies.fidelity", options.out / "fidelity.json"
-    write_measurement(out, headings, rows, data=data, module=module, arguments=arguments, figures=goals)
-    Console(width=150).print(text_table(f"mean cosine to float32 (MB); {data}", headings, rows))
+    publish(
+        options.out / "fidelity.json",
+        headings,
+        rows,
+        title=f"mean cosine to float32 (MB); {data}",
+        data=data,
+        module="studies.fidelity",
+        arguments=arguments,
+        width=150,
+        figures=goals,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.fidelity", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.fidelity", __doc__)
     parser.add_argument("--models", nargs="*", choices=[[], *DIMENSIONS], default=list(DIMENSIONS))
     parser.add_argument("--weights", type=Path, help=f"of {WITH_WEIGHTS}, which is then another model")
     parser.add_argument("--photos", default=str(resource_dir("calibration") / "scenes"))

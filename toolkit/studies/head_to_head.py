@@ -79,5 +79,5 @@ def _cells(one: Duel) -> tuple[str, ...]:
         f"{rival.program_mb:.2f}, {own.program_mb:.2f}",
         f"{rival.cosine:.4f}, {own.cosine:.4f}",
         f"{rival.map_after:.1f}, {own.map_after:.1f}",
-        interval(Difference(100 * ahead.mean, 100 * ahead.low, 100 * ahead.high)),
+        interval(ahead.points()),
     )

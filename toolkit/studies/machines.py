@@ -21,34 +21,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from bench.measured import text_table, write_measurement
 from pocketvlad import artifact
 from pocketvlad.android.emulate import answered
 from pocketvlad.dataset import open_dataset
 from pocketvlad.errors import PocketvladError
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
+from pocketvlad.machine import common_instructions
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps import compress, export, fit
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.evaluate import evaluate
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.folds import FITTING
 from studies.phones import CPUS, packaged
 
-_AVX2 = {
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "OPENBLAS_CORETYPE": "Haswell",
-}
 MACHINES: dict[str, dict[str, str]] = {
     "as it is, 1 thread": {"OMP_NUM_THREADS": "1"},
     "as it is, 2 threads": {"OMP_NUM_THREADS": "2"},
-    "AVX2, 1 thread": {"OMP_NUM_THREADS": "1", **_AVX2},
-    "AVX2, 2 threads": {"OMP_NUM_THREADS": "2", **_AVX2},
+    "AVX2, 1 thread": {"OMP_NUM_THREADS": "1", **common_instructions()},
+    "AVX2, 2 threads": {"OMP_NUM_THREADS": "2", **common_instructions()},
 }
 CROSSED = (("as it is, 1 thread", "AVX2, 1 thread"), ("AVX2, 1 thread", "as it is, 1 thread"))
 _MADE = ("float32", "compressed", "program")
@@ -169,10 +163,7 @@ def cells(found: Mapping[str, Any], phones: Sequence[str]) -> tuple[str, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.machines", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.machines", __doc__)
     parser.add_argument("--photos", default=f"folder:{resource_dir('calibration') / 'scenes'}")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--weights", help="of the backbone; else it is built from the photos")
@@ -198,9 +189,17 @@ def main(arguments: Sequence[str]) -> None:
     columns = (*COLUMNS, *(f"mAP on {cpu}" for cpu in options.phones))
     rows = [cells(found, options.phones) for found in figures]
     data = f"{options.backbone}, {options.recipe}, {options.size}"
-    out, module = options.out / "machines.json", "studies.machines"
-    write_measurement(out, columns, rows, data=data, module=module, arguments=arguments, figures=figures)
-    Console(width=170).print(text_table(f"what several machines make; {data}", columns, rows))
+    publish(
+        options.out / "machines.json",
+        columns,
+        rows,
+        title=f"what several machines make; {data}",
+        data=data,
+        module="studies.machines",
+        arguments=arguments,
+        width=170,
+        figures=figures,
+    )
 
 
 if __name__ == "__main__":

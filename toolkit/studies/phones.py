@@ -13,9 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from bench.measured import text_table, write_measurement
 from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import run_selftest
@@ -24,6 +21,7 @@ from pocketvlad.android.signing import debug_keys
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.index import build_index, write_index
 from pocketvlad.runtime.runner import ProgramRunner
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.recognisers import FAMILIES
 
@@ -66,9 +64,16 @@ def main(arguments: Sequence[str]) -> None:
             apk.unlink()
             print(*rows[-1], sep="  ", file=sys.stderr)
     data = "the app's arm64 library by qemu, one picture"
-    out = options.programs / "phones.json"
-    write_measurement(out, COLUMNS, rows, data=data, module="studies.phones", arguments=arguments)
-    Console(width=110).print(text_table(f"on emulated phones; {data}", COLUMNS, rows))
+    publish(
+        options.programs / "phones.json",
+        COLUMNS,
+        rows,
+        title=f"on emulated phones; {data}",
+        data=data,
+        module="studies.phones",
+        arguments=arguments,
+        width=110,
+    )
 
 
 def _verdict(apk: Path, cpu: str) -> str:
@@ -79,10 +84,7 @@ def _verdict(apk: Path, cpu: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.phones", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.phones", __doc__)
     parser.add_argument("--photos", required=True, help="KIND:PATH")
     parser.add_argument("--only", nargs="+", choices=list(FAMILIES), default=list(FAMILIES), metavar="NAME")
     parser.add_argument("--programs", type=Path, default=OUT / "families", help="folder of studies.families")

@@ -9,16 +9,14 @@ writes out/studies/residual_bits.json:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
-from bench.measured import text_table, write_measurement
 from bench.searching import DIM, JUDGED, PHOTOS, scene, unit
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 
 BITS = (0, 1, 2, 4)
@@ -75,15 +73,21 @@ def _span(seeds: Sequence[int]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m studies.residual_bits", description=__doc__)
+    parser = study_parser("studies.residual_bits", __doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     out = parser.parse_args(arguments).out
     columns, rows = table()
     data = f"{PHOTOS} synthetic descriptors of {DIM} values, {JUDGED} queries a seed, computed in NumPy"
-    file = out / "residual_bits.json"
-    write_measurement(file, columns, rows, data=data, module="studies.residual_bits", arguments=arguments)
-    title = f"first matches that are float32's, per cent; {data}"
-    Console(width=130).print(text_table(title, columns, rows))
+    publish(
+        out / "residual_bits.json",
+        columns,
+        rows,
+        title=f"first matches that are float32's, per cent; {data}",
+        data=data,
+        module="studies.residual_bits",
+        arguments=arguments,
+        width=130,
+    )
 
 
 if __name__ == "__main__":

@@ -19,17 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torchao.quantization import IntxWeightOnlyConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 
-from bench.measured import text_table, write_measurement
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.compress.sizes import layer_sizes
 from pocketvlad.errors import ArtifactError
 from studies import encoder
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 
 BITS = (8, 4, 3, 2)
@@ -122,23 +121,21 @@ def main(arguments: Sequence[str]) -> None:
     data = (
         f"all-MiniLM-L6-v2, {len(testing)} sentences of Python's documentation, {len(calibrating)} calibrated"
     )
-    write_measurement(
+    publish(
         options.out / "sentences.json",
         COLUMNS,
         rows,
+        title=f"cosine to float32; {data}",
         data=data,
         module="studies.sentences",
         arguments=arguments,
+        width=110,
         figures=figures,
     )
-    Console(width=110).print(text_table(f"cosine to float32; {data}", COLUMNS, rows))
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.sentences", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.sentences", __doc__)
     parser.add_argument("--bits", type=int, nargs="+", choices=BITS, default=list(BITS))
     parser.add_argument("--out", type=Path, default=OUT)
     return parser

@@ -21,15 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
-from bench.measured import text_table, write_measurement
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
-from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
+from pocketvlad.evaluate.metrics import bootstrap_difference
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
@@ -41,6 +39,7 @@ from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.fit import FitOptions, backbone_for
 from pocketvlad.steps.whitening import places_of
 from pocketvlad.threads import in_order, one_thread
+from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.folds import FITTING, every_photo_asks
 from studies.scores import interval
@@ -187,7 +186,7 @@ class Measured:
 
 def _change(before: np.ndarray, after: np.ndarray) -> str:
     change = bootstrap_difference(before, after)
-    return interval(Difference(100 * change.mean, 100 * change.low, 100 * change.high))
+    return interval(change.points())
 
 
 @torch.no_grad()
@@ -256,10 +255,7 @@ def kept_rows(
 
 
 def _parser() -> argparse.ArgumentParser:
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.whitening", description=__doc__, formatter_class=wrapped
-    )
+    parser = study_parser("studies.whitening", __doc__)
     parser.add_argument("--photos", nargs="+", required=True, help="KIND:PATH, each split by places")
     parser.add_argument("--weights", help="of the backbone; else it is built from the photos")
     parser.add_argument("--backbone", default="squeezenet1_1")
@@ -283,9 +279,16 @@ def main(arguments: Sequence[str]) -> None:
     features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
     rows = kept_rows(model, backbone, features, collections, options.out / "kept" / kept)
     data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
-    out, module = options.out / "whitening.json", "studies.whitening"
-    write_measurement(out, COLUMNS, rows, data=data, module=module, arguments=arguments)
-    Console(width=220).print(text_table(f"mAP of whitenings; {data}", COLUMNS, rows))
+    publish(
+        options.out / "whitening.json",
+        COLUMNS,
+        rows,
+        title=f"mAP of whitenings; {data}",
+        data=data,
+        module="studies.whitening",
+        arguments=arguments,
+        width=220,
+    )
 
 
 if __name__ == "__main__":

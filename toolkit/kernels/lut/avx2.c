@@ -118,6 +118,7 @@ const pv_kernels pv_kernels_avx2 = {
     .finish_i32 = avx2_finish_i32,
     .finish_f32 = avx2_finish_f32,
     .i8_tile = avx2_i8_tile,
+    .i8_turn = avx2_i8_turn,
     .i8_depthwise = avx2_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,

@@ -143,6 +143,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .finish_i32 = avx512_finish_i32,
     .finish_f32 = avx512_finish_f32,
     .i8_tile = avx512_i8_tile,
+    .i8_turn = avx512_i8_turn,
     .i8_depthwise = avx512_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,

@@ -19,19 +19,17 @@ static int32_t panel_count(const pv_i8_geometry* g) {
   return pv_min(pv_min(wanted, PV_I8_PANELS), fit ? (int32_t)fit : 1);
 }
 
-/* Worker scratch: a tile, panels or a padded plane, decoded rows. */
-static size_t middle_bytes(const pv_i8_geometry* g) {
+/* Worker scratch: a tile, panels, decoded rows. */
+static size_t panels_bytes(const pv_i8_geometry* g) {
   const pv_geometry panel = panel_geometry(g);
-  const size_t bytes = g->depthwise ? 4 * g->plane_size + PV_DEPTHWISE_SLACK + 16 * (size_t)g->steps
-                                    : (size_t)panel_count(g) * pv_panel_bytes(&panel);
-  return pv_round_up(bytes, PV_LINE);
+  return pv_round_up((size_t)panel_count(g) * pv_panel_bytes(&panel), PV_LINE);
 }
 
 size_t pv_i8_conv_worker_bytes(const pv_lut* lut, const pv_i8_conv* c) {
   const pv_i8_geometry g = pv_i8_conv_geometry(lut, c);
+  if (g.depthwise) return pv_i8_depthwise_bytes(c, &g);
   const pv_geometry panel = panel_geometry(&g);
-  const size_t decoded = g.depthwise ? 4 * (size_t)g.taps + 3 * PV_BLOCK : pv_decoded_bytes(lut, &panel);
-  return 2 * PV_LINE + PV_I8_TILE_BYTES + middle_bytes(&g) + decoded;
+  return 2 * PV_LINE + PV_I8_TILE_BYTES + panels_bytes(&g) + pv_decoded_bytes(lut, &panel);
 }
 
 /* One call of pv_i8_conv_rows. */
@@ -43,14 +41,13 @@ typedef struct pv_i8_task {
   const int32_t* offsets;
   const int8_t* planes; /* of all quads */
   int8_t* tile;         /* worker scratch */
-  uint8_t *middle, *decoded;
+  uint8_t *panels, *decoded;
   pv_i8_finish finish[PV_I8_PANELS];
 } pv_i8_task;
 
 static float finite_or_zero(float value) { return isfinite(value) ? value : 0; }
 
-/* The first `rows` channels of a tile from their float finish; the others are the grid's zero. */
-static void set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, pv_i8_finish* out) {
+void pv_i8_set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, pv_i8_finish* out) {
   for (int r = 0; r < PV_TILE_ROWS; r++) {
     const int live = r < rows;
     out->start[r] = live ? (int32_t)(0u - (uint32_t)from[r].zero) : 0;
@@ -64,10 +61,10 @@ static int fill_panels(pv_i8_task* t, pv_panels* panels, int32_t row, int32_t st
   pv_finish finish[PV_TILE_ROWS];
   for (int32_t at = row; at < stop; at += PV_TILE_ROWS) {
     const int32_t index = (at - row) / PV_TILE_ROWS, rows = pv_min(PV_TILE_ROWS, stop - at);
-    uint8_t* panel = t->middle + (size_t)index * pv_panel_bytes(panels->geometry);
+    uint8_t* panel = t->panels + (size_t)index * pv_panel_bytes(panels->geometry);
     const int error = pv_fill_panel(panels, at, rows, panel, finish);
     if (error) return error;
-    set_finish(t->conv, finish, rows, &t->finish[index]);
+    pv_i8_set_finish(t->conv, finish, rows, &t->finish[index]);
   }
   return PV_OK;
 }
@@ -91,7 +88,7 @@ static void convolve_tile(const pv_i8_task* t, pv_i8_tile* tile, int32_t rows, i
   const pv_geometry panel = panel_geometry(g);
   for (int32_t row = 0; row < rows; row += PV_TILE_ROWS) {
     int8_t* out = y + (size_t)(row / 4) * out_quad;
-    tile->panel = (const int8_t*)t->middle + (size_t)(row / PV_TILE_ROWS) * pv_panel_bytes(&panel);
+    tile->panel = (const int8_t*)t->panels + (size_t)(row / PV_TILE_ROWS) * pv_panel_bytes(&panel);
     tile->finish = &t->finish[row / PV_TILE_ROWS];
     tile->quads = rows - row > 4 ? 2 : 1;
     tile->y = straight ? out + 4 * (size_t)first : t->tile;
@@ -141,79 +138,23 @@ static int dense_rows(pv_i8_task* t, const int8_t* x, int padded, int8_t* y, int
   return PV_OK;
 }
 
-/* Channel `row` as channel `r` of a panel that i8_depthwise reads; its finish beside. */
-static int depthwise_channel(pv_i8_task* t, pv_panels* layer, int32_t row, int32_t r, int8_t* panel, pv_finish* finish) {
-  const pv_lut* lut = t->lut;
-  const int32_t taps = t->geometry->taps, group = row / pv_rows_per_group(lut);
-  const int32_t width = t->conv->kernel[1], groups = (width + 3) / 4;
-  const float row_scale = lut->row_scale ? lut->row_scale[row] : 1;
-  if (group != layer->group) pv_quantize_codebook(lut, group, &layer->levels);
-  layer->group = group;
-  const size_t first = (size_t)row * (size_t)taps;
-  const int at = pv_flat_decode(&layer->flat, first, (size_t)taps, (const uint8_t*)layer->levels.level, t->decoded);
-  if (at < 0) return at;
-  const int8_t* weights = (const int8_t*)t->decoded + at;
-  int32_t sum = 0;
-  for (int32_t ky = 0; ky < t->conv->kernel[0]; ky++, weights += width, panel += 16 * groups)
-    for (int32_t kx = 0; kx < width; kx++) {
-      panel[kx / 4 * 16 + 4 * r + kx % 4] = weights[kx];
-      sum += weights[kx];
-    }
-  *finish = (pv_finish){t->conv->in.scale * (layer->levels.scale * row_scale), lut->bias ? lut->bias[row] : 0,
-                        (t->conv->in.zero + t->kernels->offset) * sum, 0};
-  return PV_OK;
-}
-
-static int depthwise_panel(pv_i8_task* t, pv_panels* layer, int32_t row, int32_t rows, int8_t* panel) {
-  pv_finish finish[PV_TILE_ROWS];
-  memset(panel, 0, 16 * (size_t)t->geometry->steps);
-  for (int32_t r = 0; r < rows; r++) {
-    const int error = depthwise_channel(t, layer, row + r, r, panel, &finish[r]);
-    if (error) return error;
-  }
-  set_finish(t->conv, finish, rows, &t->finish[0]);
-  return PV_OK;
-}
-
-static int depthwise_rows(pv_i8_task* t, const int8_t* x, int8_t* y, int32_t begin, int32_t end) {
-  const pv_i8_geometry* g = t->geometry;
-  const pv_i8_conv* c = t->conv;
-  const size_t in_plane = 4 * (size_t)c->height * (size_t)c->width, out_row = 4 * (size_t)g->out[1];
-  int8_t* panel = (int8_t*)t->middle + 4 * g->plane_size + PV_DEPTHWISE_SLACK;
-  pv_panels layer = {.lut = t->lut, .group = -1};
-  pv_flat_open(&layer.flat, t->lut);
-  memset(t->middle + 4 * g->plane_size, 0, PV_DEPTHWISE_SLACK);
-  pv_i8_depthwise task = {.offsets = t->offsets, .panel = panel, .steps = g->steps, .stride = c->stride[1],
-                          .dilation = c->dilation[1], .count = g->out[1], .finish = &t->finish[0]};
-  for (int32_t row = begin; row < end; row += 4) {
-    const int error = depthwise_panel(t, &layer, row, pv_min(4, end - row), panel);
-    if (error) return error;
-    pv_i8_write_planes(g, c, x + (size_t)(row / 4) * in_plane, t->kernels->offset, t->middle);
-    task.y = y + (size_t)(row / 4) * (size_t)g->out[0] * out_row;
-    for (int32_t i = 0; i < g->out[0]; i++, task.y += out_row) {
-      task.x = t->middle + 4 * (size_t)(i * c->stride[0]) * (size_t)g->plane[1];
-      t->kernels->i8_depthwise(&task);
-    }
-  }
-  return PV_OK;
-}
-
 int pv_i8_conv_rows(const pv_lut* lut, const pv_i8_conv* c, const int8_t* x, const void* scratch, void* worker,
                     int8_t* y, int32_t begin, int32_t end) {
   if (begin < 0 || end > lut->rows || begin > end || begin % PV_CONV_STEP || (end % PV_CONV_STEP && end != lut->rows))
     return PV_ERROR_RANGE;
   const pv_i8_geometry g = pv_i8_conv_geometry(lut, c);
-  pv_i8_task task = {.kernels = pv_active(), .lut = lut, .conv = c, .geometry = &g,
-                     .offsets = pv_i8_conv_offsets(scratch), .planes = pv_i8_conv_elements(&g, scratch)};
-  task.tile = (int8_t*)pv_align(worker);
-  task.middle = (uint8_t*)task.tile + PV_I8_TILE_BYTES;
-  task.decoded = task.middle + middle_bytes(&g);
+  pv_i8_task task = {.kernels = pv_active(), .lut = lut, .conv = c, .geometry = &g};
   int32_t low, high;
   pv_i8_ends(&c->out, lut->activation, &low, &high);
   for (int i = 0; i < PV_I8_PANELS; i++) {
     task.finish[i].low = (int8_t)low;
     task.finish[i].high = (int8_t)high;
   }
-  if (g.depthwise) return depthwise_rows(&task, x, y, begin, end);
+  if (g.depthwise) return pv_i8_depthwise_rows(lut, c, &g, task.finish, x, worker, y, begin, end);
+  task.offsets = pv_i8_conv_offsets(scratch);
+  task.planes = pv_i8_conv_elements(&g, scratch);
+  task.tile = (int8_t*)pv_align(worker);
+  task.panels = (uint8_t*)task.tile + PV_I8_TILE_BYTES;
+  task.decoded = task.panels + panels_bytes(&g);
   return dense_rows(&task, x, pv_i8_conv_planes_count(lut, c) > 0, y, begin, end);
 }

@@ -63,15 +63,15 @@ pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
   g.depthwise = c->groups > 1 && c->groups == c->channels;
   g.taps = c->kernel[0] * c->kernel[1];
   g.depth = (c->channels / c->groups + 3) / 4;
-  g.steps = g.depthwise ? c->kernel[0] * ((c->kernel[1] + 3) / 4) : g.taps * g.depth;
-  g.group_rows = g.depthwise ? lut->rows : lut->rows / c->groups;
+  g.steps = g.depthwise ? 0 : g.taps * g.depth;
+  g.group_rows = lut->rows / c->groups;
   for (int a = 0; a < 2; a++) {
-    const int32_t before = c->padding[a], after = c->padding[2 + a], stride = g.depthwise ? 1 : c->stride[a];
-    g.phases[a] = g.depthwise ? 1 : phases_of(c, a);
+    const int32_t before = c->padding[a], after = c->padding[2 + a], stride = c->stride[a];
+    g.phases[a] = phases_of(c, a);
     g.plane[a] = (in[a] + before + after + stride - 1) / stride;
     if (a == 1 && stride == 1) g.plane[a] -= pv_min(before, after); /* one gap between rows is both */
   }
-  const int32_t shared = g.depthwise || c->stride[1] == 1 ? pv_min(c->padding[1], c->padding[3]) : 0;
+  const int32_t shared = c->stride[1] == 1 ? pv_min(c->padding[1], c->padding[3]) : 0;
   g.plane_size = (size_t)g.plane[0] * (size_t)g.plane[1] + (size_t)shared;
   g.direct = !g.depthwise && g.taps == 1 && c->stride[0] == 1 && c->stride[1] == 1;
   return g;
@@ -104,13 +104,8 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
   const int error = pv_i8_conv_check(lut, c);
   if (error) return error;
   const pv_i8_geometry g = pv_i8_conv_geometry(lut, c);
+  if (g.depthwise) return PV_OK;
   int32_t* offsets = pv_i8_conv_offsets(scratch);
-  if (g.depthwise) {
-    for (int32_t ky = 0; ky < c->kernel[0]; ky++)
-      for (int32_t kx = 0; kx < c->kernel[1]; kx += 4)
-        *offsets++ = ky * c->dilation[0] * g.plane[1] + kx * c->dilation[1];
-    return PV_OK;
-  }
   const size_t quad = (size_t)(g.phases[0] * g.phases[1]) * g.plane_size;
   for (int32_t d = 0; d < g.depth; d++)
     for (int32_t ky = 0; ky < c->kernel[0]; ky++)
@@ -123,14 +118,6 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
   const size_t planes = (size_t)pv_i8_conv_planes_count(lut, c) * quad;
   memset(pv_i8_conv_elements(&g, scratch) + 4 * planes, 0, 4 * PV_TILE_PIXELS);
   return PV_OK;
-}
-
-static void copy_flipped(const int8_t* x, size_t n, uint8_t flip, uint8_t* out) {
-  if (!flip) {
-    memcpy(out, x, n);
-    return;
-  }
-  for (size_t i = 0; i < n; i++) out[i] = (uint8_t)x[i] ^ flip;
 }
 
 /* Pixels `first`, first + stride, … of a row. */
@@ -149,10 +136,10 @@ static void copy_every_second(const int8_t* restrict x, int32_t first, int32_t w
   }
 }
 
-static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t flip, uint8_t* row) {
-  const int32_t stride = g->depthwise ? 1 : c->stride[1], left = c->padding[1];
+static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* row) {
+  const int32_t stride = c->stride[1], left = c->padding[1];
   if (stride == 1) {
-    copy_flipped(x, 4 * (size_t)c->width, flip, row + 4 * (size_t)left);
+    memcpy(row + 4 * (size_t)left, x, 4 * (size_t)c->width);
     return;
   }
   for (int32_t phase = 0; phase < g->phases[1]; phase++) {
@@ -165,15 +152,16 @@ static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t
   }
 }
 
-void pv_i8_write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t flip, uint8_t* planes) {
-  const int32_t stride = g->depthwise ? 1 : c->stride[0];
+/* A quad of the image, int8 [height, width, 4], into its padded planes. */
+static void write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* planes) {
+  const int32_t stride = c->stride[0];
   const size_t size = (size_t)(g->phases[0] * g->phases[1]) * g->plane_size;
-  memset(planes, (uint8_t)c->in.zero ^ flip, 4 * size);
+  memset(planes, c->in.zero, 4 * size);
   for (int32_t y = 0; y < c->height; y++, x += 4 * (size_t)c->width) {
     const int32_t at = y + c->padding[0], phase = at % stride;
     if (phase >= g->phases[0]) continue;
     uint8_t* plane = planes + 4 * (size_t)(phase * g->phases[1]) * g->plane_size;
-    write_row(g, c, x, flip, plane + 4 * (size_t)(at / stride) * (size_t)g->plane[1]);
+    write_row(g, c, x, plane + 4 * (size_t)(at / stride) * (size_t)g->plane[1]);
   }
 }
 
@@ -183,5 +171,5 @@ void pv_i8_conv_planes(const pv_lut* lut, const pv_i8_conv* c, const int8_t* x, 
   const size_t quad = 4 * (size_t)(g.phases[0] * g.phases[1]) * g.plane_size;
   uint8_t* planes = (uint8_t*)pv_i8_conv_elements(&g, scratch);
   for (int32_t q = begin; q < end; q++)
-    pv_i8_write_planes(&g, c, x + 4 * (size_t)q * (size_t)c->height * (size_t)c->width, 0, planes + (size_t)q * quad);
+    write_planes(&g, c, x + 4 * (size_t)q * (size_t)c->height * (size_t)c->width, planes + (size_t)q * quad);
 }

@@ -2,6 +2,7 @@
 #ifndef POCKETVLAD_LUT_KERNELS_H
 #define POCKETVLAD_LUT_KERNELS_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -118,18 +119,29 @@ typedef struct pv_i8_tile {
   size_t pitch;
 } pv_i8_tile;
 
-/* One row of `count` pixels of a quad of a depthwise convolution. Step s holds 4 taps: tap t of channel c of pixel i meets
- * x[4 * (offsets[s] + i * stride + t * dilation) + c]. Activations are stored plus `offset`; PV_DEPTHWISE_SLACK bytes past
- * the plane may be read. */
+/* Four rows of a quad, int8 [width, 4] each, turned for a depthwise convolution: a pixel becomes 16 bytes [4 channels,
+ * 4 rows]. Pixel i goes to place first + i; place p lies at streams[p % 4], 16 * (p / 4) bytes in. Pixels from `width` on
+ * are `fill`, at least up to pixel `end`. Activations are stored plus the kernels' `offset`. */
+typedef struct pv_i8_turn {
+  const int8_t* rows[4];
+  int32_t width, end, first;
+  int8_t fill;
+  uint8_t* streams;
+  size_t pitch; /* from stream to stream */
+} pv_i8_turn;
+
+/* `rows` (1 or 2) rows of `count` pixels of a quad of a depthwise convolution. Pixel i meets place i * stride + k * dilation
+ * of strip s, four rows of the image, with the weights panel[s, k]. Places are read up to that of the pixel
+ * PV_STRIP_PIXELS * ceil(count / PV_STRIP_PIXELS) - 1. */
 typedef struct pv_i8_depthwise {
-  const uint8_t* x;
-  const int32_t* offsets;
-  const int8_t* panel; /* [steps, 4 channels, 4 taps] */
-  int32_t steps, stride, dilation, count;
-  const pv_i8_finish* finish; /* of 4 channels */
-  int8_t* y;
+  const uint8_t* strips[3];
+  size_t pitch;            /* of their streams */
+  const int8_t* panels[2]; /* of each row, [strips, columns, 4 channels, 4 taps] */
+  int32_t strip_count, columns, stride, dilation, rows, count; /* stride: 1 or 2 */
+  const pv_i8_finish* finish;                                  /* of 4 channels */
+  int8_t* y[2];
 } pv_i8_depthwise;
-enum { PV_DEPTHWISE_SLACK = 512 };
+enum { PV_STRIP_PIXELS = 16 };
 
 /* y[i] = clamp((a[i] * ma + b[i] * mb + c) >> shift, low, high). */
 typedef struct pv_i8_sum {
@@ -163,6 +175,7 @@ typedef struct pv_kernels {
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
   void (*i8_tile)(const pv_i8_tile* tile);
+  void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);
   void (*i8_add)(const int8_t* a, const int8_t* b, size_t n, const pv_i8_sum* sum, int8_t* y);
   /* y[i] = max(y[i], x[i]) */
@@ -191,7 +204,6 @@ size_t pv_scalar_compress_i8(const int8_t* x, const uint8_t* bitmap, size_t n, i
 size_t pv_scalar_compress_f32(const float* x, const uint8_t* bitmap, size_t n, float* out);
 void pv_scalar_finish_i32(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
 void pv_scalar_finish_f32(const float* acc, size_t n, const pv_finish* finish, float* y);
-void pv_scalar_i8_depthwise(const pv_i8_depthwise* depthwise, uint8_t offset);
 
 extern const uint8_t pv_identity[256]; /* the table that decodes a code to itself */
 
@@ -204,6 +216,15 @@ enum { PV_LINE = 64 };
 PV_INLINE uint8_t* pv_align(const void* p) {
   return (uint8_t*)(((uintptr_t)p + PV_LINE - 1) & ~(uintptr_t)(PV_LINE - 1));
 }
+
+PV_INLINE int8_t pv_i8_finished(const pv_i8_finish* f, int r, int32_t sum) {
+  const float value = (float)(int32_t)((uint32_t)f->start[r] + (uint32_t)sum) * f->scale[r] + f->bias[r];
+  const float low = f->low, high = f->high, top = value < high ? value : high;
+  return (int8_t)rintf(top > low ? top : low);
+}
+
+/* Where place p of a strip lies, from its first stream. */
+PV_INLINE size_t pv_place(int32_t p, size_t pitch) { return (size_t)(p & 3) * pitch + 16 * (size_t)(p >> 2); }
 
 PV_INLINE uint64_t pv_load64(const uint8_t* p) {
   uint64_t v;

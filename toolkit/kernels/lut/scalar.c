@@ -183,6 +183,7 @@ const pv_kernels pv_kernels_scalar = {
     .finish_i32 = pv_scalar_finish_i32,
     .finish_f32 = pv_scalar_finish_f32,
     .i8_tile = scalar_i8_tile,
+    .i8_turn = scalar_i8_turn,
     .i8_depthwise = scalar_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,

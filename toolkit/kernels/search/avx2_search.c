@@ -59,11 +59,7 @@ PV_INLINE int32_t dot_i8(const int8_t* a, const int8_t* b, int32_t n) {
   return sum;
 }
 
-PV_INLINE int32_t distance(const uint64_t* a, const uint64_t* b, int32_t words) {
-  int64_t bits = 0;
-  for (int32_t i = 0; i < words; i++) bits += _mm_popcnt_u64(a[i] ^ b[i]);
-  return (int32_t)bits;
-}
+#include "x86_distance.inc"
 
 PV_SCAN(scan_f32, dot_f32, float, float, float)
 PV_SCAN(scan_f16, dot_f16, float, uint16_t, float)

@@ -23,6 +23,7 @@ from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
 from pocketvlad.cli.remedies import in_options
 from pocketvlad.errors import PhoneError, PocketvladError, missing_package, printable
+from pocketvlad.machine import common_instructions
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -37,6 +38,8 @@ def main() -> None:
     """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage, 128 and more a signal."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    for name, value in common_instructions().items():
+        os.environ.setdefault(name, value)
     try:
         _run()
     except PocketvladError as error:

@@ -1,19 +1,19 @@
 """A recipe's promise kept for every model: where its rules alone give too many bytes, layers get fewer bits.
 
 The rules of the compact recipes are made for models that are mostly a whitening layer. In others (all convolution, a
-transformer) the promise is kept by one level of bits, from which layers differ by their weights. Bits of a small layer
-cost few bytes, and its errors count like any other's: a layer of a 16th of the weights gets one bit more. (If relative
-errors cost the same wherever they happen, a quarter would: an error falls by 4 with each bit. But the large layers of a
-network are where most of the features come from; on a trained sentence encoder at 4 bits the steeper rule had a centred
-cosine of .966, see :data:`_SLOPE`.) Of a wide last layer that rule is right: it falls by a bit for every 4 times of the
-largest other layer's weights.
+transformer) the bytes go where they spare most: from every layer at its fewest bits, the step comes next that takes
+most off the error per byte. An error is what a layer's weights lose (4 times less with each bit) by what noise in that
+layer costs (:mod:`pocketvlad.compress.calibrate.noise`). Where there is nothing to measure that on, the cost is guessed
+as the square root of the weights' number, so that a layer of a 16th of the weights gets one bit more (were it the same
+for all, a quarter would; but the large layers of a network are where most of the features come from); of a wide last
+layer it is that of the largest other one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,10 +28,21 @@ from pocketvlad.model.roles import PROJECTION
 
 FEWEST_BITS = 2  # of a layer that is no projection: at 1 a convolution says little more than its signs
 _CODEBOOKS, _FEWEST_ROWS = 64, 16
-_SLOPE, _WIDE_SLOPE = 0.25, 0.5  # bits for each doubling of a layer's weights
-_STEP = 0.125  # of the level, bits
+_ABOVE_BOUND = 2.4  # times 4^-bits: what the best levels leave of Gaussian weights (Lloyd-Max)
 _SAMPLE_ROWS = 64  # of a projection, whose settings are compared on them
 _BYTES = 4  # of float32
+
+
+Costs = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Options of a layer, the bytes they take, and the error they leave: squared, relative to the weights'."""
+
+    options: LayerRecipe
+    bytes: int
+    error: float
 
 
 def _sparse(bits: int, sparsity: float) -> LayerRecipe:
@@ -62,10 +73,15 @@ def layer_bytes(module: Layer, options: LayerRecipe) -> int:
     return packed + 4 * (codebooks << options.bits) + 4 * shape[0] * per_row
 
 
-def with_promise(network: nn.Module, recipe: Recipe) -> Recipe:
+def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Recipe:
     """The recipe, with rules that keep its :attr:`Recipe.ratio` for this network where its own do not.
 
     Layers keep two bits at least, so that a network without a wide layer may not reach a very small ratio.
+
+    Args:
+        network: uncompressed.
+        recipe: the recipe.
+        costs: measures what noise in each layer costs, if it is needed; an empty result: nothing is known.
     """
     layers = compressible_layers(network)
     roles = network.roles() if isinstance(network, Network) else {}
@@ -73,20 +89,27 @@ def with_promise(network: nn.Module, recipe: Recipe) -> Recipe:
     if not recipe.ratio or not layers:
         return recipe
     limit = _float_bytes(layers) / recipe.ratio
-    if _bytes(layers, said) <= limit:
+    if sum(layer_bytes(module, said[name]) for name, module in layers.items()) <= limit:
         return recipe
     wide = frozenset(name for name in layers if roles.get(name) == PROJECTION)
+    largest = max(layers, key=lambda each: layers[each].weight.numel())
     ladders = {
-        name: _projections(module, said[name])
+        name: _projections(module, said[name], lowest=name == largest)
         if name in wide
-        else tuple(_at(module, said[name], bits) for bits in range(said[name].bits, FEWEST_BITS - 1, -1))
+        else tuple(_rung(module, said[name], bits) for bits in range(said[name].bits, FEWEST_BITS - 1, -1))
         for name, module in layers.items()
     }
-    chosen = _filled(layers, ladders, _levelled(layers, ladders, wide, limit), limit)
+    weighed = costs() or _costs_of({name: module.weight.numel() for name, module in layers.items()}, wide)
+    chosen = _filled(ladders, weighed, limit)
     rules = tuple(
         LayerRule(match=name, **vars(options)) for name, options in chosen.items() if options != said[name]
     )
     return dataclasses.replace(recipe, rule=(*recipe.rule, *rules))
+
+
+def _rung(layer: Layer, said: LayerRecipe, bits: int) -> Rung:
+    options = _at(layer, said, bits)
+    return Rung(options, layer_bytes(layer, options), _ABOVE_BOUND * 4.0**-bits)
 
 
 def _at(layer: Layer, said: LayerRecipe, bits: int) -> LayerRecipe:
@@ -110,67 +133,42 @@ def _at(layer: Layer, said: LayerRecipe, bits: int) -> LayerRecipe:
     )
 
 
-def _levelled(
-    layers: Mapping[str, Layer],
-    ladders: Mapping[str, Sequence[LayerRecipe]],
-    wide: frozenset[str],
-    limit: float,
-) -> dict[str, int]:
-    """Each layer's rung, on the highest level whose bytes are within the limit; else the lowest rungs."""
-    costs = {name: [_bits_each(layers[name], rung) for rung in ladder] for name, ladder in ladders.items()}
-    smallest = {name: _lowest(name, layers, costs) for name in ladders}
-    less = _bits_less({name: module.weight.numel() for name, module in layers.items()}, wide)
-    highest = 8 + max(less.values())
-    for step in range(int((highest - min(less.values())) / _STEP)):
-        level = highest - step * _STEP
-        rungs = {}
-        for name, each in costs.items():
-            bits = level - less[name]
-            fitting = next((i for i, cost in enumerate(each) if cost <= bits + 0.5), smallest[name])
-            rungs[name] = min(fitting, smallest[name])
-        if _bytes(layers, {name: ladders[name][rung] for name, rung in rungs.items()}) <= limit:
-            return rungs
-    return smallest
-
-
-def _bits_less(weights: Mapping[str, int], wide: frozenset[str]) -> dict[str, float]:
-    """How many bits below the level each layer is; ``wide``: the projections."""
-    others = [count for name, count in weights.items() if name not in wide] or [1]
-    found = {name: _SLOPE * math.log2(count) for name, count in weights.items()}
-    for name in wide:
-        wider = max(math.log2(weights[name] / max(others)), 0.0)
-        found[name] += (_WIDE_SLOPE - _SLOPE) * wider
-    return found
-
-
-def _lowest(name: str, layers: Mapping[str, Layer], costs: Mapping[str, Sequence[float]]) -> int:
-    """A layer's last rung: only the one with most weights goes below :data:`FEWEST_BITS`."""
-    largest = max(layers, key=lambda each: layers[each].weight.numel())
-    if name == largest:
-        return len(costs[name]) - 1
-    return max(i for i, cost in enumerate(costs[name]) if cost >= FEWEST_BITS or i == 0)
+def _costs_of(weights: Mapping[str, int], wide: frozenset[str]) -> dict[str, float]:
+    """Of noise, guessed from the numbers of weights; ``wide``: the projections."""
+    most = max((count for name, count in weights.items() if name not in wide), default=1)
+    return {name: min(count, most) ** 0.5 if name in wide else count**0.5 for name, count in weights.items()}
 
 
 def _filled(
-    layers: Mapping[str, Layer],
-    ladders: Mapping[str, Sequence[LayerRecipe]],
-    rungs: Mapping[str, int],
-    limit: float,
+    ladders: Mapping[str, Sequence[Rung]], costs: Mapping[str, float], limit: float
 ) -> dict[str, LayerRecipe]:
-    """What is left of the limit goes to the layers of fewest bits, as they are registered, a rung each."""
-    chosen = {name: ladders[name][rung] for name, rung in rungs.items()}
-    spare = limit - _bytes(layers, chosen)
-    for name, rung in sorted(rungs.items(), key=lambda each: _bits_each(layers[each[0]], chosen[each[0]])):
-        if rung == 0:
-            continue
-        better = ladders[name][rung - 1]
-        more = layer_bytes(layers[name], better) - layer_bytes(layers[name], chosen[name])
-        if more <= spare:
-            chosen[name], spare = better, spare - more
-    return chosen
+    """Each layer's options: up from the lowest rungs, the step first that spares most error per byte."""
+    at = {name: len(ladder) - 1 for name, ladder in ladders.items()}
+    spare = limit - sum(ladder[-1].bytes for ladder in ladders.values())
+    while steps := list(_steps(ladders, at, costs, spare)):
+        _, name, place = max(steps)
+        spare -= ladders[name][place].bytes - ladders[name][at[name]].bytes
+        at[name] = place
+    return {name: ladders[name][place].options for name, place in at.items()}
 
 
-def _projections(layer: Layer, said: LayerRecipe) -> tuple[LayerRecipe, ...]:
+def _steps(
+    ladders: Mapping[str, Sequence[Rung]], at: Mapping[str, int], costs: Mapping[str, float], spare: float
+) -> Iterator[tuple[float, str, int]]:
+    """Rungs that can be paid for: the error each spares per byte, its layer and its place."""
+    for name, now in at.items():
+        below = ladders[name][now]
+        for place in range(now):
+            above = ladders[name][place]
+            if above.bytes - below.bytes <= spare:
+                yield (
+                    costs[name] * (below.error - above.error) / max(above.bytes - below.bytes, 1),
+                    name,
+                    place,
+                )
+
+
+def _projections(layer: Layer, said: LayerRecipe, *, lowest: bool) -> tuple[Rung, ...]:
     """Settings of a wide layer, finest first, without those that another of fewer bytes does better.
 
     What suits it depends on its weights: pruning where many are small, dense codes where they are not. They are
@@ -179,28 +177,17 @@ def _projections(layer: Layer, said: LayerRecipe) -> tuple[LayerRecipe, ...]:
     rows = layer.weight.detach()[:: max(1, len(layer.weight) // _SAMPLE_ROWS)].numpy()
     sample = nn.utils.skip_init(nn.Linear, rows.shape[1], rows.shape[0], bias=False)
     sample.weight.data = torch.from_numpy(rows)
-    found: list[tuple[int, float, LayerRecipe]] = []
+    found, energy = [], float((rows**2).sum())
     for options in {said, *PROJECTIONS, *_DENSE}:
         used = quantize_layer(rows, options, name="projection").dequantize()
-        found.append((layer_bytes(layer, options), float(((used - rows) ** 2).sum()), options))
-    kept: list[LayerRecipe] = []
-    least = math.inf
-    for _, error, options in sorted(found, key=lambda each: each[:2]):
-        if error < least:
-            kept.insert(0, options)
-            least = error
-    return tuple(kept)
-
-
-def _bits_each(layer: Layer, options: LayerRecipe) -> float:
-    """What a weight takes; scales and biases, which no setting spares, apart."""
-    if not options.sparsity and not options.block:
-        return options.bits
-    return 8 * layer_bytes(layer, options) / layer.weight.numel()
-
-
-def _bytes(layers: Mapping[str, Layer], options: Mapping[str, LayerRecipe]) -> int:
-    return sum(layer_bytes(module, options[name]) for name, module in layers.items())
+        error = float(((used - rows) ** 2).sum()) / max(energy, 1e-30)
+        found.append(Rung(options, layer_bytes(layer, options), error))
+    kept: list[Rung] = []
+    for rung in sorted(found, key=lambda each: (each.bytes, each.error)):
+        if not kept or rung.error < kept[0].error:
+            kept.insert(0, rung)
+    fine = [rung for rung in kept if 8 * rung.bytes >= FEWEST_BITS * layer.weight.numel()]
+    return tuple(kept if lowest else fine or kept[:1])
 
 
 def _float_bytes(layers: Mapping[str, Layer]) -> int:

@@ -188,5 +188,4 @@ def compare_classifiers(before: ClassificationResult, after: ClassificationResul
     """
     if before.photos != after.photos:
         raise DatasetError("two results on different photos cannot be compared")
-    change = bootstrap_difference(before.top1, after.top1)
-    return Difference(100 * change.mean, 100 * change.low, 100 * change.high)
+    return bootstrap_difference(before.top1, after.top1).points()

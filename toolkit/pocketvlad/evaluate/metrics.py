@@ -89,6 +89,10 @@ class Difference:
     low: float
     high: float
 
+    def points(self) -> Difference:
+        """The same in points of 100."""
+        return Difference(100 * self.mean, 100 * self.low, 100 * self.high)
+
 
 def bootstrap_difference(
     before: np.ndarray, after: np.ndarray, *, seed: int = 0, resamples: int = 10_000

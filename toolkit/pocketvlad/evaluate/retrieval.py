@@ -177,5 +177,4 @@ def compare(before: RetrievalResult, after: RetrievalResult) -> Difference:
     """
     if before.queries != after.queries:
         raise DatasetError("two results on different queries cannot be compared")
-    change = bootstrap_difference(before.per_query, after.per_query)
-    return Difference(100 * change.mean, 100 * change.low, 100 * change.high)
+    return bootstrap_difference(before.per_query, after.per_query).points()

@@ -70,12 +70,7 @@ class Int8LutConv2d(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.int8_conv2d(
             x,
-            self.packed,
-            self.codebook,
-            self.row_scale,
-            self.bias,
-            self.bits,
-            self.layout,
+            *self.arguments(),
             self.channels,
             self.out_channels,
             self.kernel_size,

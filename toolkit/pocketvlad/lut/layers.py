@@ -38,6 +38,10 @@ class PackedLayer(nn.Module):
         self.register_buffer("row_scale", _copied(lut.row_scale))
         self.register_buffer("bias", _copied(bias))
 
+    def arguments(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
+        """What every op of a packed convolution takes after its input."""
+        return self.packed, self.codebook, self.row_scale, self.bias, self.bits, self.layout
+
 
 class LutLinear(PackedLayer):
     """``nn.Linear`` over packed codes: float32 [B, I] -> float32 [B, O]."""
@@ -87,12 +91,7 @@ class LutConv2d(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.lut_conv2d(
             x,
-            self.packed,
-            self.codebook,
-            self.row_scale,
-            self.bias,
-            self.bits,
-            self.layout,
+            *self.arguments(),
             self.out_channels,
             self.kernel_size,
             self.stride,
@@ -134,12 +133,7 @@ class LutVladPool(PackedLayer):
     def forward(self, x: Tensor) -> Tensor:
         return OPS.vlad_pool(
             x,
-            self.packed,
-            self.codebook,
-            self.row_scale,
-            self.bias,
-            self.bits,
-            self.layout,
+            *self.arguments(),
             self.clusters,
             self.centroids,
             self.centroid_scale,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pocketvlad import artifact
+from pocketvlad.compress.calibrate.noise import noise_costs
 from pocketvlad.compress.compressed import Compressed, load_compressed, save_compressed
-from pocketvlad.compress.post_training import compress_network
+from pocketvlad.compress.post_training import as_inputs, compress_network
 from pocketvlad.compress.ratio import with_promise
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.compress.train import parallel
@@ -107,11 +108,13 @@ def fine_tune(
     """
     parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
-    recipe, train = with_promise(source, recipe), train_options(source, recipe)
+    train = train_options(source, recipe)
     first, world = parallel.is_first(), parallel.rank_and_world()[1]
     shown = progress if first and progress is not None else quiet
     tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(shown, "reading photos"))
     split = split_for_training(tensors, train.validation)
+    photos = split.training
+    recipe = with_promise(source, recipe, lambda: noise_costs(source, as_inputs(tensors.calibration(photos))))
     if first:
         run = {
             "model": artifact.file_sha256(model),

@@ -20,7 +20,7 @@ from pocketvlad.compress.calibrate.arithmetic import int8_layers
 from pocketvlad.compress.calibrate.fit import Fitted, fit_layer, stand_in
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
 from pocketvlad.compress.calibrate.moments import layer_moments
-from pocketvlad.compress.calibrate.views import example_views, view_count
+from pocketvlad.compress.calibrate.views import enough_examples, example_views, view_count
 from pocketvlad.compress.calibrate.walk import Inputs, Walk, example_limit
 from pocketvlad.compress.calibrate.wide import fit_wide
 from pocketvlad.compress.compressed import Compressed, skeleton_of
@@ -65,7 +65,7 @@ class _Calibration:
 
     def run(self) -> Compressed:
         limit = example_limit(self._first_part(), self.examples[0])
-        chosen = self.examples[:: max(1, -(-len(self.examples) // limit))]
+        chosen = enough_examples(self.examples, limit)
         done = _Parts()
         for prefix, part in parts_of(self.network):
             quantized = self.recipe.int8_backbone and not done.reference

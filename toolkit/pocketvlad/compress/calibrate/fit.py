@@ -1,7 +1,8 @@
 """One layer fitted to the outputs it should have on the inputs it gets.
 
 The weights it aims at are the least-squares ones for those inputs, the codebook weighs each input by its second
-moment, the assignment makes up for its own errors, the bias for what is left of the mean.
+moment, the assignment makes up for its own errors, the bias for what is left of the mean. How far the inputs' second
+moments are believed is what serves best for examples that are not among those they are of.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pocketvlad.compress.codes.alike import of_photos_that_differ
 from pocketvlad.compress.codes.assignment import assign_nearest, make_grid
 from pocketvlad.compress.codes.compensation import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
+from pocketvlad.compress.codes.rounding import upper_of_inverse
 from pocketvlad.compress.layers import Layer
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.lut.tensor import LutTensor
 
-_DAMPING = 0.01  # of the mean second moment, added to every input's own
+# of the mean second moment, added to every input's own: least of all, and for layers whose inputs were seen too seldom
+DAMPINGS = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,7 @@ def fit_layer(layer: Layer, recipe: LayerRecipe, moments: Moments, *, fast: bool
     bias = None if layer.bias is None else layer.bias.detach().numpy()
     if recipe.calibrate == "none":
         return Fitted(assign_nearest(weight.numpy(), make_grid(weight.numpy(), recipe)), bias)
-    curvature = _damped(moments.gram)
+    curvature = _damped(moments.gram, chosen_damping(moments))
     target = _least_squares(weight, moments, curvature)
     importance = _rows(moments.importance, weight.shape[0])
     grid = make_grid(target.numpy(), recipe, importance.numpy())
@@ -55,10 +58,34 @@ def fit_layer(layer: Layer, recipe: LayerRecipe, moments: Moments, *, fast: bool
     )
 
 
-def _damped(gram: Tensor) -> Tensor:
+def chosen_damping(moments: Moments) -> float:
+    """Of :data:`DAMPINGS` the one with which half of the examples serves the other half best."""
+    if moments.halves is None:
+        return DAMPINGS[0]
+    best, least = DAMPINGS[-1], float("inf")
+    for share in reversed(DAMPINGS):
+        cost = expected_error(_damped(moments.halves[0], share), moments.halves[1])
+        if cost >= least:
+            break
+        best, least = share, cost
+    return best
+
+
+def expected_error(curvature: Tensor, gram: Tensor) -> float:
+    """What rounding costs where errors are made up for by one curvature, float32 [G, I, I], and cost by another.
+
+    With ``U^T U`` the curvature's inverse and ``u`` the rows of the upper triangular U, each divided by its diagonal
+    element, a rounding error of 1 in column j becomes the weight error ``u_j``, which costs ``u_j gram u_j^T``.
+    """
+    upper = upper_of_inverse(curvature)
+    spread = upper / upper.diagonal(dim1=1, dim2=2)[:, :, None]
+    return float((torch.bmm(spread, gram) * spread).sum())
+
+
+def _damped(gram: Tensor, share: float) -> Tensor:
     """[G, I, I] with a share of its mean diagonal added: inputs that never vary must not blow up."""
     level = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-12)
-    return gram + _DAMPING * level[:, None, None] * torch.eye(gram.shape[1])
+    return gram + share * level[:, None, None] * torch.eye(gram.shape[1])
 
 
 def _least_squares(weight: Tensor, moments: Moments, curvature: Tensor) -> Tensor:

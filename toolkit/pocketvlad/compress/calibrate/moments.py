@@ -22,12 +22,15 @@ class Moments:
         cross: float32 [G, I, I], mean of ``z x^T``, z the same inputs in the uncompressed model.
         mean: float32 [G, I], of x.
         reference_mean: float32 [G, I], of z.
+        halves: ``gram`` of every other example and of those between, each about the mean of its own; None of a single
+            example.
     """
 
     gram: Tensor
     cross: Tensor
     mean: Tensor
     reference_mean: Tensor
+    halves: tuple[Tensor, Tensor] | None = None
 
     @property
     def importance(self) -> Tensor:
@@ -36,29 +39,37 @@ class Moments:
 
 
 class MomentSum:
-    """Sums :class:`Moments` over batches of patches."""
+    """Sums :class:`Moments` over examples."""
 
     def __init__(self, groups: int, inputs: int):
-        self._gram = torch.zeros(groups, inputs, inputs)
+        self._grams = torch.zeros(2, groups, inputs, inputs)
         self._cross = torch.zeros(groups, inputs, inputs)
-        self._mean = torch.zeros(groups, inputs, dtype=torch.float64)
+        self._means = torch.zeros(2, groups, inputs, dtype=torch.float64)
         self._reference_mean = torch.zeros(groups, inputs, dtype=torch.float64)
-        self._count = 0
+        self._counts = [0, 0]
+        self._half = 0
 
     def add(self, inputs: Tensor, reference: Tensor) -> None:
-        """Add n patches of both models, float32 [G, n, I]."""
-        self._gram.baddbmm_(inputs.transpose(1, 2), inputs)
+        """Add an example's n patches in both models, float32 [G, n, I]."""
+        self._grams[self._half].baddbmm_(inputs.transpose(1, 2), inputs)
         self._cross.baddbmm_(reference.transpose(1, 2), inputs)
-        self._mean += inputs.sum(dim=1, dtype=torch.float64)
+        self._means[self._half] += inputs.sum(dim=1, dtype=torch.float64)
         self._reference_mean += reference.sum(dim=1, dtype=torch.float64)
-        self._count += inputs.shape[1]
+        self._counts[self._half] += inputs.shape[1]
+        self._half = 1 - self._half
 
     def moments(self) -> Moments:
-        mean = (self._mean / self._count).float()
-        reference_mean = (self._reference_mean / self._count).float()
-        gram = self._gram / self._count - mean[:, :, None] * mean[:, None]
-        cross = self._cross / self._count - reference_mean[:, :, None] * mean[:, None]
-        return Moments(gram, cross, mean, reference_mean)
+        count = sum(self._counts)
+        mean = (self._means.sum(dim=0) / count).float()
+        reference_mean = (self._reference_mean / count).float()
+        gram = self._grams.sum(dim=0) / count - mean[:, :, None] * mean[:, None]
+        cross = self._cross / count - reference_mean[:, :, None] * mean[:, None]
+        halves = (self._halved(0), self._halved(1)) if self._counts[1] else None
+        return Moments(gram, cross, mean, reference_mean, halves)
+
+    def _halved(self, half: int) -> Tensor:
+        mean = (self._means[half] / self._counts[half]).float()
+        return self._grams[half] / self._counts[half] - mean[:, :, None] * mean[:, None]
 
 
 def layer_moments(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from pocketvlad.compress.calibrate.moments import Moments, layer_moments
+from pocketvlad.compress.calibrate.views import enough_examples
 from pocketvlad.compress.calibrate.walk import Inputs, Walk, example_limit
 from pocketvlad.compress.graph import traced
 from pocketvlad.compress.layers import Layer, compressible_layers, vector_layers
@@ -23,7 +24,7 @@ def plain_moments(network: Network, examples: Inputs) -> dict[str, Moments]:
     found: dict[str, Moments] = {}
     vectors, roles = vector_layers(network, examples[0]), network.roles()
     parts = network.parts()
-    reached = examples[:: -(-len(examples) // example_limit(parts[0][1], examples[0]))]
+    reached = enough_examples(examples, example_limit(parts[0][1], examples[0]))
     for prefix, part in parts:
         inside = {f"{prefix}{name}" for name in compressible_layers(part)} - vectors
         if not inside:

@@ -30,6 +30,15 @@ def example_views(examples: Inputs) -> Iterator[tuple[Tensor, ...]]:
         yield (view[None],)
 
 
+def enough_examples(examples: Inputs, most: int) -> Inputs:
+    """At most ``most`` of them, evenly spread; of fewer photos up to :data:`_MOST_VIEWS` views each."""
+    chosen = examples[:: max(1, -(-len(examples) // most))]
+    views = min(most // len(chosen), _MOST_VIEWS)
+    if views < 2 or not are_photos(chosen):
+        return chosen
+    return [(view[None],) for view in photo_views([photo[0] for (photo,) in chosen], views)]
+
+
 def view_count(examples: Inputs) -> int:
     """How many :func:`example_views` gives."""
     return len(examples) * (views_per_photo(len(examples)) if are_photos(examples) else 1)

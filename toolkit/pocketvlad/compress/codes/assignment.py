@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,7 +136,9 @@ def row_scale(matrix: np.ndarray, kind: str) -> np.ndarray | None:
         scale = np.ldexp(np.sqrt(np.einsum("oi,oi->o", matrix, matrix) / matrix.shape[1]), exponent)
     scale = np.where(scale > 0, scale, 1)
     if kind == "soft":
-        scale = scale ** (1 - SOFTNESS) * np.exp(SOFTNESS * np.log(scale).mean())
+        level = math.exp(SOFTNESS * float(np.log(scale).mean()))
+        # NumPy's own power has other last bits with AVX-512
+        scale = np.array([each ** (1 - SOFTNESS) * level for each in scale.tolist()])
     return scale.astype(np.float32)
 
 

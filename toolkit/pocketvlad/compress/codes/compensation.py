@@ -9,20 +9,18 @@ And levels are those of any codebook, a pruned weight being one of them.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pocketvlad.compress.codes.alike import of_photos_that_differ
 from pocketvlad.compress.codes.assignment import Grid
 from pocketvlad.compress.codes.prune import sparsity_threshold
+from pocketvlad.compress.codes.rounding import Levels, round_block, upper_of_inverse
 from pocketvlad.compress.recipe import LayerRecipe
-from pocketvlad.lut.layouts import Dense, Layout
 from pocketvlad.lut.tensor import LutTensor
-
-_COLUMNS = 64  # columns whose errors are spread at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,62 +35,17 @@ class Curvature:
     blocks: Tensor
     factor: Tensor | None = None
 
+    @property
+    def dense(self) -> bool:
+        """Whether it is one block and nothing else."""
+        return len(self.blocks) == 1 and self.factor is None
+
     def times(self, rows: Tensor) -> Tensor:
         """Each row of float32 [O, I] times the curvature."""
         blocks, size, _ = self.blocks.shape
         parts = rows.reshape(len(rows), blocks, size).transpose(0, 1)
         product = torch.bmm(parts, self.blocks).transpose(0, 1).reshape(rows.shape)
         return product if self.factor is None else product + (rows @ self.factor.T) @ self.factor
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """What the weights of some rows may become.
-
-    Attributes:
-        values: float32 [G, L], sorted.
-        group: int64 [O], the codebook of each row.
-        scale: float32 [O] or None.
-        threshold: weights below it in magnitude, in units of their scale, are pruned; 0: none are.
-        layout: whose groups, if it has any, say which weights are kept.
-    """
-
-    values: Tensor
-    group: Tensor
-    scale: Tensor | None = None
-    threshold: float = 0.0
-    layout: Layout = field(default_factory=Dense)
-
-    @property
-    def prunes(self) -> bool:
-        """Whether some weights are pruned."""
-        return self.threshold > 0 or self.layout.group > 0
-
-    @classmethod
-    def of(cls, grid: Grid, threshold: float) -> Levels:
-        """The levels of a grid."""
-        groups = len(grid.codebook)
-        outputs = grid.rows
-        group = torch.arange(outputs) // -(-outputs // groups)
-        scale = None if grid.scale is None else torch.from_numpy(grid.scale)
-        return cls(torch.from_numpy(grid.codebook), group, scale, threshold, grid.layout)
-
-    def nearest(self, weight: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-        """One column of weights float32 [O] -> codes int64 [O] (-1: pruned) and values float32 [O]."""
-        scaled = weight if self.scale is None else weight / self.scale
-        if len(self.values) == 1:
-            middles = (self.values[0, 1:] + self.values[0, :-1]) / 2
-            codes = torch.bucketize(scaled, middles)
-            values = self.values[0][codes]
-        else:
-            levels = self.values[self.group]
-            codes = (scaled[:, None] - levels).abs().argmin(dim=1)
-            values = levels.gather(1, codes[:, None])[:, 0]
-        values = values if self.scale is None else values * self.scale
-        if threshold:
-            pruned = scaled.abs() < threshold
-            return codes.masked_fill(pruned, -1), values.masked_fill(pruned, 0)
-        return codes, values
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +96,7 @@ def compensate(
         copied = target.T.clone(
             memory_format=torch.contiguous_format
         )  # of one row, .contiguous() would be a view
-        found, values = _compensate_block(copied, hessian, levels, threshold)
+        found, values = round_block(copied, hessian, levels, threshold)
         rest.leave(values.T - weight[:, part])
         if keep is not None:
             keep[:, part] = (found >= 0).T.numpy()
@@ -179,6 +132,8 @@ def compensate_grid(
     levels = Levels.of(grid, threshold)
     if len(curvatures) > 1:
         found = _compensate_groups(matrix, levels, curvatures)
+    elif curvatures[0].dense and not grid.layout.group:
+        found = _in_order_of_energy(matrix, levels, curvatures[0], density)
     else:
         found = compensate(matrix, levels, curvatures[0], residual=residual, density=density)
     codes, keep = found.codes, found.keep
@@ -187,6 +142,17 @@ def compensate_grid(
         codebook_of = np.arange(len(codes)) // -(-len(codes) // len(zeros))
         codes = np.where(keep, codes, zeros[codebook_of][:, None])
     return refit_scales(weight, grid.lut(tuple(weight.shape), codes, keep), curvatures)
+
+
+def _in_order_of_energy(
+    weight: Tensor, levels: Levels, curvature: Curvature, density: float | None
+) -> Assignment:
+    """:func:`compensate` with the inputs of most energy first: what they lose others can still make up for."""
+    hessian = curvature.blocks[0]
+    order = hessian.diagonal().argsort(descending=True, stable=True)
+    back = order.argsort().numpy()
+    found = compensate(weight[:, order], levels, Curvature(hessian[order][:, order][None]), density=density)
+    return Assignment(found.codes[:, back], None if found.keep is None else found.keep[:, back])
 
 
 def refit_scales(weight: Tensor, lut: LutTensor, curvatures: list[Curvature]) -> LutTensor:
@@ -208,8 +174,7 @@ def _compensate_groups(weight: Tensor, levels: Levels, curvatures: list[Curvatur
     """:func:`compensate` of a grouped convolution, all groups at once: each is one block, of a few inputs, alone."""
     groups, inputs = len(curvatures), weight.shape[1]
     hessian = torch.cat([curvature.blocks for curvature in curvatures])
-    inverse = torch.linalg.inv(hessian.double())
-    upper = torch.linalg.cholesky((inverse + inverse.transpose(1, 2)) / 2, upper=True).float()[:, None]
+    upper = upper_of_inverse(hessian)[:, None]
     rest = weight.reshape(groups, -1, inputs).clone()  # [G, rows, I]
     codes = torch.empty(weight.shape, dtype=torch.int16)
     for column in range(inputs):
@@ -260,45 +225,3 @@ class _Rest:
         """Note the block's weight errors, float32 [O, n]."""
         if self._factor is not None:
             self._residual += self._factor[:, self._block] @ error.T
-
-
-def _compensate_block(
-    weight: Tensor, hessian: Tensor, levels: Levels, threshold: float
-) -> tuple[Tensor, Tensor]:
-    """GPTQ on one block.
-
-    Args:
-        weight: float32 [n, O], changed in place.
-        hessian: float32 [n, n].
-        levels, threshold: what weights may become.
-
-    Returns:
-        codes int16 [n, O], -1 where pruned, and values float32 [n, O].
-    """
-    inverse = torch.linalg.inv(hessian.double())
-    upper = torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True).float()
-    codes, values = torch.empty(weight.shape, dtype=torch.int16), torch.empty_like(weight)
-    count, group = weight.shape[0], levels.layout.group
-    spread = upper.diagonal()[:, None]  # how much of an error here the weights to come cannot make up for
-    for start in range(0, count, _COLUMNS):
-        stop = min(start + _COLUMNS, count)
-        errors = torch.empty(stop - start, weight.shape[1])
-        for column in range(start, stop):
-            if group and column % group == 0:
-                part = slice(column, column + group)
-                pruned = _left_out(weight[part].abs() / spread[part], levels.layout)  # SparseGPT's rule
-            codes[column], values[column] = levels.nearest(weight[column], threshold)
-            if group:
-                codes[column].masked_fill_(pruned[column % group], -1)
-                values[column].masked_fill_(pruned[column % group], 0)
-            error = (weight[column] - values[column]) / upper[column, column]
-            weight[column + 1 : stop] -= upper[column, column + 1 : stop, None] * error
-            errors[column - start] = error
-        weight[stop:] -= upper[start:stop, stop:].T @ errors
-    return codes, values
-
-
-def _left_out(sizes: Tensor, layout: Layout) -> Tensor:
-    """Which weights of a group its layout leaves out: sizes float32 [up to group, O] -> bool of that shape."""
-    whole = nn.functional.pad(sizes, (0, 0, 0, layout.group - len(sizes)), value=-1)
-    return ~torch.from_numpy(layout.chosen(whole.T.numpy()).T)[: len(sizes)]
