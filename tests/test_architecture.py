@@ -11,7 +11,7 @@ import pytest
 TOOLKIT = Path(__file__).parents[1] / "toolkit"
 PACKAGE = TOOLKIT / "pocketvlad"
 _NAMES = (
-    "errors schema resources artifact progress threads core machine lut model importer dataset evaluate compress "
+    "errors schema resources artifact progress threads ranks core machine lut model importer dataset evaluate compress "
     "runtime export index android report steps pipeline api cli __main__"
 )
 ORDER = _NAMES.split()

@@ -23,7 +23,13 @@ ARRAYS = {
     "empty": np.zeros((0, 3)),
     "one number": np.array(5),
 }
-PLAIN = {"scalar": np.float32(3), "bytes": b"xy", "more bytes": bytearray(b"q"), "range": range(5), "set": {1, 2}}
+PLAIN = {
+    "scalar": np.float32(3),
+    "bytes": b"xy",
+    "more bytes": bytearray(b"q"),
+    "range": range(5),
+    "set": {1, 2},
+}
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

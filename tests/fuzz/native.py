@@ -6,6 +6,7 @@ libraries of an APK.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ def write_recogniser(folder: Path) -> tuple[Path, Path]:
     from pocketvlad.export.pack import pack
     from pocketvlad.index import Entry, PlaceIndex, write_index
     from pocketvlad.index.types import encode_vectors
+    from pocketvlad.lut import contract
 
     torch.manual_seed(0)
     module = torch.nn.Sequential(
@@ -59,8 +61,10 @@ def write_recogniser(folder: Path) -> tuple[Path, Path]:
     example = (torch.zeros(1, 3, *SIDES),)
     recipe = Recipe(1, "fuzz", layer=LayerRecipe(bits=5, sparsity=0.3, layout="sparse"))
     packed = pack(compress_network(module, recipe, example=example), "fast")
+    info = json.dumps({"ops": contract.VERSION})
     constants = {
         "pv_dim": torch.tensor([DIM]),
+        "pv_info": torch.frombuffer(bytearray(info.encode()), dtype=torch.uint8),
         "pv_fingerprint": torch.arange(32, dtype=torch.uint8),
         "pv_image_size": torch.tensor(SIDES),
         "pv_mean": torch.tensor([0.5, 0.5, 0.5]),

@@ -13,8 +13,8 @@ def train(state: Path, out: Path) -> None:
     from helpers.models import make_model
     from pocketvlad.compress.compressed import save_compressed
     from pocketvlad.compress.post_training import compress_network
-    from pocketvlad.compress.train.parallel import rank_and_world
     from pocketvlad.compress.train.trained import train_compressed
+    from pocketvlad.ranks import rank_and_world
 
     torch.set_num_threads(1)
     plan, source = recipe(steps=12, distill=0.5), make_model()

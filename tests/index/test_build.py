@@ -22,7 +22,7 @@ from pocketvlad.index import (
     suggest_threshold,
     write_index,
 )
-from pocketvlad.index.build import clean_text, exif_position, make_entry, thumbnail
+from pocketvlad.index.about import clean_text, exif_position, make_entry, thumbnail
 from pocketvlad.index.types import encode_vectors, split_label
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 

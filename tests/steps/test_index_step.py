@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
@@ -13,8 +14,8 @@ from pocketvlad.runtime.describer import PROGRAM, Describer
 from pocketvlad.steps import index as step
 
 
-def describe(path):
-    vector = np.random.default_rng(zlib.crc32(path.read_bytes())).standard_normal(8).astype(np.float32)
+def describe(tensor):
+    vector = np.random.default_rng(zlib.crc32(tensor.tobytes())).standard_normal(8).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
 
@@ -28,16 +29,17 @@ def test_an_addition_during_another_one_stays(tmp_path, monkeypatch):
         Image.new("RGB", (20, 20), (i, 9, 9)).save(tmp_path / name / "hall" / f"{name}.png")
     index = tmp_path / "p.pvix"
     step.build(program, tmp_path / "first", index)
-    build_index, entered = step.build_index, []
+    indexed, entered = step.indexed, []
 
+    @contextmanager
     def with_another_process(*arguments, **options):
-        found = build_index(*arguments, **options)
-        if not entered:
-            entered.append(1)
-            assert step.add(index, program, tmp_path / "third").photos == 2
-        return found
+        with indexed(*arguments, **options) as found:
+            if not entered:
+                entered.append(1)
+                assert step.add(index, program, tmp_path / "third").photos == 2
+            yield found
 
-    monkeypatch.setattr(step, "build_index", with_another_process)
+    monkeypatch.setattr(step, "indexed", with_another_process)
     assert step.add(index, program, tmp_path / "second").photos == 3
     names = {entry.name.rpartition("/")[2] for entry in open_index(index).entries}
     assert names == {"first.png", "second.png", "third.png"}

@@ -49,14 +49,14 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
         remove_leftovers(out.parent, out.name)
         handle, name = tempfile.mkstemp(prefix=part_prefix(out.name), suffix=".part", dir=out.parent)
     except OSError as error:
-        raise _write_error(out, error) from error
+        raise write_error(out, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         _commit(temporary, out)
     except OSError as error:
-        raise _write_error(out, error) from error
+        raise write_error(out, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -180,7 +180,7 @@ def _commit(temporary: Path, out: Path) -> None:
     os.replace(temporary, out)
 
 
-def _write_error(out: Path, error: OSError) -> ArtifactError:
+def write_error(out: Path, error: OSError) -> ArtifactError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ArtifactError(f"cannot write {out}: the disk is full", do="free some space and run again")
     return ArtifactError(f"cannot write {out}: {error.strerror or error}")

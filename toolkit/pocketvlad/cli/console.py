@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from pocketvlad import ranks
 from pocketvlad.errors import printable
 from pocketvlad.progress import Progress as Report
 from pocketvlad.progress import quiet
@@ -26,8 +27,11 @@ _LINE_EVERY = 30.0  # seconds between the lines that take a bar's place in a log
 
 
 def _console(stderr: bool) -> Console:
-    """Where results (stdout) or progress go; a table into a file or a pipe is as wide as it needs to be."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=not stderr)
+    """Where results (stdout) or progress go; a table into a file or a pipe is as wide as it needs to be.
+
+    Of the processes of torchrun the first one alone speaks; errors are everybody's.
+    """
+    found = Console(stderr=stderr, highlight=False, soft_wrap=not stderr, quiet=not ranks.speaks())
     if not stderr and not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = _WIDE
     return found
@@ -45,7 +49,8 @@ class Output:
         What is None was not measured, and has no line.
         """
         if self.as_json:
-            print(json.dumps(values, default=str))
+            if ranks.speaks():
+                print(json.dumps(values, default=str))
             return
         shown = {} if silent else values
         for key, value in shown.items():

@@ -7,7 +7,7 @@ import math
 import pickle
 import re
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -83,7 +83,9 @@ def _range(*numbers: int) -> range:
 
 def _bytes(*values: Any) -> bytes:
     """Of a text or of numbers; of one number it would be as many zeros."""
-    return bytes(*(list(value) if isinstance(value, (list, tuple)) else _not_a_number(value) for value in values))
+    return bytes(
+        *(list(value) if isinstance(value, (list, tuple)) else _not_a_number(value) for value in values)
+    )
 
 
 def _not_a_number(value: Any) -> Any:
@@ -105,13 +107,16 @@ _STANDING_IN: dict[str, Any] = {
 }
 
 
-class _PlainUnpickler(pickle._Unpickler):
+_Unpickler: Any = pickle._Unpickler
+
+
+class _PlainUnpickler(_Unpickler):
     """Refuses every class and function but the containers and arrays of a ground truth, which it makes itself.
 
     Python's own and not the one in C: that one makes room for as many things as a few bytes say.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         module = {"__builtin__": "builtins"}.get(module, module)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from pocketvlad.artifact import write_bytes
+from pocketvlad.artifact import atomic_path
 from pocketvlad.errors import ArtifactError
 
 DATASET = "global_descriptor"  # hloc's name
@@ -30,7 +33,12 @@ def require_descriptor_file(out: Path | str) -> None:
 
 
 def write_descriptors(
-    out: Path | str, names: Sequence[str], descriptors: np.ndarray, *, half: bool = False, force: bool = False
+    out: Path | str,
+    names: Sequence[str],
+    descriptors: Iterable[np.ndarray],
+    *,
+    half: bool = False,
+    force: bool = False,
 ) -> None:
     """Write descriptors in the layout that the suffix of ``out`` says.
 
@@ -40,7 +48,7 @@ def write_descriptors(
     Args:
         out: the file.
         names: n photos, as the dataset calls them: paths from its folder, as in hloc.
-        descriptors: float32 [n, dim].
+        descriptors: float32 [dim], n of them.
         half: as float16, which hloc does by default.
         force: overwrite ``out``.
 
@@ -48,26 +56,80 @@ def write_descriptors(
         ArtifactError: ``out`` exists, cannot be written or has another suffix.
     """
     require_descriptor_file(out)
-    values = np.asarray(descriptors, np.float16 if half else np.float32)
-    image = _hdf5(names, values) if Path(out).suffix.lower() in HDF5 else _npz(names, values)
-    write_bytes(out, image, force=force)
+    rows = (np.asarray(row, np.float16 if half else np.float32) for row in descriptors)
+    with atomic_path(out, force=force) as temporary, temporary.open("r+b") as file:
+        (_write_hdf5 if Path(out).suffix.lower() in HDF5 else _write_npz)(file, names, rows)
 
 
-def _hdf5(names: Sequence[str], descriptors: np.ndarray) -> bytes:
-    """The file is made in memory and then written: HDF5 itself crashes on a full disk. Names keep their bytes."""
+class _Disk(io.RawIOBase):
+    """A file whose refusals wait until HDF5, which a full disk makes crash, is done with it."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.refused: OSError | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer)  # type: ignore[attr-defined]
+
+    def write(self, data: Any) -> int:
+        if self.refused is None:
+            try:
+                return self._file.write(data)
+            except OSError as error:
+                self.refused = error
+        return len(data)
+
+    def seek(self, at: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(at, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._file.truncate(size)
+
+    def flush(self) -> None:
+        if self.refused is None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self.refused = error
+
+
+def _write_hdf5(file: BinaryIO, names: Sequence[str], rows: Iterable[np.ndarray]) -> None:
+    """Names keep their bytes."""
     import h5py
 
-    with h5py.File("descriptors", "w", driver="core", backing_store=False) as file:
-        for name, descriptor in zip(names, descriptors, strict=True):
-            file.create_group(os.fsencode(name)).create_dataset(DATASET, data=descriptor)
-        file.flush()
-        return file.id.get_file_image()
+    disk = _Disk(file)
+    try:
+        with h5py.File(disk, "w") as written:
+            for name, row in zip(names, rows, strict=True):
+                if disk.refused is not None:
+                    break
+                written.create_group(os.fsencode(name)).create_dataset(DATASET, data=row)
+    except (OSError, RuntimeError):
+        if disk.refused is None:
+            raise
+    if disk.refused is not None:
+        raise disk.refused
 
 
-def _npz(names: Sequence[str], descriptors: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, names=np.asarray(names, np.str_), descriptors=descriptors)
-    return buffer.getvalue()
+def _write_npz(file: BinaryIO, names: Sequence[str], rows: Iterable[np.ndarray]) -> None:
+    """As ``numpy.savez`` writes it."""
+    rows = iter(rows)
+    first = next(rows)
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        with archive.open(_member("names"), "w", force_zip64=True) as target:
+            np.lib.format.write_array(target, np.asarray(names, np.str_), allow_pickle=False)
+        header = {"descr": first.dtype.str, "fortran_order": False, "shape": (len(names), len(first))}
+        with archive.open(_member("descriptors"), "w", force_zip64=True) as target:
+            np.lib.format.write_array_header_1_0(target, header)
+            for row in chain([first], rows):
+                target.write(row.tobytes())
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(f"{name}.npy")  # of 1980: the same descriptors are the same bytes
 
 
 def read_descriptors(path: Path | str) -> dict[str, np.ndarray]:

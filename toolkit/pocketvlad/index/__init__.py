@@ -1,8 +1,10 @@
 """The place index and cosine search."""
 
+from pocketvlad.index.about import about_photo
 from pocketvlad.index.build import (
     add_to_index,
     build_index,
+    indexed,
     judging_matches,
     require_fingerprint,
     suggest_threshold,
@@ -16,10 +18,12 @@ __all__ = [
     "Entry",
     "PlaceIndex",
     "Visit",
+    "about_photo",
     "add_to_index",
     "are_themselves",
     "build_index",
     "examples",
+    "indexed",
     "judging_matches",
     "open_index",
     "require_fingerprint",

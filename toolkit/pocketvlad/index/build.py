@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import io
-import math
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.evaluate.describe import describe_photos
-from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors, join_labels, split_label
-from pocketvlad.model.preprocess import DAMAGED, load_photo, open_image
+from pocketvlad.evaluate.describe import Collected, Reading, collected
+from pocketvlad.evaluate.files import release, room
+from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of
+from pocketvlad.index.types import (
+    Encoded,
+    LazyEntries,
+    PlaceIndex,
+    encode_vectors,
+    joined_entries,
+    split_label,
+)
 
-THUMBNAIL = 160  # pixels, longer side
-_QUALITY = 80  # of the JPEG
 _JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all
 _BLOCK = 256  # of them at a time
-_GPS = ExifTags.GPS
+_ROWS = 16_384  # of an index at a time
 Progress = Callable[[int, int], None]
 
 
 def build_index(
-    describe: Callable[[Path], np.ndarray],
+    describe: Callable[[Any], np.ndarray],
     photos: Dataset | Sequence[Photo],
     fingerprint: bytes,
     *,
@@ -57,13 +61,63 @@ def build_index(
         ArtifactError: a descriptor that is not finite.
         IndexFormatError: an unknown dtype.
     """
+    reading = Reading(beside=partial(about_photo, thumbnail_px=thumbnail_px))
+    with indexed(
+        describe, photos, fingerprint, dtype=dtype, info=info, reading=reading, progress=progress
+    ) as found:
+        index, skipped = found
+        return replace(index, entries=tuple(index.entries)), skipped
+
+
+@contextmanager
+def indexed(
+    describe: Callable[[Any], np.ndarray],
+    photos: Dataset | Sequence[Photo],
+    fingerprint: bytes,
+    *,
+    dtype: str = "float16",
+    info: Mapping[str, Any] | None = None,
+    reading: Reading | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[PlaceIndex, list[str]]]:
+    """The same for as long as the block lasts; of many photos what is large stays in files.
+
+    Args:
+        reading: how photos are read; what is beside them is :func:`about_photo`'s.
+    """
+    reading = reading or Reading(beside=about_photo)
     given = photos.mapped().photos if isinstance(photos, Dataset) else tuple(photos)
     name, lines = (photos.name, photos.skipped) if isinstance(photos, Dataset) else ("the photos", ())
     dataset = Dataset(name, given, (), tuple(range(len(given))), skipped=lines)
-    descriptors, readable = describe_photos(describe, dataset, progress=progress)
-    entries = tuple(make_entry(photo, thumbnail_px) for photo in readable.photos)
-    index = PlaceIndex(*encode_vectors(descriptors, dtype), entries, fingerprint, None, dict(info or {}))
-    return replace(index, threshold=suggest_threshold(index)), list(readable.skipped)
+    with collected(describe, dataset, reading, progress=progress) as found:
+        entries = LazyEntries(len(found), lambda row: entry_of(found.readable.photos[row], found.beside(row)))
+        vectors = _encoded(found, dtype)
+        index = PlaceIndex(*vectors, entries, fingerprint, None, dict(info or {}))
+        labels = [label_of(photo) for photo in found.readable.photos]
+        yield replace(index, threshold=suggest_threshold(index, labels)), list(found.readable.skipped)
+
+
+def _encoded(found: Collected, dtype: str) -> Encoded:
+    """:func:`encode_vectors` in blocks of rows."""
+    rows, at = iter(found), 0
+    parts: list[np.ndarray | None] = []
+    while block := list(islice(rows, _ROWS)):
+        some = encode_vectors(np.stack(block), dtype)
+        if len(block) == len(found):
+            return some
+        parts = parts or [_room(part, len(found)) for part in some]
+        for part, values in zip(parts, some, strict=True):
+            if part is not None:
+                part[at : at + len(block)] = values
+                release(part)
+        at += len(block)
+    vectors, *others = parts
+    assert vectors is not None
+    return Encoded(vectors, *others)
+
+
+def _room(part: np.ndarray | None, count: int) -> np.ndarray | None:
+    return None if part is None else room((count, *part.shape[1:]), part.dtype)
 
 
 def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = False) -> PlaceIndex:
@@ -83,16 +137,28 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
             found=repr(clash[0]),
             do="replace them, or leave them out",
         )
-    kept = [i for i, entry in enumerate(index.entries) if entry.name not in names]
-    new_vectors, *new_parts = encode_vectors(added.descriptors(), index.vectors.dtype.name)
-    vectors = np.concatenate([index.vectors[kept], new_vectors])
-    scales, residuals = (
-        None if old is None or new is None else np.concatenate([old[kept], new])
-        for old, new in zip((index.scales, index.residuals), new_parts, strict=True)
-    )
-    entries = (*(index.entries[i] for i in kept), *added.entries)
+    kept = np.array([entry.name not in names for entry in index.entries])
+    parts = encode_vectors(added.descriptors(), index.vectors.dtype.name)
+    old = (index.vectors, index.scales, index.residuals)
+    vectors, scales, residuals = (_joined(*both, kept) for both in zip(old, parts, strict=True))
+    assert vectors is not None
+    entries = joined_entries(index.entries, np.flatnonzero(kept), added.entries)
     result = PlaceIndex(vectors, scales, residuals, entries, index.fingerprint, None, index.info)
-    return replace(result, threshold=suggest_threshold(result))
+    return replace(result, threshold=suggest_threshold(result, result.labels()))
+
+
+def _joined(old: np.ndarray | None, new: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
+    """The kept rows of ``old``, then ``new``."""
+    if old is None or new is None:
+        return None
+    found, at = room((int(kept.sum()) + len(new), *old.shape[1:]), old.dtype), 0
+    for begin in range(0, len(old), _ROWS):
+        some = old[begin : begin + _ROWS][kept[begin : begin + _ROWS]]
+        found[at : at + len(some)] = some
+        at += len(some)
+        release(found, old)
+    found[at:] = new
+    return found
 
 
 def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> None:
@@ -106,13 +172,15 @@ def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> Non
         )
 
 
-def suggest_threshold(index: PlaceIndex) -> float | None:
+def suggest_threshold(index: PlaceIndex, labels: Sequence[str] | None = None) -> float | None:
     """The cosine that best tells a known place from an unknown one, by the index's own photos.
 
     The threshold maximises the mean of both rates of :func:`judging_matches`, accepted and refused, half way between
     the cosines on its two sides. None when no place has two photos or there is only one place.
+
+    ``labels``: of its photos, where they are at hand.
     """
-    known, unknown = judging_matches(index)
+    known, unknown = judging_matches(index, labels)
     if not known.size or not unknown.size:
         return None
     accepted, refused = np.sort(known), np.sort(unknown)
@@ -123,16 +191,16 @@ def suggest_threshold(index: PlaceIndex) -> float | None:
     return float(np.clip(candidates[np.argmax(hits + rejections)], -1, 1))
 
 
-def judging_matches(index: PlaceIndex) -> tuple[np.ndarray, np.ndarray]:
+def judging_matches(index: PlaceIndex, labels: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Best cosines of the index's own photos where their place is known, and where it is unknown, float32 [n], [m].
 
     Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
     best match should be accepted) and with its place taken out (its best match should be refused).
     """
-    labels = index.labels()
-    labelled = [row for row, label in enumerate(labels) if label]
+    labels = index.labels() if labels is None else labels
+    labelled = np.array([row for row, label in enumerate(labels) if label], np.int64)
     places = place_numbers([labels[row] for row in labelled])
-    return _best_matches(index.descriptors()[labelled], places)
+    return _best_matches(index, labelled, places)
 
 
 def place_numbers(labels: Sequence[str]) -> np.ndarray:
@@ -145,20 +213,27 @@ def place_numbers(labels: Sequence[str]) -> np.ndarray:
     return numbers
 
 
-def _best_matches(descriptors: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best cosine of each judging photo inside its places and outside them, where there is such a photo."""
-    count = len(descriptors)
-    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else ()
-    inside, outside = [], []
-    for begin in range(0, len(judges), _BLOCK):
-        block = judges[begin : begin + _BLOCK]
-        cosines = descriptors[block] @ descriptors.T
-        same = _share_a_place(places[block], places)
-        outside.append(np.where(same, -np.inf, cosines).max(axis=1))
-        same[np.arange(len(block)), block] = False
-        inside.append(np.where(same, cosines, -np.inf).max(axis=1))
-    found = (np.concatenate(part) if part else np.empty(0, np.float32) for part in (inside, outside))
-    known, unknown = (part[np.isfinite(part)] for part in found)
+def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best cosine of each judging photo inside its places and outside them, where there is such a photo.
+
+    ``rows``: int64 [n], of the index; ``places``: int64 [n, most places of a row].
+    """
+    count = len(rows)
+    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else rows
+    asking = index.vectors_at(rows[judges])
+    inside, outside = (np.full(len(judges), -np.inf, np.float32) for _ in range(2))
+    for first in range(0, count, _ROWS):
+        some = slice(first, first + _ROWS)
+        answering = index.vectors_at(rows[some])
+        for begin in range(0, len(judges), _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            cosines = asking[block] @ answering.T
+            same = _share_a_place(places[judges[block]], places[some])
+            outside[block] = np.maximum(outside[block], np.where(same, -np.inf, cosines).max(axis=1))
+            same &= judges[block, None] != np.arange(first, first + len(answering))
+            inside[block] = np.maximum(inside[block], np.where(same, cosines, -np.inf).max(axis=1))
+        index.release()
+    known, unknown = (part[np.isfinite(part)] for part in (inside, outside))
     return known, unknown
 
 
@@ -169,67 +244,3 @@ def _share_a_place(some: np.ndarray, all_places: np.ndarray) -> np.ndarray:
         for theirs in all_places.T:
             same |= (mine[:, None] == theirs[None]) & (mine[:, None] >= 0)
     return same
-
-
-def make_entry(photo: Photo, thumbnail_px: int = THUMBNAIL) -> Entry:
-    """Name, label, position and thumbnail of a readable photo."""
-    latitude, longitude = photo.latitude, photo.longitude
-    if latitude is None or longitude is None:
-        latitude, longitude = exif_position(photo.path) or (None, None)
-    picture = thumbnail(photo.path, thumbnail_px) if thumbnail_px else b""
-    label = join_labels([clean_text(place) for place in photo.labels])
-    return Entry(clean_text(photo.name), label, latitude, longitude, picture)
-
-
-def clean_text(text: str) -> str:
-    """Text as an index may hold it: control characters and bytes that are no text become U+FFFD."""
-    return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text)
-
-
-def thumbnail(path: Path, longer_side: int = THUMBNAIL) -> bytes:
-    """JPEG of at most ``longer_side`` pixels on the longer side, upright."""
-    decoded = load_photo(path)
-    image = Image.fromarray(decoded.pixels)
-    turned = _UPRIGHT[decoded.orientation]
-    image.thumbnail((longer_side, longer_side))
-    upright = image if turned is None else image.transpose(turned)
-    buffer = io.BytesIO()
-    upright.save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
-
-
-_T = Image.Transpose
-_UPRIGHT: dict[int, Image.Transpose | None] = {
-    1: None,
-    2: _T.FLIP_LEFT_RIGHT,
-    3: _T.ROTATE_180,
-    4: _T.FLIP_TOP_BOTTOM,
-    5: _T.TRANSPOSE,
-    6: _T.ROTATE_270,
-    7: _T.TRANSVERSE,
-    8: _T.ROTATE_90,
-}
-
-
-def exif_position(path: Path) -> tuple[float, float] | None:
-    """Latitude and longitude from the photo's EXIF, degrees; None if it has none, or none that makes sense."""
-    try:
-        with open_image(path) as image:
-            gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
-        latitude = _degrees(gps[_GPS.GPSLatitude], gps[_GPS.GPSLatitudeRef], "NORTH", "SOUTH")
-        longitude = _degrees(gps[_GPS.GPSLongitude], gps[_GPS.GPSLongitudeRef], "EAST", "WEST")
-    except (OSError, *DAMAGED):
-        return None
-    inside = math.isfinite(latitude + longitude) and abs(latitude) <= 90 and abs(longitude) <= 180
-    return (latitude, longitude) if inside else None
-
-
-def _degrees(parts: tuple, reference: str | bytes, positive: str, negative: str) -> float:
-    """Signed degrees; of the two references a word or its first letter will do. ValueError for another."""
-    degrees, minutes, seconds = (float(part) for part in parts)
-    text = reference.decode("latin1") if isinstance(reference, bytes) else str(reference)
-    said = text.strip("\0 \t\r\n").upper()
-    if said not in {positive, positive[0], negative, negative[0]}:
-        raise ValueError(f"no reference of a position: {text!r}")
-    value = degrees + minutes / 60 + seconds / 3600
-    return -value if said[0] == negative[0] else value

@@ -12,10 +12,13 @@ import numpy as np
 
 from pocketvlad.artifact import atomic_path
 from pocketvlad.errors import IndexFormatError
+from pocketvlad.evaluate.files import release
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES, HEADER, RECORD
 from pocketvlad.index.types import FINGERPRINT_BYTES, Entry, MappedEntries, PlaceIndex
 from pocketvlad.schema import parse_json
+
+_PIECE = 1 << 24  # bytes of a section written at once
 
 
 def write_index(out: Path | str, index: PlaceIndex, *, force: bool = False) -> None:
@@ -32,8 +35,8 @@ def write_index(out: Path | str, index: PlaceIndex, *, force: bool = False) -> N
 
 
 def _layout(index: PlaceIndex) -> Iterator[bytes | memoryview]:
-    """The file in pieces."""
-    records, blob = _records(index.entries)
+    """The file in pieces; the entries are gone through three times and never held together."""
+    records, blob_bytes = _records(index.entries)
     info = json.dumps(dict(index.info), sort_keys=True).encode()
     stored = {
         "vectors": index.vectors,
@@ -46,14 +49,17 @@ def _layout(index: PlaceIndex) -> Iterator[bytes | memoryview]:
     for name, section in sections.items():
         offsets[name] = position + -position % rules.ALIGNMENT
         position = offsets[name] + section.nbytes
-    blob_bytes = sum(map(len, blob))
     yield _header(index, offsets, position, blob_bytes, len(info))
     written = HEADER.itemsize
     for name, section in sections.items():
         yield bytes(offsets[name] - written)
-        yield section.reshape(-1).view(np.uint8).data
+        flat = section.reshape(-1).view(np.uint8)
+        for begin in range(0, flat.size, _PIECE):
+            yield flat[begin : begin + _PIECE].data
+            release(section)
         written = offsets[name] + section.nbytes
-    yield from blob
+    yield from (text for entry in index.entries for text in _texts(entry))
+    yield from (entry.thumbnail for entry in index.entries)
     yield info
 
 
@@ -79,26 +85,39 @@ def _header(index: PlaceIndex, offsets: dict[str, int], blob: int, blob_bytes: i
     return header.tobytes()
 
 
-def _records(entries: Sequence[Entry]) -> tuple[np.ndarray, list[bytes]]:
-    """RECORD [n] and the blob in pieces: all texts first, then all thumbnails."""
-    records, texts, thumbnails = np.zeros(len(entries), RECORD), [], []
-    position, seen = 0, set()
-    for record, entry in zip(records, entries, strict=True):
-        if entry.name in seen:
-            raise IndexFormatError("an index names a photo twice", found=repr(entry.name))
-        seen.add(entry.name)
-        for part, value in (("name", entry.name), ("label", entry.label)):
-            text = value.encode("utf-8", "surrogatepass")  # lone surrogates break rule 20, which is said then
+def _records(entries: Sequence[Entry]) -> tuple[np.ndarray, int]:
+    """RECORD [n], and the bytes of the blob: all texts, then all thumbnails."""
+    records, position = np.zeros(len(entries), RECORD), 0
+    hashes = np.zeros(len(entries), np.int64)
+    for row, entry in enumerate(entries):
+        record, hashes[row] = records[row], hash(entry.name)
+        for part, text in zip(("name", "label"), _texts(entry), strict=True):
             record[part], record[f"{part}_bytes"] = position, len(text)
             position += len(text)
-            texts.append(text)
         record["latitude"] = math.nan if entry.latitude is None else entry.latitude
         record["longitude"] = math.nan if entry.longitude is None else entry.longitude
         record["thumbnail_bytes"] = len(entry.thumbnail)
-        thumbnails.append(entry.thumbnail)
+    _require_different(entries, hashes)
     sizes = records["thumbnail_bytes"].astype(np.uint64)
     records["thumbnail"] = position + np.cumsum(sizes) - sizes
-    return records, texts + thumbnails
+    return records, position + int(sizes.sum())
+
+
+def _texts(entry: Entry) -> tuple[bytes, bytes]:
+    """Name and label; lone surrogates break rule 21, which is said then."""
+    return entry.name.encode("utf-8", "surrogatepass"), entry.label.encode("utf-8", "surrogatepass")
+
+
+def _require_different(entries: Sequence[Entry], hashes: np.ndarray) -> None:
+    """Names with a hash of their own are different ones; the others are compared."""
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    seen: set[str] = set()
+    for row in np.union1d(order[1:][same], order[:-1][same]).tolist():
+        name = entries[row].name
+        if name in seen:
+            raise IndexFormatError("an index names a photo twice", found=repr(name))
+        seen.add(name)
 
 
 def _check(data: np.ndarray, path: Path) -> None:

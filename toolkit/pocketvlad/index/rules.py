@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,6 +32,8 @@ DTYPES = ("float32", "float16", "int8")
 ALIGNMENT = 64
 MAX_COUNT, MAX_DIM, MAX_TEXT = 2**31 - 1, 131072, 4096
 _CONTROLS = bytes([*range(32), 127])
+_IS_CONTROL = np.isin(np.arange(256), [*_CONTROLS])
+_PIECE = 1 << 24  # bytes of text looked at together
 
 RULES = {
     1: "the file is at least 136 bytes and starts with PVIX0002",
@@ -153,9 +156,34 @@ def _record_verdicts(data: np.ndarray, header: dict[str, int]) -> Iterator[tuple
     sound = np.logical_and.reduce(list(holds.values()))
     first_unsound = len(records) if sound.all() else int(np.argmin(sound))
     blob = section(data, header["blob"], header["blob_bytes"])
-    yield 21, all(_is_clean(blob, record) for record in records[:first_unsound])
+    before = records[:first_unsound]
+    yield 21, _are_clean(blob, before) or all(_is_clean(blob, record) for record in before)
     if first_unsound < len(records):
         yield from ((rule, bool(held[first_unsound])) for rule, held in holds.items())
+
+
+def _are_clean(blob: np.ndarray, records: np.ndarray) -> bool:
+    """Whether the bytes that hold all texts are clean and every text is whole letters of them.
+
+    False says nothing: something else may lie between the texts.
+    """
+    if not len(records):
+        return True
+    starts = np.concatenate([records["name"], records["label"]]).astype(np.int64)
+    ends = starts + np.concatenate([records["name_bytes"], records["label_bytes"]])
+    begin, end = int(starts.min()), int(ends.max())
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(begin, end, _PIECE):
+            piece = blob[at : min(at + _PIECE, end)]
+            if (_IS_CONTROL[piece]).any():
+                return False
+            decoder.decode(piece.tobytes(), final=at + _PIECE >= end)
+    except UnicodeDecodeError:
+        return False
+    edges = np.concatenate([starts, ends])
+    edges = edges[edges < end]
+    return not ((blob[edges] & 0xC0) == 0x80).any()
 
 
 def _is_clean(blob: np.ndarray, record: np.void) -> bool:

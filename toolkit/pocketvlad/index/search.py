@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -15,6 +15,8 @@ from pocketvlad.errors import IndexFormatError
 from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
 
 Found = tuple[np.ndarray, np.ndarray]  # rows int32 [Q, k], cosines float32 [Q, k]
+Scan = Callable[[PlaceIndex, np.ndarray, int, int, int], Found]
+_AT_ONCE = 256_000_000  # bytes of vectors in memory together
 _SAME = (
     4e-3  # length of the difference: two descriptions of a photo by two machines, not two frames of a video
 )
@@ -58,17 +60,35 @@ def search_index(
     scan = _scan_all if candidates is None else _by_signs(max(k, candidates))
     if candidates is not None:
         index.sign_bits  # noqa: B018  computed once, before the threads start
-    edges = [len(index) * part // threads for part in range(threads + 1)]
-    parts = [(begin, end) for begin, end in itertools.pairwise(edges) if begin < end]
-    if len(parts) == 1:
-        rows, cosines = scan(index, queries, k, *parts[0])
-    else:
-        with ThreadPoolExecutor(threads) as pool:  # ctypes releases the interpreter lock
-            found = list(pool.map(lambda part: scan(index, queries, k, *part), parts))
-        rows, cosines = _merge(found, k)
+    rows, cosines = _merge([_scan_turn(scan, index, queries, k, threads, *turn) for turn in _turns(index)], k)
     if (rows < 0).any():
         raise IndexFormatError("the index holds vectors that are not numbers", do="build it again")
     return rows, cosines
+
+
+def _turns(index: PlaceIndex) -> Iterator[tuple[int, int]]:
+    """Rows that are in memory together; those of a large file leave it afterwards."""
+    row_bytes = index.vectors.nbytes // len(index) + (
+        0 if index.residuals is None else index.residuals.shape[1]
+    )
+    rows = max(1, _AT_ONCE // row_bytes)
+    for begin in range(0, len(index), rows):
+        yield begin, min(begin + rows, len(index))
+
+
+def _scan_turn(
+    scan: Scan, index: PlaceIndex, queries: np.ndarray, k: int, threads: int, first: int, last: int
+) -> Found:
+    edges = [first + (last - first) * part // threads for part in range(threads + 1)]
+    parts = [(begin, end) for begin, end in itertools.pairwise(edges) if begin < end]
+    if len(parts) == 1:
+        found = [scan(index, queries, k, *parts[0])]
+    else:
+        with ThreadPoolExecutor(threads) as pool:  # ctypes releases the interpreter lock
+            found = list(pool.map(lambda part: scan(index, queries, k, *part), parts))
+    if last - first < len(index):
+        index.release()
+    return _merge(found, k)
 
 
 def are_themselves(index: PlaceIndex, rows: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
@@ -114,7 +134,7 @@ def _scan_all(index: PlaceIndex, queries: np.ndarray, k: int, begin: int, end: i
     return rows, cosines
 
 
-def _by_signs(candidates: int) -> Callable[[PlaceIndex, np.ndarray, int, int, int], Found]:
+def _by_signs(candidates: int) -> Scan:
     def scan(index: PlaceIndex, queries: np.ndarray, k: int, begin: int, end: int) -> Found:
         signs = index.sign_bits
         rows, cosines = _outputs(queries, k)
@@ -148,6 +168,8 @@ def _check(status: int) -> None:
 
 def _merge(parts: list[Found], k: int) -> Found:
     """The best k of the parts' own best; their unfilled places, cosine -infinity, sort last."""
+    if len(parts) == 1:
+        return parts[0]
     rows = np.concatenate([rows for rows, _ in parts], axis=1)
     cosines = np.concatenate([cosines for _, cosines in parts], axis=1)
     order = np.lexsort((rows, -cosines), axis=1)[:, :k]

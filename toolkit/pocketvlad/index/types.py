@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError, unknown
+from pocketvlad.evaluate.files import release
 from pocketvlad.index import rules
 from pocketvlad.index.rules import DTYPES
 
@@ -108,6 +109,36 @@ class MappedEntries(Sequence[Entry]):
         ]
 
 
+class LazyEntries(Sequence[Entry]):
+    """Entries that are made when they are asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], Entry]):
+        """``make``: row -> entry."""
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Entry: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, at: int | slice) -> Entry | tuple[Entry, ...]:
+        rows = range(self._count)[at]
+        return tuple(map(self._make, rows)) if isinstance(rows, range) else self._make(rows)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(self._make, range(self._count))
+
+
+def joined_entries(first: Sequence[Entry], kept: np.ndarray, second: Sequence[Entry]) -> Sequence[Entry]:
+    """Of the first those of the rows ``kept``, int64 [m], then the second."""
+    count = len(kept)
+    return LazyEntries(
+        count + len(second), lambda row: first[int(kept[row])] if row < count else second[row - count]
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class PlaceIndex:
     """An index in memory or mapped.
@@ -170,6 +201,17 @@ class PlaceIndex:
         """The vectors as float32 [n, dim], refined if they are int8."""
         return decode_vectors(self.vectors, self.scales, self.residuals)
 
+    def vectors_at(self, rows: np.ndarray) -> np.ndarray:
+        """The same of these rows alone, int [m] -> float32 [m, dim]."""
+        parts = (self.vectors, self.scales, self.residuals)
+        vectors, scales, residuals = (None if part is None else part[rows] for part in parts)
+        assert vectors is not None
+        return decode_vectors(vectors, scales, residuals)
+
+    def release(self) -> None:
+        """Let the vectors of a large file leave the memory; they are read again when they are asked for."""
+        release(self.vectors, self.scales, self.residuals)
+
     def labels(self) -> list[str]:
         """The label of each photo."""
         if isinstance(self.entries, MappedEntries):
@@ -215,10 +257,16 @@ def decode_vectors(
     return widened * scales[:, None]
 
 
-def encode_vectors(
-    descriptors: np.ndarray, dtype: str
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """float32 [n, dim] -> stored vectors and, for int8, scales float32 [n] and residuals uint8 [n, ceil(dim / 4)].
+class Encoded(NamedTuple):
+    """Stored vectors [n, dim] and, for int8, scales float32 [n] and residuals uint8 [n, ceil(dim / 4)]."""
+
+    vectors: np.ndarray
+    scales: np.ndarray | None
+    residuals: np.ndarray | None
+
+
+def encode_vectors(descriptors: np.ndarray, dtype: str) -> Encoded:
+    """float32 [n, dim] as it is stored.
 
     Raises:
         IndexFormatError: an unknown type, or values that are not finite.
@@ -228,12 +276,12 @@ def encode_vectors(
     if not np.isfinite(descriptors).all():
         raise IndexFormatError("a descriptor is not finite", do="check the program that made it")
     if dtype != "int8":
-        return np.ascontiguousarray(descriptors, dtype), None, None
+        return Encoded(np.ascontiguousarray(descriptors, dtype), None, None)
     largest = np.abs(descriptors).max(axis=1)
     scales = (np.maximum(largest, np.finfo(np.float32).tiny * 127) / 127).astype(np.float32)
     steps = descriptors / scales[:, None]
     values = np.clip(np.rint(steps), -127, 127).astype(np.int8)
-    return values, scales, _encode_residuals(steps - values)
+    return Encoded(values, scales, _encode_residuals(steps - values))
 
 
 def _encode_residuals(rests: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketvlad.dataset.types import Dataset
-from pocketvlad.index.build import clean_text
+from pocketvlad.index.about import clean_text
 from pocketvlad.index.types import PlaceIndex
 
 

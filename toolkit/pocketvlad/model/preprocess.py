@@ -273,12 +273,14 @@ def _with_raw_mode(tile: Any, raw: str) -> Any:
     return tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
 
 
-def photo_tensor(photo: Path | str | DecodedPhoto, preprocess: Preprocess) -> np.ndarray:
-    """Photo -> model input, float32 [3, height, width].
+def photo_tensor(photo: Path | str | DecodedPhoto | np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    """Photo -> model input, float32 [3, height, width], which stays as it is where it was made elsewhere.
 
     Raises:
         PhotoError: as :func:`load_photo`.
     """
+    if isinstance(photo, np.ndarray):
+        return photo
     decoded = photo if isinstance(photo, DecodedPhoto) else load_photo(photo, preprocess)
     orientation = decoded.orientation if preprocess.upright else 1
     return preprocess_pixels(decoded.pixels, orientation, preprocess)

@@ -32,10 +32,10 @@ from pocketvlad.pipeline.run import Accuracy
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
 from pocketvlad.report.reproduction import Counted, DirectionResult, PaperNetwork, PaperRow, Row
-from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.runtime.describer import open_describer
 from pocketvlad.steps import export, fit
 from pocketvlad.steps.common import dataset_hash
-from pocketvlad.steps.describe import describe_all
+from pocketvlad.steps.describe import describe_by
 
 if TYPE_CHECKING:
     from pocketvlad.pipeline.reproduce import ReproduceOptions
@@ -176,8 +176,8 @@ class Direction:
         inputs = {"program": artifact.file_sha256(program), "photos": self.hashes["test"], **kernels()}
 
         def body(progress: Progress) -> Accuracy:
-            runner = ProgramRunner(program, threads=self.options.threads)
-            result = evaluate_descriptors(self.test, describe_all(runner.describe, self.test, out, progress))
+            describer = open_describer(program, threads=self.options.threads)
+            result = evaluate_descriptors(self.test, describe_by(describer, self.test, out, progress))
             return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
 
         def say(made: Accuracy) -> str:

@@ -28,12 +28,13 @@ from pocketvlad.pipeline.plan import MODEL, slug
 from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
+from pocketvlad.runtime.describer import open_describer
 from pocketvlad.runtime.latency import Latency, measure_latency
 from pocketvlad.runtime.profile import LayerTime, OpTime, layer_times, profile_program
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit, index, package
 from pocketvlad.steps.common import dataset_hash
-from pocketvlad.steps.describe import describe_all
+from pocketvlad.steps.describe import describe_by
 from pocketvlad.steps.whitening import whitening_words
 
 _LATENCY_RUNS = 15
@@ -136,7 +137,7 @@ class Run:
         }
 
         def body(progress: Progress) -> Accuracy:
-            found = describe_all(ProgramRunner(program, threads=2).describe, self.testing, out, progress)
+            found = describe_by(open_describer(program, threads=2), self.testing, out, progress)
             result = evaluate_descriptors(self.testing, found)
             return Accuracy(metric_name(result.metric), 100 * result.score, len(result.queries))
 

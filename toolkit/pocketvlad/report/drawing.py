@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pocketvlad.artifact import write_bytes
 from pocketvlad.index import PlaceIndex
-from pocketvlad.index.build import thumbnail
+from pocketvlad.index.about import thumbnail
 
 _TILE, _TEXT, _GAP = (160, 120), 34, 8  # pixels
 _INK, _MUTED, _PAPER = "#16242a", "#5a6b73", "#ffffff"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pocketvlad import artifact
-from pocketvlad.dataset import Dataset, open_dataset
+from pocketvlad.dataset import Dataset, Photo, open_dataset
 from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.describe import Reading
+from pocketvlad.runtime.describer import Describer
 from pocketvlad.schema import to_table
 
 MEAN_COSINE = "mean_cosine"  # among a compressed file's figures: to the uncompressed descriptors
@@ -64,3 +67,25 @@ def dataset_hash(dataset: Dataset) -> str:
     queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
     truth = {"queries": queries, "database": list(dataset.database), "metric": dataset.metric}
     return artifact.tensors_fingerprint({}, {"photos": files, **truth})
+
+
+def photos_by(describer: Describer, beside: Callable[[Photo], bytes] | None = None) -> Reading:
+    """How photos are read for a describer; nothing is kept of what is done."""
+    return Reading(describer.several, describer.preprocess, beside)
+
+
+def reading_of(
+    describer: Describer, out: Path, what: str, beside: Callable[[Photo], bytes] | None = None
+) -> Reading:
+    """The same for a file that a step makes: what is done lies beside it, in a hidden folder, until the file is there.
+
+    Args:
+        describer: of the photos.
+        out: the file.
+        what: the step.
+        beside: see :class:`Reading`.
+    """
+    describes = f"{what} {describer.kind} ".encode() + describer.fingerprint
+    return replace(
+        photos_by(describer, beside), resume=out.with_name(f".{out.name}.resume"), describes=describes
+    )

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import DatasetError
-from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.describe import Reading, collected, describe_photos
 from pocketvlad.evaluate.descriptor_files import require_descriptor_file, write_descriptors
 from pocketvlad.progress import Progress
-from pocketvlad.runtime.describer import open_describer, require_places
-from pocketvlad.steps.common import Result, dataset_of
+from pocketvlad.runtime.describer import Describer, open_describer, require_places
+from pocketvlad.steps.common import Result, dataset_of, reading_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ def describe(
 ) -> Described:
     """Describe photos by a model, compressed model or program and write the descriptors.
 
+    A run that was stopped goes on at the next photo. Under torchrun every process calls this and describes its
+    part; the first one writes.
+
     Args:
         file: what describes.
         photos: that are described.
@@ -64,28 +67,41 @@ def describe(
     artifact.require_new(out, force=force)
     dataset = dataset_of(photos)
     describer = require_places(open_describer(file, threads=threads), file)
-    descriptors, readable = describe_photos(
-        describer.describe, dataset, several=describer.several, progress=progress
-    )
-    write_descriptors(out, [photo.name for photo in readable.photos], descriptors, half=half, force=force)
-    return Described(str(out), len(descriptors), descriptors.shape[1], readable.skipped)
+    reading = reading_of(describer, out, "describe")
+    with collected(describer.describe, dataset, reading, progress=progress) as found:
+        names = [photo.name for photo in found.readable.photos]
+        if ranks.is_first():
+            write_descriptors(out, names, found, half=half, force=force)
+        return Described(str(out), len(found), found.dim, found.readable.skipped)
+
+
+def describe_by(
+    describer: Describer, dataset: Dataset, out: Path, progress: Progress | None = None
+) -> np.ndarray:
+    """:func:`describe_all` by a describer; a run that was stopped goes on at the next photo."""
+    return describe_all(describer.describe, dataset, out, progress, reading_of(describer, out, "evaluate"))
 
 
 def describe_all(
-    describe: Callable[[Any], np.ndarray], dataset: Dataset, out: Path, progress: Progress | None = None
+    describe: Callable[[Any], np.ndarray],
+    dataset: Dataset,
+    out: Path,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> np.ndarray:
     """Descriptors of every photo of a dataset, float32 [n, dim], kept as ``.npy``.
 
     Args:
-        describe: a path, or decoded pixels where a photo has a box, -> unit descriptor float32 [dim].
+        describe: what ``reading`` says -> unit descriptor float32 [dim].
         dataset: n photos.
         out: the file, written over.
         progress: called with photos done and n.
+        reading: how photos are read.
 
     Raises:
         DatasetError: a photo cannot be read: the rows would no longer be the dataset's.
     """
-    found, readable = describe_photos(describe, dataset, progress=progress)
+    found, readable = describe_photos(describe, dataset, reading, progress=progress)
     if len(readable.photos) != len(dataset.photos):
         raise DatasetError(
             f"photos of {dataset.name} cannot be read", found=readable.skipped[-1], do="remove them"

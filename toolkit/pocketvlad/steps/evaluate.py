@@ -25,7 +25,7 @@ from pocketvlad.evaluate.retrieval import (
 )
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer
-from pocketvlad.steps.common import Result, dataset_of
+from pocketvlad.steps.common import Result, dataset_of, photos_by
 
 AnyResult = RetrievalResult | ClassificationResult
 
@@ -126,7 +126,7 @@ def measure(
         raise RecipeError("labels of classes are for classifiers", found="a model of places")
     require_answerable(dataset)
     descriptors, readable = describe_photos(
-        describer.describe, dataset, several=describer.several, progress=progress
+        describer.describe, dataset, photos_by(describer), progress=progress
     )
     found = evaluate_descriptors(readable, descriptors)
     return found, mistakes(readable, found)

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.dataset import Dataset, Photo
 from pocketvlad.errors import RecipeError, printable
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import (
     PlaceIndex,
+    about_photo,
     add_to_index,
     are_themselves,
-    build_index,
+    indexed,
     open_index,
     require_fingerprint,
     search_index,
@@ -26,7 +27,7 @@ from pocketvlad.index import (
 from pocketvlad.model.kinds import kind_of_model
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer, require_places
-from pocketvlad.steps.common import Result, dataset_of, megabytes
+from pocketvlad.steps.common import Result, dataset_of, megabytes, photos_by, reading_of
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ def build(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Indexed:
-    """Describe photos by a program and write their index.
+    """Describe photos by a program and write their index; a run that was stopped goes on at the next photo.
+
+    Under torchrun every process calls this and describes its part; the first one writes.
 
     Args:
         program: a ``.pte``.
@@ -142,11 +145,19 @@ def build(
     dataset = dataset_of(photos)
     describer = require_program(program, threads)
     info = {"program": artifact.file_sha256(program), "photos": dataset.name}
-    index, skipped = build_index(
-        describer.describe, dataset, describer.fingerprint, dtype=vectors, info=info, progress=progress
-    )
-    write_index(out, index, force=force)
-    return _indexed(out, index, len(index), skipped)
+    with indexed(
+        describer.describe,
+        dataset,
+        describer.fingerprint,
+        dtype=vectors,
+        info=info,
+        reading=reading_of(describer, out, "index", about_photo),
+        progress=progress,
+    ) as (index, skipped):
+        if ranks.is_first():
+            write_index(out, index, force=force)
+        ranks.wait_for_all()
+        return _indexed(out, index, len(index), skipped)
 
 
 def add(
@@ -161,13 +172,18 @@ def add(
     """Add photos to an index, which is rewritten at once; ``replace`` photos of the same name."""
     describer = require_program(program, threads)
     require_fingerprint(open_index(path), describer.fingerprint, program.name)
-    added, skipped = build_index(
-        describer.describe, dataset_of(photos), describer.fingerprint, progress=progress, dtype="float32"
-    )
-    with artifact.in_turn(path):  # another process may have added photos meanwhile
-        joined = add_to_index(open_index(path), added, replace_names=replace)
-        write_index(path, joined, force=True)
-    return _indexed(path, joined, len(added), skipped)
+    with indexed(
+        describer.describe,
+        dataset_of(photos),
+        describer.fingerprint,
+        dtype="float32",
+        reading=photos_by(describer, about_photo),
+        progress=progress,
+    ) as (added, skipped):
+        with artifact.in_turn(path):  # another process may have added photos meanwhile
+            joined = add_to_index(open_index(path), added, replace_names=replace)
+            write_index(path, joined, force=True)
+        return _indexed(path, joined, len(added), skipped)
 
 
 def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: bool = False) -> Indexed:
@@ -223,7 +239,7 @@ def search(
     index, describer = open_index(path), require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
-    descriptors, readable = describe_photos(describer.describe, dataset)
+    descriptors, readable = describe_photos(describer.describe, dataset, photos_by(describer))
     answers = tuple(
         Answer(
             printable(photo.name),

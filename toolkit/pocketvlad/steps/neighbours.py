@@ -14,10 +14,10 @@ from pocketvlad.dataset import Dataset
 from pocketvlad.errors import DatasetError, RecipeError, printable
 from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import PlaceIndex, open_index, require_fingerprint, search_index
-from pocketvlad.index.build import clean_text
+from pocketvlad.index.about import clean_text
 from pocketvlad.index.faiss import write_faiss
 from pocketvlad.progress import Progress
-from pocketvlad.steps.common import Result, dataset_of
+from pocketvlad.steps.common import Result, dataset_of, photos_by
 from pocketvlad.steps.index import require_program
 
 
@@ -133,7 +133,9 @@ def pairs(
     _require_plain([photo.name for photo in dataset.photos] + [entry.name for entry in index.entries])
     describer = require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
-    descriptors, readable = describe_photos(describer.describe, dataset, progress=progress)
+    descriptors, readable = describe_photos(
+        describer.describe, dataset, photos_by(describer), progress=progress
+    )
     rows, cosines = search_index(index, descriptors, top + 1)
     lines: list[str] = []
     for photo, found, scores in zip(readable.photos, rows, cosines, strict=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.compress.calibrate.noise import noise_costs
 from pocketvlad.compress.compressed import Compressed, load_compressed, save_compressed
 from pocketvlad.compress.post_training import as_inputs, compress_network
@@ -109,7 +109,7 @@ def fine_tune(
     parallel.training_device(device)
     source, folder = load_model(model), StateFolder(out)
     train = train_options(source, recipe)
-    first, world = parallel.is_first(), parallel.rank_and_world()[1]
+    first = ranks.is_first()
     shown = progress if first and progress is not None else quiet
     tensors = open_tensors(dataset, source.config.preprocess, progress=with_text(shown, "reading photos"))
     split = split_for_training(tensors, train.validation)
@@ -124,7 +124,7 @@ def fine_tune(
         folder.claim({**run, "versions": artifact.versions()}, afresh=afresh)
         if not folder.start.exists():
             _write_start(folder.start, source, recipe, tensors, split, shown)
-    parallel.wait_for_all(world)
+    ranks.wait_for_all()
     found = train_compressed(
         source,
         load_compressed(folder.start),

@@ -11,22 +11,6 @@ from torch import Tensor, distributed
 from pocketvlad.errors import RecipeError
 
 
-def rank_and_world() -> tuple[int, int]:
-    """This process's number and how many there are: (0, 1) unless torchrun started it."""
-    if "WORLD_SIZE" not in os.environ:
-        return 0, 1
-    if not distributed.is_initialized():
-        distributed.init_process_group(
-            None if torch.cuda.is_available() else "gloo"
-        )  # None: one per kind of device
-    return distributed.get_rank(), distributed.get_world_size()
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes files and reports."""
-    return rank_and_world()[0] == 0
-
-
 def training_device(name: str) -> torch.device:
     """The device called ``cpu``, ``cuda`` or ``mps``; each process of torchrun has a GPU of its own.
 
@@ -55,9 +39,3 @@ def sum_values(values: Tensor, world: int) -> Tensor:
     if world > 1:
         distributed.all_reduce(values)
     return values
-
-
-def wait_for_all(world: int) -> None:
-    """No process goes on before all are here."""
-    if world > 1:
-        distributed.barrier()

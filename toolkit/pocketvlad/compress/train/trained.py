@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pocketvlad import ranks
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import Recipe
-from pocketvlad.compress.train import parallel
+from pocketvlad.compress.train.parallel import training_device
 from pocketvlad.compress.train.photos import TrainingPhotos
 from pocketvlad.compress.train.state import load_state, save_state
 from pocketvlad.compress.train.trainer import Trainer, TrainProgress
@@ -49,7 +50,7 @@ def train_compressed(
         RecipeError: this machine lacks the device.
         ArtifactError: ``state`` belongs to another run.
     """
-    trainer = Trainer(model, start, recipe, photos, parallel.training_device(device))
+    trainer = Trainer(model, start, recipe, photos, training_device(device))
     if state is not None and state.exists():
         load_state(state, trainer)
     while trainer.step < trainer.options.steps:
@@ -59,5 +60,5 @@ def train_compressed(
             save_state(state, trainer)
         if progress is not None and trainer.rank == 0:
             progress(trainer.progress(loss, violating))
-    parallel.wait_for_all(trainer.world)
+    ranks.wait_for_all()
     return trainer.model.compressed(start)

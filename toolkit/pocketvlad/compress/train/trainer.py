@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketvlad import ranks
 from pocketvlad.compress.codes.prune import cubic_schedule
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import Recipe
@@ -78,7 +79,7 @@ class Trainer:
         )
         self.device = device
         model = wanted_descriptors(model, recipe)
-        self.rank, self.world = parallel.rank_and_world()
+        self.rank, self.world = ranks.rank_and_world()
         self.model = TrainingModel(model, start, self.options).to(device)
         self.reference = FeaturesAndDescriptors(model.to(device).eval()) if self.options.distills else None
         self.queries = tuple(q for q in photos.queries if q.positives)
