@@ -3,11 +3,12 @@
 # make bench  side-by-side tables and out/bench/bench.json
 # make lint   ruff and mypy
 # make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800"
+# make arm64  the runtime without torch in an arm64 Python under qemu, in out/arm64: the same bits as here
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint fuzz clean machine
+.PHONY: demo test bench lint fuzz arm64 clean machine
 
 demo: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(VENV)/.installed-demo || echo "go on without the trained weights"
@@ -27,6 +28,9 @@ lint: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev machine
 	PYTHONPATH=toolkit:tests $(BIN)/python -m fuzz $(FUZZ)
 
+arm64: $(VENV)/.installed-dev machine
+	tests/arm64.sh $(BIN)/python out/arm64
+
 machine:
 	@sh tests/machine.sh
 
@@ -35,6 +39,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV), once: a few minutes, about 6 GB where pip takes the torch with CUDA"
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[android]'
 	@touch $@
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
 import venv
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,8 +53,13 @@ def pip(python: Path, *words: object) -> None:
 def robot(tmp_path_factory) -> Path:
     """The command in an environment with the wheel, what it asks for, and ExecuTorch's wheel alone."""
     folder = tmp_path_factory.mktemp("robot")
-    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
-    if find_spec("setuptools"):
+    source = folder / "source"  # a build leaves its files beside what it builds
+    for name in ("toolkit", "android_demo", "calibration"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source]
+    if find_spec("setuptools") and int(metadata.version("setuptools").partition(".")[0]) >= 77:
         build.insert(3, "--no-build-isolation")
     built = command(sys.executable, *build)
     if built.returncode and any(each in built.stderr for each in NO_NETWORK):

@@ -102,7 +102,7 @@ class Stages:
             yield line
         seconds = f"{time.perf_counter() - start:6.1f} s" if line.ran else "  kept  "
         said = f"  {printable(line.text)}"
-        parts = (("✓ ", "green"), f"{printable(name):<20} ", (seconds, "dim"), said)
+        parts = (("✓ ", "green"), f"{printable(name):<25} ", (seconds, "dim"), said)
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
 

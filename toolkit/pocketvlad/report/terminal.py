@@ -57,7 +57,7 @@ def _lines(summary: ReportSummary) -> list[Text]:
     app = summary.app
     lines = []
     if app.visitors:
-        known = f"right match for {app.recognised} of {app.visitors} photos from outside the index"
+        known = f"right place for {app.recognised} of {app.visitors} photos not in the index"
         if summary.thresholds is not None and summary.thresholds.chosen is not None:
             known += f", {summary.thresholds.named} of them named"
         lines.append(_line("app", known))
