@@ -12,7 +12,7 @@ from helpers.photos import write_places
 from pocketvlad.cli.console import Output
 from pocketvlad.dataset import open_dataset
 from pocketvlad.steps.fit import FitOptions
-from studies import contenders, crossfit
+from studies import contenders, crossfit, scenes
 from studies.folds import CrossFit, every_photo_asks, open_folds
 from studies.scores import COLUMNS
 from studies.tables import read_tables
@@ -88,3 +88,15 @@ def test_every_photo_with_a_partner_asks(photos):
     assert len(dataset.queries) == PLACES * VIEWS
     assert all(len(query.positives) == VIEWS - 1 for query in dataset.queries)
     assert all(query.photo in query.junk for query in dataset.queries)
+
+
+def test_one_kind_of_place_fits_and_another_tests(tmp_path):
+    """Both ways; the rows are of the photos that fitted nothing."""
+    for name, places in (("inside", 3), ("outside", 4)):
+        write_places(tmp_path / name, places=places, views=VIEWS)
+    specs = [f"folder:{tmp_path / name}" for name in ("inside", "outside")]
+    sizes = ["--clusters", "2", "--dim", "4", "--size", "64x64", "--out", str(tmp_path / "out")]
+    scenes.main(["--photos", *specs, *sizes, "--recipes", "compact-7x"])
+    table = read_tables(tmp_path / "out")["scenes"]
+    assert [row[1] for row in table.rows] == ["inside to outside", "outside to inside"]
+    assert [figures["queries"] for figures in table.figures] == [4 * VIEWS, 3 * VIEWS]

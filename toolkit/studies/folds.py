@@ -9,6 +9,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +71,20 @@ class PeerSize:
 
 
 class Fold:
-    """Fits on one half of the places, tests on the other.
+    """A model fitted on some places and tested on others.
 
     Args:
         options: what is cross-fitted.
-        datasets: opened.
-        fitting: ``even`` or ``odd``: the places that fit.
+        name: of the folder and in what is shown.
+        fitting: the photos that fit, calibrate and train.
+        testing: the photos that test; every one that has a partner asks.
         stages: where progress is shown.
     """
 
-    def __init__(self, options: CrossFit, datasets: Sequence[Dataset], fitting: str, stages: Stages):
-        self.options, self.folder = options, options.out / fitting
-        self.stages = StageRunner(self.folder, stages, f"{fitting} ")
-        testing = FITTING[fitting == FITTING[0]]
-        self.fitting = merge([dataset.split(fitting) for dataset in datasets])
-        self.testing = every_photo_asks(merge([dataset.split(testing) for dataset in datasets]))
+    def __init__(self, options: CrossFit, name: str, fitting: Dataset, testing: Dataset, stages: Stages):
+        self.options, self.folder = options, options.out / name
+        self.stages = StageRunner(self.folder, stages, f"{name} ")
+        self.fitting, self.testing = fitting, every_photo_asks(testing)
         self.hashes = [dataset_hash(self.fitting), dataset_hash(self.testing)]
         self.model = self._fitted()
         self.reference, self.program = self._tested_program(BASELINE, self.model)
@@ -232,7 +232,19 @@ def every_photo_asks(dataset: Dataset) -> Dataset:
 def open_folds(options: CrossFit, stages: Stages, fitting: Iterable[str] = FITTING) -> list[Fold]:
     """The folds, fitted: both, or those named."""
     datasets = [readable(open_dataset(spec)) for spec in options.photos]
-    return [Fold(options, datasets, half, stages) for half in fitting]
+    halves = {half: merge([dataset.split(half) for dataset in datasets]) for half in FITTING}
+    others = dict(zip(FITTING, reversed(FITTING), strict=True))
+    return [Fold(options, half, halves[half], halves[others[half]], stages) for half in fitting]
+
+
+def open_scenes(options: CrossFit, stages: Stages) -> list[Fold]:
+    """One dataset fits, another tests: a fold for every pair, named after both."""
+    datasets = {spec.partition(":")[2]: readable(open_dataset(spec)) for spec in options.photos}
+    named = {Path(path).name: dataset for path, dataset in datasets.items()}
+    return [
+        Fold(options, f"{fitting}-{testing}", named[fitting], named[testing], stages)
+        for fitting, testing in permutations(named, 2)
+    ]
 
 
 def measure(folds: Sequence[Fold], test: Callable[[Fold], Tested]) -> Scores:

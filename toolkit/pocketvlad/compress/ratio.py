@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from pocketvlad.compress.codes.assignment import choose_layout, quantize_layer
@@ -29,7 +28,7 @@ from pocketvlad.model.roles import PROJECTION
 FEWEST_BITS = 2  # of a layer that is no projection: at 1 a convolution says little more than its signs
 _CODEBOOKS, _FEWEST_ROWS = 64, 16
 _ABOVE_BOUND = 2.4  # times 4^-bits: what the best levels leave of Gaussian weights (Lloyd-Max)
-_SAMPLE_ROWS = 64  # of a projection, whose settings are compared on them
+_SAMPLE_ROWS = 64  # of a layer, whose settings are compared on them
 _BYTES = 4  # of float32
 
 
@@ -96,7 +95,7 @@ def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Rec
     ladders = {
         name: _projections(module, said[name], lowest=name == largest)
         if name in wide
-        else tuple(_rung(module, said[name], bits) for bits in range(said[name].bits, FEWEST_BITS - 1, -1))
+        else _dense(module, said[name])
         for name, module in layers.items()
     }
     weighed = costs() or _costs_of({name: module.weight.numel() for name, module in layers.items()}, wide)
@@ -107,9 +106,30 @@ def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Rec
     return dataclasses.replace(recipe, rule=(*recipe.rule, *rules))
 
 
-def _rung(layer: Layer, said: LayerRecipe, bits: int) -> Rung:
-    options = _at(layer, said, bits)
-    return Rung(options, layer_bytes(layer, options), _ABOVE_BOUND * 4.0**-bits)
+def _dense(layer: Layer, said: LayerRecipe) -> tuple[Rung, ...]:
+    """Bit by bit less; last one codebook and nothing else, since scales of rows take bytes too."""
+    rungs = [_at(layer, said, bits) for bits in range(said.bits, min(said.bits, FEWEST_BITS) - 1, -1)]
+    bare = dataclasses.replace(rungs[-1], row_scale="none", rows_per_codebook=0)
+    errors = [_ABOVE_BOUND * 4.0**-options.bits for options in rungs]
+    if layer_bytes(layer, bare) < layer_bytes(layer, rungs[-1]):
+        rows = _sample(layer)
+        errors.append(errors[-1] * max(1.0, _lost(rows, bare) / max(_lost(rows, rungs[-1]), 1e-30)))
+        rungs.append(bare)
+    return tuple(
+        Rung(options, layer_bytes(layer, options), error)
+        for options, error in zip(rungs, errors, strict=True)
+    )
+
+
+def _sample(layer: Layer) -> np.ndarray:
+    """Some of a layer's rows, float32 [rows, I]."""
+    return layer.weight.detach().flatten(1)[:: max(1, len(layer.weight) // _SAMPLE_ROWS)].numpy()
+
+
+def _lost(rows: np.ndarray, options: LayerRecipe) -> float:
+    """Squared error of rows compressed by their weights alone, relative to their squares."""
+    used = quantize_layer(rows, options, name="sample").dequantize()
+    return float(((used - rows) ** 2).sum()) / max(float((rows**2).sum()), 1e-30)
 
 
 def _at(layer: Layer, said: LayerRecipe, bits: int) -> LayerRecipe:
@@ -174,14 +194,9 @@ def _projections(layer: Layer, said: LayerRecipe, *, lowest: bool) -> tuple[Rung
     What suits it depends on its weights: pruning where many are small, dense codes where they are not. They are
     compared by the squared error of some of its rows.
     """
-    rows = layer.weight.detach()[:: max(1, len(layer.weight) // _SAMPLE_ROWS)].numpy()
-    sample = nn.utils.skip_init(nn.Linear, rows.shape[1], rows.shape[0], bias=False)
-    sample.weight.data = torch.from_numpy(rows)
-    found, energy = [], float((rows**2).sum())
-    for options in {said, *PROJECTIONS, *_DENSE}:
-        used = quantize_layer(rows, options, name="projection").dequantize()
-        error = float(((used - rows) ** 2).sum()) / max(energy, 1e-30)
-        found.append(Rung(options, layer_bytes(layer, options), error))
+    rows = _sample(layer)
+    choices = {said, *PROJECTIONS, *_DENSE}
+    found = [Rung(options, layer_bytes(layer, options), _lost(rows, options)) for options in choices]
     kept: list[Rung] = []
     for rung in sorted(found, key=lambda each: (each.bytes, each.error)):
         if not kept or rung.error < kept[0].error:

@@ -19,13 +19,13 @@ from pocketvlad.compress.codes.alike import of_photos_that_differ
 from pocketvlad.compress.codes.assignment import assign_nearest, make_grid
 from pocketvlad.compress.codes.compensation import Curvature, compensate_grid, refit_scales
 from pocketvlad.compress.codes.int8 import fast_weight, quantize_inputs_of
-from pocketvlad.compress.codes.rounding import upper_of_inverse
 from pocketvlad.compress.layers import Layer
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.lut.tensor import LutTensor
 
 # of the mean second moment, added to every input's own: least of all, and for layers whose inputs were seen too seldom
 DAMPINGS = (0.01, 0.03, 0.1, 0.3, 1.0)
+_SIGNS = 64  # random vectors of signs
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,23 @@ def expected_error(curvature: Tensor, gram: Tensor) -> float:
     """What rounding costs where errors are made up for by one curvature, float32 [G, I, I], and cost by another.
 
     With ``U^T U`` the curvature's inverse and ``u`` the rows of the upper triangular U, each divided by its diagonal
-    element, a rounding error of 1 in column j becomes the weight error ``u_j``, which costs ``u_j gram u_j^T``.
+    element, a rounding error of 1 in column j becomes the weight error ``u_j``, which costs ``u_j gram u_j^T``. Of many
+    columns the sum is estimated with random signs. Infinite where rounding has left the curvature without an inverse.
     """
-    upper = upper_of_inverse(curvature)
-    spread = upper / upper.diagonal(dim1=1, dim2=2)[:, :, None]
-    return float((torch.bmm(spread, gram) * spread).sum())
+    groups, inputs, _ = curvature.shape
+    lower, failed = torch.linalg.cholesky_ex(curvature.flip(1, 2))  # U is its inverse, turned round
+    if bool(failed.any()):
+        return float("inf")
+    if inputs <= _SIGNS:
+        signs = torch.eye(inputs).expand(groups, inputs, inputs)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        signs = torch.randint(2, (inputs, _SIGNS), generator=generator).mul(2.0).sub(1)
+        signs = signs.expand(groups, inputs, _SIGNS)
+    scaled = signs * lower.diagonal(dim1=1, dim2=2)[:, :, None]
+    errors = torch.linalg.solve_triangular(lower.transpose(1, 2), scaled, upper=True).flip(1)
+    total = float((errors * torch.bmm(gram, errors)).sum())
+    return total if inputs <= _SIGNS else total / _SIGNS
 
 
 def _damped(gram: Tensor, share: float) -> Tensor:
