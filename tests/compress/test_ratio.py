@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from helpers.models import make_model, make_network, make_photos
 from pocketvlad.compress.layers import compressible_layers
 from pocketvlad.compress.post_training import compress_network
-from pocketvlad.compress.ratio import with_promise
-from pocketvlad.compress.recipe import load_recipe
+from pocketvlad.compress.ratio import layer_bytes, with_promise
+from pocketvlad.compress.recipe import LayerRecipe, Recipe, load_recipe
 from pocketvlad.compress.sizes import float_bytes, model_bytes
 from pocketvlad.model.heads.gem import GemOptions
 from pocketvlad.model.network import Network
@@ -52,6 +53,27 @@ def test_no_layer_of_a_model_without_a_wide_one_falls_below_two_bits():
     options, _ = options_of(make_network("resnet18", "gem", GemOptions(512, 3.0)), "compact-48x")
     assert {each.bits for each in options.values()} == {2}
     assert not any(each.block or each.sparsity for each in options.values())
+
+
+def test_linear_layers_alone_keep_the_promise():
+    """Two bits and a scale for each row are too much for a 16th; biases, which stay float32, are counted too."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(192, 384), nn.ReLU(), nn.Linear(384, 192))
+    layers = compressible_layers(network)
+    recipe = with_promise(network, Recipe(1, "sixteenth", LayerRecipe(8, row_scale="max"), ratio=16))
+    used = sum(layer_bytes(module, recipe.for_layer(name)) for name, module in layers.items())
+    whole = sum(4 * (module.weight.numel() + module.bias.numel()) for module in layers.values())
+    assert 0.9 * whole / 16 < used <= whole / 16
+
+
+def test_bytes_go_where_noise_costs_most():
+    network = nn.Sequential(nn.Linear(512, 512), nn.Linear(512, 512))
+    recipe = Recipe(1, "eighth", LayerRecipe(8, row_scale="max"), ratio=8)
+    bits = [
+        with_promise(network, recipe, lambda costs=costs: costs).for_layer("1").bits
+        for costs in ({"0": 16.0, "1": 1.0}, {"0": 1.0, "1": 16.0})
+    ]
+    assert bits[1] - bits[0] >= 2
 
 
 def test_a_wide_layer_gets_the_setting_that_suits_its_weights():

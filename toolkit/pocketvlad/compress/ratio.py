@@ -75,7 +75,8 @@ def layer_bytes(module: Layer, options: LayerRecipe) -> int:
 def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Recipe:
     """The recipe, with rules that keep its :attr:`Recipe.ratio` for this network where its own do not.
 
-    Layers keep two bits at least, so that a network without a wide layer may not reach a very small ratio.
+    Convolutions keep two bits at least and other layers one and a half, so that a network without a wide layer may not
+    reach a very small ratio.
 
     Args:
         network: uncompressed.
@@ -107,14 +108,22 @@ def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Rec
 
 
 def _dense(layer: Layer, said: LayerRecipe) -> tuple[Rung, ...]:
-    """Bit by bit less; last one codebook and nothing else, since scales of rows take bytes too."""
+    """Bit by bit less; where that is not enough one codebook and nothing else, since scales of rows take bytes too.
+
+    Of a matrix last one of every two weights: outliers, which transformers have, do not bear a row without its scale (a
+    sentence encoder at 2 bits, all layers without scales: centred cosine .49).
+    """
     rungs = [_at(layer, said, bits) for bits in range(said.bits, min(said.bits, FEWEST_BITS) - 1, -1)]
-    bare = dataclasses.replace(rungs[-1], row_scale="none", rows_per_codebook=0)
     errors = [_ABOVE_BOUND * 4.0**-options.bits for options in rungs]
-    if layer_bytes(layer, bare) < layer_bytes(layer, rungs[-1]):
-        rows = _sample(layer)
-        errors.append(errors[-1] * max(1.0, _lost(rows, bare) / max(_lost(rows, rungs[-1]), 1e-30)))
-        rungs.append(bare)
+    last, rows = rungs[-1], _sample(layer)
+    below = [dataclasses.replace(last, row_scale="none", rows_per_codebook=0)]
+    if isinstance(layer, nn.Linear) and not (said.threshold or said.sparsity or said.block):
+        below.append(dataclasses.replace(last, block=2, rows_per_codebook=0, layout="auto"))
+    for options in below:
+        if layer_bytes(layer, options) < layer_bytes(layer, rungs[-1]):
+            worse = _lost(rows, options) / max(_lost(rows, last), 1e-30)
+            errors.append(_ABOVE_BOUND * 4.0**-last.bits * max(worse, 1.0))
+            rungs.append(options)
     return tuple(
         Rung(options, layer_bytes(layer, options), error)
         for options, error in zip(rungs, errors, strict=True)
