@@ -1,32 +1,10 @@
-/* Runs the cases that int8_cases.write_cases wrote, on one instruction set: `int8_driver CASES [ISA]`.
- * Exit 0: all the same bits; 1: not; 2: unusable file; 77: this machine lacks the instruction set. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "lut/int8.h"
-
-enum { HEADER = 26, SCALES = 3, ARRAYS = 7 };
+/* Runs the cases that int8_cases.write_cases wrote: the same bits are asked for. */
+enum { SCALES = 3, FIRST_SCALE = 26, HEADER = FIRST_SCALE + SCALES, ARRAYS = 7 }; /* the scales are float32 */
 enum { PACKED, CODEBOOK, ROW_SCALE, BIAS, X, SECOND, EXPECTED };
 enum { CONV, ADD, POOL, FROM_FLOAT, TO_FLOAT };
 
-typedef struct {
-  int32_t header[HEADER];
-  float scales[SCALES];
-  void* array[ARRAYS]; /* each allocated to the byte, so that a sanitizer sees the first one past it */
-  int64_t bytes[ARRAYS];
-} test_case;
-
-static int read_case(FILE* file, test_case* c) {
-  if (fread(c->header, sizeof c->header, 1, file) != 1) return 0;
-  if (fread(c->scales, sizeof c->scales, 1, file) != 1) exit(2);
-  for (int i = 0; i < ARRAYS; i++) {
-    if (fread(&c->bytes[i], 8, 1, file) != 1) exit(2);
-    c->array[i] = c->bytes[i] ? malloc((size_t)c->bytes[i]) : NULL;
-    if (c->bytes[i] && fread(c->array[i], (size_t)c->bytes[i], 1, file) != 1) exit(2);
-  }
-  return 1;
-}
+#include "driver.h"
+#include "lut/int8.h"
 
 static void* exactly(size_t bytes) { return malloc(bytes ? bytes : 1); }
 
@@ -66,7 +44,10 @@ static int run(const test_case* c, void* y) {
   const int32_t* h = c->header;
   const size_t pixels = (size_t)h[5] * (size_t)h[6];
   pv_i8_grid grids[SCALES];
-  for (int i = 0; i < SCALES; i++) grids[i] = (pv_i8_grid){c->scales[i], h[1 + i]};
+  for (int i = 0; i < SCALES; i++) {
+    memcpy(&grids[i].scale, &h[FIRST_SCALE + i], sizeof(float));
+    grids[i].zero = h[1 + i];
+  }
   switch (h[0]) {
     case CONV: return run_conv(c, grids, y);
     case ADD: return pv_i8_add(c->array[X], &grids[0], c->array[SECOND], &grids[1], &grids[2], h[7], (size_t)h[8], y);
@@ -76,22 +57,14 @@ static int run(const test_case* c, void* y) {
   }
 }
 
-int main(int argc, char** argv) {
-  if (argc > 2 && pv_force_isa(argv[2])) return 77;
-  FILE* file = argc > 1 ? fopen(argv[1], "rb") : NULL;
-  if (!file) return 2;
-  test_case c;
-  int failed = 0, count = 0;
-  for (; read_case(file, &c); count++) {
-    const size_t bytes = (size_t)c.bytes[EXPECTED];
-    void* y = malloc(bytes);
-    const int error = run(&c, y), bad = !error && memcmp(y, c.array[EXPECTED], bytes);
-    if (error || bad) printf("case %d (op %d): %s%s\n", count, c.header[0], pv_error_text(error), bad ? ", other bits" : "");
-    failed += error || bad;
-    free(y);
-    for (int i = 0; i < ARRAYS; i++) free(c.array[i]);
-  }
-  fclose(file);
-  printf("%s: %d cases, %d failed\n", pv_isa(), count, failed);
-  return failed || !count;
+static int failed(const test_case* c, int index) {
+  const size_t bytes = (size_t)c->bytes[EXPECTED];
+  void* y = malloc(bytes);
+  const int error = run(c, y), bad = !error && memcmp(y, c->array[EXPECTED], bytes);
+  if (error || bad)
+    printf("case %d (op %d): %s%s\n", index, c->header[0], pv_error_text(error), bad ? ", other bits" : "");
+  free(y);
+  return error || bad;
 }
+
+int main(int argc, char** argv) { return drive(argc, argv, failed); }

@@ -1,30 +1,10 @@
-/* Runs the cases that lut_cases.write_cases wrote, on one instruction set: `lut_driver CASES [ISA]`.
- * Exit 0: all within budget; 1: not; 2: unusable file; 77: this machine lacks the instruction set. */
+/* Runs the cases that lut_cases.write_cases wrote: every output is to stay within its budget. */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "lut/lut.h"
 
 enum { HEADER = 25, ARRAYS = 10 };
 enum { PACKED, OFFSETS, CODEBOOK, ROW_SCALE, BIAS, X, CENTROIDS, CENTROID_SCALE, EXPECTED, BUDGET };
 
-typedef struct {
-  int32_t header[HEADER];
-  void* array[ARRAYS]; /* each allocated to the byte, so that a sanitizer sees the first one past it */
-  int64_t bytes[ARRAYS];
-} test_case;
-
-static int read_case(FILE* file, test_case* c) {
-  if (fread(c->header, sizeof c->header, 1, file) != 1) return 0;
-  for (int i = 0; i < ARRAYS; i++) {
-    if (fread(&c->bytes[i], 8, 1, file) != 1) exit(2);
-    c->array[i] = c->bytes[i] ? malloc((size_t)c->bytes[i]) : NULL;
-    if (c->bytes[i] && fread(c->array[i], (size_t)c->bytes[i], 1, file) != 1) exit(2);
-  }
-  return 1;
-}
+#include "driver.h"
 
 static int run_linear(const pv_lut* lut, const int32_t* h, const float* x, float* y) {
   void* scratch = malloc(pv_lut_linear_scratch_bytes(lut, h[2], h[1]));
@@ -76,7 +56,7 @@ static int run_vlad(const pv_lut* lut, const test_case* c, const float* x, float
   return error;
 }
 
-static int run_case(const test_case* c, int index) {
+static int failed(const test_case* c, int index) {
   const int32_t* h = c->header;
   const pv_lut lut = {c->array[PACKED], (size_t)c->bytes[PACKED], c->array[OFFSETS], c->array[CODEBOOK],
                       c->array[ROW_SCALE], c->array[BIAS], h[3], h[4], h[5], h[6], h[7], h[8], h[9]};
@@ -93,17 +73,4 @@ static int run_case(const test_case* c, int index) {
   return error || bad;
 }
 
-int main(int argc, char** argv) {
-  if (argc > 2 && pv_force_isa(argv[2])) return 77;
-  FILE* file = argc > 1 ? fopen(argv[1], "rb") : NULL;
-  if (!file) return 2;
-  test_case c;
-  int failed = 0, count = 0;
-  for (; read_case(file, &c); count++) {
-    failed += run_case(&c, count);
-    for (int i = 0; i < ARRAYS; i++) free(c.array[i]);
-  }
-  fclose(file);
-  printf("%s: %d cases, %d failed\n", pv_isa(), count, failed);
-  return failed || !count;
-}
+int main(int argc, char** argv) { return drive(argc, argv, failed); }

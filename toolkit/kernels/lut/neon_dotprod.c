@@ -24,16 +24,15 @@ PV_INLINE int32x4_t pv_dot_quads(int32x4_t acc, int8x16_t a, int8x16_t b) { retu
   PV_UNROLL \
   for (int v = 0; v < vectors; v++) acc[r][v] = vdotq_laneq_s32(acc[r][v], pixels[v], weights, lane);
 
-PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
-  const int8_t* w = g->panel;
-  int32_t* out = g->acc;
-  int32x4_t acc[PV_TILE_ROWS][3];
+/* Sums of PV_TILE_ROWS output channels over `vectors` * 4 pixels. */
+PV_INLINE void tile_sums(const int8_t* x, const int32_t* offsets, const int8_t* w, int32_t steps, int vectors,
+                         int32x4_t acc[PV_TILE_ROWS][3]) {
   PV_UNROLL
   for (int r = 0; r < PV_TILE_ROWS; r++)
     PV_UNROLL
     for (int v = 0; v < vectors; v++) acc[r][v] = vdupq_n_s32(0);
-  for (int32_t k = 0; k < g->steps; k++, w += 4 * PV_TILE_ROWS) {
-    const int8_t* from = (const int8_t*)g->x + 4 * (ptrdiff_t)g->offsets[k];
+  for (int32_t k = 0; k < steps; k++, w += 4 * PV_TILE_ROWS) {
+    const int8_t* from = x + 4 * (ptrdiff_t)offsets[k];
     const int8x16_t low = vld1q_s8(w), high = vld1q_s8(w + 16);
     int8x16_t pixels[3];
     PV_UNROLL
@@ -41,6 +40,12 @@ PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
     PV_STEP(0, low, 0) PV_STEP(1, low, 1) PV_STEP(2, low, 2) PV_STEP(3, low, 3)
     PV_STEP(4, high, 0) PV_STEP(5, high, 1) PV_STEP(6, high, 2) PV_STEP(7, high, 3)
   }
+}
+
+PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
+  int32_t* out = g->acc;
+  int32x4_t acc[PV_TILE_ROWS][3];
+  tile_sums(g->x, g->offsets, g->panel, g->steps, vectors, acc);
   PV_UNROLL
   for (int r = 0; r < PV_TILE_ROWS; r++)
     PV_UNROLL
@@ -57,21 +62,8 @@ static void neon_gemm_i8(const pv_gemm* g) {
 }
 
 PV_INLINE void i8_tile_of(const pv_i8_tile* t, int vectors) {
-  const int8_t* w = t->panel;
   int32x4_t acc[PV_TILE_ROWS][3];
-  PV_UNROLL
-  for (int r = 0; r < PV_TILE_ROWS; r++)
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) acc[r][v] = vdupq_n_s32(0);
-  for (int32_t k = 0; k < t->steps; k++, w += 4 * PV_TILE_ROWS) {
-    const int8_t* from = t->x + 4 * (ptrdiff_t)t->offsets[k];
-    const int8x16_t low = vld1q_s8(w), high = vld1q_s8(w + 16);
-    int8x16_t pixels[3];
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) pixels[v] = vld1q_s8(from + 16 * v);
-    PV_STEP(0, low, 0) PV_STEP(1, low, 1) PV_STEP(2, low, 2) PV_STEP(3, low, 3)
-    PV_STEP(4, high, 0) PV_STEP(5, high, 1) PV_STEP(6, high, 2) PV_STEP(7, high, 3)
-  }
+  tile_sums(t->x, t->offsets, t->panel, t->steps, vectors, acc);
   PV_UNROLL
   for (int q = 0; q < 2; q++)
     PV_UNROLL
