@@ -66,7 +66,7 @@ def test_packed_contenders_describe(name):
 def test_models_may_be_asked_for_by_backbone_or_name():
     assert [model.name for model in models.chosen(["resnet18"])] == ["resnet18-GeM 240x320"]
     assert [model.height for model in models.chosen(["mobilenet_v2"])] == [240, 480]
-    assert [model.height for model in models.chosen(["mobilenet_v2 480x640"])] == [480]
+    assert [model.height for model in models.chosen(["mobilenet_v2-GeM 480x640"])] == [480]
     assert models.chosen([]) == models.MODELS
 
 

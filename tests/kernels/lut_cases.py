@@ -176,7 +176,14 @@ def _suffix(lut: LutTensor, fast: bool) -> str:
     return f"g{lut.groups}-{lut.layout.label.replace(':', 'of')}-{'fast' if fast else 'exact'}"
 
 
-_LINEAR_SHAPES = [(1, 5, 1, 1), (1, 7, 300, 2), (3, 9, 128, 1), (6, 37, 1000, 3), (1, 33, 2048, 1)]
+_LINEAR_SHAPES = [
+    (1, 5, 1, 1),
+    (1, 7, 300, 2),
+    (3, 9, 128, 1),
+    (6, 37, 1000, 3),
+    (1, 33, 2048, 1),
+    (67, 75, 200, 2),
+]
 _CONV_SHAPES = [  # (out, in per group, kh, kw), image, geometry, codebook groups
     ((5, 3, 3, 3), (13, 17), {"padding": (1, 1)}, 1),
     ((16, 8, 1, 1), (9, 50), {}, 2),

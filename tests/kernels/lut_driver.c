@@ -8,7 +8,7 @@ enum { PACKED, OFFSETS, CODEBOOK, ROW_SCALE, BIAS, X, CENTROIDS, CENTROID_SCALE,
 
 static int run_linear(const pv_lut* lut, const int32_t* h, const float* x, float* y) {
   void* scratch = malloc(pv_lut_linear_scratch_bytes(lut, h[2], h[1]));
-  void* worker = malloc(pv_lut_linear_worker_bytes(lut) + 1);
+  void* worker = malloc(pv_lut_linear_worker_bytes(lut, h[2], h[1]) + 1);
   const int32_t middle = lut->rows / 2;
   int error = pv_lut_linear_prepare(lut, x, h[2], h[1], scratch);
   if (!error) error = pv_lut_linear_rows(lut, h[2], h[1], scratch, worker, y, 0, middle);

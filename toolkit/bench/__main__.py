@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib
 from rich.console import Console
 
-from bench import caches, coding_time, gemv, loading, models, phone_model, programs, searching
+from bench import caches, coding_time, gemv, loading, models, phone_model, programs, searching, tokens
 from bench.measured import text_table, write_measurement
 from bench.plot import plot
 from bench.rows import MS, Comparison, columns
@@ -25,6 +25,7 @@ from pocketvlad.lut import contract
 
 SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "gemv": gemv.run,
+    "tokens": tokens.run,
     "models": models.run,
     "loading": loading.run,
     "search": searching.run,

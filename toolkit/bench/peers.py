@@ -29,8 +29,8 @@ XNNPACK = {
 }
 
 
-def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int) -> Path:
-    """nn.Linear lowered to XNNPACK, activations quantized on the fly where weights are."""
+def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int, batch: int = 1) -> Path:
+    """nn.Linear lowered to XNNPACK, activations [batch, columns] quantized on the fly where weights are."""
 
     def build() -> nn.Module:
         torch.manual_seed(0)
@@ -43,11 +43,19 @@ def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int) -> Path:
         return model
 
     name = peer.replace(" ", "-").lower()
-    return exported(folder / f"linear-{name}-{columns}x{rows}.pte", build, (1, columns))
+    return exported(folder / f"linear-{name}-{batch}x{columns}x{rows}.pte", build, (batch, columns))
 
 
 def lookup_linear(
-    folder: Path, bits: int, rows: int, columns: int, *, fast: bool, kept: float = 1.0, block: int = 0
+    folder: Path,
+    bits: int,
+    rows: int,
+    columns: int,
+    *,
+    fast: bool,
+    kept: float = 1.0,
+    block: int = 0,
+    batch: int = 1,
 ) -> Path:
     """Random codes of ``bits`` bits; ``kept`` below 1: the share a sparse layer keeps; ``block``: a 1:M layer."""
 
@@ -64,8 +72,9 @@ def lookup_linear(
             lut = reference.on_grid(lut)
         return nn.Sequential(LutLinear(lut, np.zeros(rows, np.float32), fast=fast)).eval()
 
-    name = f"linear-lut{bits}-{'fast' if fast else 'exact'}-{round(100 * kept)}-{block}-{columns}x{rows}.pte"
-    return exported(folder / name, build, (1, columns))
+    semantics = "fast" if fast else "exact"
+    name = f"linear-lut{bits}-{semantics}-{round(100 * kept)}-{block}-{batch}x{columns}x{rows}.pte"
+    return exported(folder / name, build, (batch, columns))
 
 
 def exported(path: Path, build: Callable[[], nn.Module], shape: tuple[int, ...]) -> Path:

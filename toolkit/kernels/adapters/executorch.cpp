@@ -163,7 +163,7 @@ Tensor& lut_linear_out(
   float* y = out.mutable_data_ptr<float>();
   if (!error) {
     error = parallel_rows(
-        lut.rows, 32, pv_lut_linear_worker_bytes(&lut), [&](void* worker, int32_t begin, int32_t end) {
+        lut.rows, 32, pv_lut_linear_worker_bytes(&lut, batch, fast), [&](void* worker, int32_t begin, int32_t end) {
           return pv_lut_linear_rows(&lut, batch, fast, scratch.data(), worker, y, begin, end);
         });
   }

@@ -117,6 +117,7 @@ const pv_kernels pv_kernels_avx2 = {
     .gemm_f32 = avx2_gemm_f32,
     .finish_i32 = avx2_finish_i32,
     .finish_f32 = avx2_finish_f32,
+    .finish_tokens = loop_finish_tokens,
     .i8_tile = avx2_i8_tile,
     .i8_turn = avx2_i8_turn,
     .i8_depthwise = avx2_i8_depthwise,

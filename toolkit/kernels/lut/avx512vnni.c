@@ -142,12 +142,13 @@ const pv_kernels pv_kernels_avx512vnni = {
     .gemm_f32 = avx512_gemm_f32,
     .finish_i32 = avx512_finish_i32,
     .finish_f32 = avx512_finish_f32,
+    .finish_tokens = loop_finish_tokens,
     .i8_tile = avx512_i8_tile,
     .i8_turn = avx512_i8_turn,
     .i8_depthwise = avx512_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,
-    .i8_sum = loop_i8_sum,
+    .i8_sum = avx512_i8_sum,
     .i8_to_float = loop_i8_to_float,
 };
 #endif

@@ -1,5 +1,6 @@
 /* The weights of PV_TILE_ROWS output channels as the matrix products read them: [depth, taps, row, 4 channels]. */
 #include "conv.h"
+#include "tokens.h"
 
 enum { PV_WIDE = 16 }; /* taps or channels turned at once */
 
@@ -74,6 +75,12 @@ static void turn_rows(const pv_geometry* g, const int8_t* const rows[4], uint8_t
         store_quads(turned, taps - t - 4 * i, half + 4 * PV_TILE_ROWS * (d * taps + t + 4 * i));
       }
     }
+}
+
+void pv_turn_matrix(const int8_t* const rows[PV_TILE_ROWS], size_t quads, uint8_t* panel) {
+  const pv_geometry g = {.taps = 1, .depth = (int32_t)quads};
+  turn_rows(&g, rows, panel);
+  turn_rows(&g, rows + 4, panel + 16);
 }
 
 /* Row `row` of the layer as column `r` of a panel of float32: plain weights, or int8 ones in float lanes. */

@@ -29,6 +29,8 @@ pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c);
 /* Shared scratch: pixel offset of every step, then the planes. */
 int32_t* pv_i8_conv_offsets(const void* scratch);
 int8_t* pv_i8_conv_elements(const pv_i8_geometry* g, const void* scratch);
+/* Pixels `first`, first + stride, ... of a row of `width`, side by side. */
+void pv_i8_copy_every(const int8_t* x, int32_t first, int32_t stride, int32_t width, uint8_t* out);
 /* The first `rows` channels of a tile from their float finish; the others are the grid's zero. */
 void pv_i8_set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, pv_i8_finish* out);
 /* pv_i8_conv_rows of a depthwise layer, and its worker scratch; `finish` has low and high. */

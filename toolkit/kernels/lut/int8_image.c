@@ -120,12 +120,7 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
   return PV_OK;
 }
 
-/* Pixels `first`, first + stride, … of a row. */
-static void copy_every(const int8_t* x, int32_t first, int32_t stride, int32_t width, uint8_t* out) {
-  for (int32_t i = first; i < width; i += stride, out += 4) memcpy(out, x + 4 * (size_t)i, 4);
-}
-
-/* As copy_every of the commonest stride: compilers vectorise it. */
+/* As pv_i8_copy_every of the commonest stride: compilers vectorise it. */
 static void copy_every_second(const int8_t* restrict x, int32_t first, int32_t width, uint8_t* restrict out) {
   const int32_t count = (width - first + 1) / 2;
   const int8_t* from = x + 4 * (size_t)first;
@@ -136,19 +131,22 @@ static void copy_every_second(const int8_t* restrict x, int32_t first, int32_t w
   }
 }
 
+void pv_i8_copy_every(const int8_t* x, int32_t first, int32_t stride, int32_t width, uint8_t* out) {
+  if (first >= width) return;
+  if (stride == 1)
+    memcpy(out, x + 4 * (size_t)first, 4 * (size_t)(width - first));
+  else if (stride == 2)
+    copy_every_second(x, first, width, out);
+  else
+    for (int32_t i = first; i < width; i += stride, out += 4) memcpy(out, x + 4 * (size_t)i, 4);
+}
+
 static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* row) {
   const int32_t stride = c->stride[1], left = c->padding[1];
-  if (stride == 1) {
-    memcpy(row + 4 * (size_t)left, x, 4 * (size_t)c->width);
-    return;
-  }
   for (int32_t phase = 0; phase < g->phases[1]; phase++) {
     const int32_t first = ((phase - left) % stride + stride) % stride;
     uint8_t* out = row + 4 * ((size_t)phase * g->plane_size + (size_t)((first + left) / stride));
-    if (stride == 2)
-      copy_every_second(x, first, c->width, out);
-    else
-      copy_every(x, first, stride, c->width, out);
+    pv_i8_copy_every(x, first, stride, c->width, out);
   }
 }
 

@@ -102,10 +102,11 @@ static void pool_row(const pv_i8_pool* p, const int8_t* x, int32_t row, int8_t* 
   memcpy(most, x + (size_t)first * bytes, bytes);
   for (int32_t i = first + 1; i < end; i++) k->i8_max(x + (size_t)i * bytes, bytes, most);
   memset(phases, -128, (size_t)p->stride * phase);
-  for (int32_t i = 0; i < p->width; i++) {
-    const int32_t at = i + p->padding;
-    if ((size_t)(at / p->stride) < phase / 4)
-      memcpy(phases + (size_t)(at % p->stride) * phase + 4 * (size_t)(at / p->stride), most + 4 * (size_t)i, 4);
+  for (int32_t i = 0; i < p->stride; i++) {
+    const int32_t skipped = i < p->padding ? (p->padding - i + p->stride - 1) / p->stride : 0;
+    const int32_t from = skipped * p->stride + i - p->padding, room = (int32_t)(phase / 4) - skipped;
+    uint8_t* to = (uint8_t*)phases + (size_t)i * phase + 4 * (size_t)skipped;
+    pv_i8_copy_every(most, from, p->stride, pv_min(p->width, from + room * p->stride), to);
   }
   memcpy(y, phases, 4 * (size_t)out);
   for (int32_t i = 1; i < p->kernel; i++)

@@ -174,6 +174,9 @@ typedef struct pv_kernels {
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
+  /* sums of gemm_i8 of `count` pixels -> y[pixel * pitch + row]; a finish's scale is a pixel's times the row's */
+  void (*finish_tokens)(const int32_t* acc, int32_t count, const float* scale, const pv_finish* finish, int32_t rows,
+                        float* y, size_t pitch);
   void (*i8_tile)(const pv_i8_tile* tile);
   void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);
@@ -221,6 +224,11 @@ PV_INLINE int8_t pv_i8_finished(const pv_i8_finish* f, int r, int32_t sum) {
   const float value = (float)(int32_t)((uint32_t)f->start[r] + (uint32_t)sum) * f->scale[r] + f->bias[r];
   const float low = f->low, high = f->high, top = value < high ? value : high;
   return (int8_t)rintf(top > low ? top : low);
+}
+
+PV_INLINE float pv_activate(float y, int32_t activation) {
+  if (activation != PV_NONE && !(y > 0)) y = y == y ? 0 : y;
+  return activation == PV_RELU6 && y > 6 ? 6 : y;
 }
 
 /* Where place p of a strip lies, from its first stream. */

@@ -1,5 +1,5 @@
 /* pv_lut_linear: rows of packed codes against a batch of activation rows. */
-#include "kernels.h"
+#include "tokens.h"
 
 enum { PV_CHUNK_ROWS = 32, PV_CHUNK_BATCH = 16 }; /* of one kernel call; their sums live on the stack */
 
@@ -27,11 +27,13 @@ static pv_activations view(const pv_lut* lut, int64_t batch, const void* scratch
 
 size_t pv_lut_linear_scratch_bytes(const pv_lut* lut, int64_t batch, int fast) {
   const size_t values = (size_t)batch * pv_blocks((size_t)lut->cols) * PV_BLOCK;
-  return 3 * PV_LINE + 2 * (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float));
+  const size_t tokens = pv_tokens_are(lut, batch, fast) ? pv_tokens_bytes(lut, batch) : 0;
+  return 3 * PV_LINE + 2 * (size_t)batch * sizeof(float) + values * (fast ? 1 : sizeof(float)) + tokens;
 }
 
 /* A sparse row's activations are compressed to its survivors: room for them all and for a kernel's last store. */
-size_t pv_lut_linear_worker_bytes(const pv_lut* lut) {
+size_t pv_lut_linear_worker_bytes(const pv_lut* lut, int64_t batch, int fast) {
+  if (pv_tokens_are(lut, batch, fast)) return pv_tokens_worker_bytes(lut);
   if (lut->layout != PV_BITMAP) return 0;
   return PV_LINE + (pv_blocks((size_t)lut->cols) * PV_BLOCK + 2 * PV_BLOCK) * sizeof(float);
 }
@@ -57,6 +59,7 @@ int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int 
     a.sum[n] = 0;
     for (size_t i = 0; lut->layout == PV_BITMAP && i < cols; i++) a.sum[n] += a.x8[(size_t)n * a.stride + i];
   }
+  if (pv_tokens_are(lut, batch, fast)) pv_tokens_prepare(lut, batch, a.x8, a.x8 + (size_t)batch * a.stride);
   return PV_OK;
 }
 
@@ -227,7 +230,11 @@ static int bitmap_rows(const pv_range* g, int32_t begin, int32_t end, void* work
 /* Rows [begin, end), which share a codebook. */
 static int layout_rows(const pv_range* g, int32_t begin, int32_t end, void* worker) {
   switch (g->lut->layout) {
-    case PV_DENSE: return dense_rows(g, begin, end);
+    case PV_DENSE:
+      if (!pv_tokens_are(g->lut, g->batch, g->fast)) return dense_rows(g, begin, end);
+      pv_tokens_rows(g->lut, g->levels, g->activations->scale, g->batch,
+                     g->activations->x8 + (size_t)g->batch * g->activations->stride, worker, g->y, begin, end);
+      return PV_OK;
     case PV_BITMAP: return bitmap_rows(g, begin, end, worker);
     case PV_ONE_OF: return one_of_rows(g, begin, end);
     default: return PV_ERROR_LAYOUT;

@@ -94,7 +94,7 @@ int pv_lut_check(const pv_lut* lut);
 
 /* y[n, o] = activation(sum_i x[n, i] * weight[o, i] + bias[o]): x float32 [batch, cols], y float32 [batch, rows]. */
 size_t pv_lut_linear_scratch_bytes(const pv_lut* lut, int64_t batch, int fast);
-size_t pv_lut_linear_worker_bytes(const pv_lut* lut);
+size_t pv_lut_linear_worker_bytes(const pv_lut* lut, int64_t batch, int fast);
 int pv_lut_linear_prepare(const pv_lut* lut, const float* x, int64_t batch, int fast, void* scratch);
 int pv_lut_linear_rows(const pv_lut* lut, int64_t batch, int fast, const void* scratch, void* worker, float* y,
                        int32_t begin, int32_t end);

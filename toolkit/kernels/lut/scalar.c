@@ -142,11 +142,6 @@ static void scalar_gemm_f32(const pv_gemm* g) {
   }
 }
 
-PV_INLINE float pv_activate(float y, int32_t activation) {
-  if (activation != PV_NONE && !(y > 0)) y = y == y ? 0 : y;
-  return activation == PV_RELU6 && y > 6 ? 6 : y;
-}
-
 void pv_scalar_finish_i32(const int32_t* acc, size_t n, const pv_finish* f, float* y) {
   for (size_t i = 0; i < n; i++) {
     const int32_t sum = (int32_t)((uint32_t)acc[i] - (uint32_t)f->zero);
@@ -182,6 +177,7 @@ const pv_kernels pv_kernels_scalar = {
     .gemm_f32 = scalar_gemm_f32,
     .finish_i32 = pv_scalar_finish_i32,
     .finish_f32 = pv_scalar_finish_f32,
+    .finish_tokens = loop_finish_tokens,
     .i8_tile = scalar_i8_tile,
     .i8_turn = scalar_i8_turn,
     .i8_depthwise = scalar_i8_depthwise,

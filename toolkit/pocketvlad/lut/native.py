@@ -84,7 +84,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "pv_error_text": (ctypes.c_char_p, [ctypes.c_int]),
     "pv_lut_check": (ctypes.c_int, [_LUT]),
     "pv_lut_linear_scratch_bytes": (_SIZE, [_LUT, _I64, ctypes.c_int]),
-    "pv_lut_linear_worker_bytes": (_SIZE, [_LUT]),
+    "pv_lut_linear_worker_bytes": (_SIZE, [_LUT, _I64, ctypes.c_int]),
     "pv_lut_linear_prepare": (ctypes.c_int, [_LUT, _P, _I64, ctypes.c_int, _P]),
     "pv_lut_linear_rows": (ctypes.c_int, [_LUT, _I64, ctypes.c_int, _P, _P, _P, _I32, _I32]),
     "pv_conv_check": (ctypes.c_int, [_LUT, _CONV]),
@@ -171,7 +171,7 @@ def lut_linear(
     x = np.ascontiguousarray(x, np.float32)
     view, library = c_lut(lut, bias, activation), kernels()
     scratch = np.empty(library.pv_lut_linear_scratch_bytes(view, len(x), fast), np.uint8)
-    worker = np.empty(library.pv_lut_linear_worker_bytes(view), np.uint8)
+    worker = np.empty(library.pv_lut_linear_worker_bytes(view, len(x), fast), np.uint8)
     y = np.empty((len(x), lut.rows), np.float32)
     check(library.pv_lut_linear_prepare(view, _pointer(x), len(x), fast, _pointer(scratch)))
     check(

@@ -1,0 +1,45 @@
+"""Matrices times many activation rows, as transformers multiply tokens: 4-bit codes beside XNNPACK's 8 and 4 bits.
+
+Shapes are those of a small vision transformer: queries, keys and values at once, and the two layers of its perceptron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from bench import peers
+from bench.rows import Comparison, compare, take_turns
+from pocketvlad.core.native import executorch
+
+SHAPES = [(384, 1152), (384, 1536), (1536, 384)]  # columns, rows
+TOKENS = (50, 257, 1370)
+GOALS = {"XNNPACK int8": 1.0, "XNNPACK int4": 1.0}
+BITS = 4
+
+
+def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
+    """All rows, for ``threads`` threads; programs are cached in ``folder``."""
+    executorch()
+    torch.set_num_threads(threads)
+    peers.portable_lib._unsafe_reset_threadpool(threads)
+    found: list[Comparison] = []
+    for columns, rows in SHAPES:
+        for tokens in TOKENS:
+            say(f"{tokens} x {columns} -> {rows}")
+            paths = {peer: peers.xnnpack_linear(folder, peer, rows, columns, tokens) for peer in GOALS}
+            paths["ours"] = peers.lookup_linear(folder, BITS, rows, columns, fast=True, batch=tokens)
+            x = torch.randn(tokens, columns)
+            timings = take_turns(
+                {name: partial(peers.loaded(path), x) for name, path in paths.items()}, rounds
+            )
+            for peer, goal in GOALS.items():
+                name, wanted = (
+                    f"{tokens} tokens {columns} -> {rows}, {BITS}-bit",
+                    goal if threads == 1 else None,
+                )
+                found.append(compare(name, timings["ours"], peer, timings[peer], wanted, threads))
+    return found
