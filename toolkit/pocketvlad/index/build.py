@@ -18,8 +18,10 @@ from pocketvlad.evaluate.files import release, room
 from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of
 from pocketvlad.index.types import (
     Encoded,
+    Entry,
     LazyEntries,
     PlaceIndex,
+    decode_vectors,
     encode_vectors,
     joined_entries,
     split_label,
@@ -111,9 +113,7 @@ def _encoded(found: Collected, dtype: str) -> Encoded:
                 part[at : at + len(block)] = values
                 release(part)
         at += len(block)
-    vectors, *others = parts
-    assert vectors is not None
-    return Encoded(vectors, *others)
+    return _encoded_of(parts)
 
 
 def _room(part: np.ndarray | None, count: int) -> np.ndarray | None:
@@ -126,39 +126,78 @@ def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = 
     Raises:
         IndexFormatError: another model's descriptors, or names that are there already.
     """
-    require_fingerprint(index, added.fingerprint, "the photos to add")
-    if index.dim != added.dim:
-        raise IndexFormatError("the dimensions differ", found=added.dim, allowed=index.dim)
-    names = {entry.name for entry in added.entries}
-    clash = [entry.name for entry in index.entries if entry.name in names]
-    if clash and not replace_names:
+    return join_indices([index, added], replace_names=replace_names)
+
+
+def join_indices(indices: Sequence[PlaceIndex], *, replace_names: bool = False) -> PlaceIndex:
+    """All together, with vectors of the first one's type; of many photos what is large stays in files.
+
+    Args:
+        indices: two or more.
+        replace_names: photos of a later index take the place of those of the same name.
+
+    Raises:
+        IndexFormatError: another model's descriptors, or names that are there already.
+    """
+    first = indices[0]
+    for other in indices[1:]:
+        require_fingerprint(first, other.fingerprint, "the photos to add")
+        if other.dim != first.dim:
+            raise IndexFormatError("the dimensions differ", found=other.dim, allowed=first.dim)
+    kept = _kept_rows(indices)
+    gone = [entry.name for part, rows in zip(indices, kept, strict=True) for entry in _others(part, rows)]
+    if gone and not replace_names:
         raise IndexFormatError(
-            f"{len(clash)} of these photos are in the index already",
-            found=repr(clash[0]),
+            f"{len(gone)} of these photos are in the index already",
+            found=repr(gone[0]),
             do="replace them, or leave them out",
         )
-    kept = np.array([entry.name not in names for entry in index.entries])
-    parts = encode_vectors(added.descriptors(), index.vectors.dtype.name)
-    old = (index.vectors, index.scales, index.residuals)
-    vectors, scales, residuals = (_joined(*both, kept) for both in zip(old, parts, strict=True))
+    parts = _joined(indices, kept)
+    entries = joined_entries([part.entries for part in indices], kept)
+    result = PlaceIndex(*parts, entries, first.fingerprint, None, first.info)
+    return replace(result, threshold=suggest_threshold(result))
+
+
+def _kept_rows(indices: Sequence[PlaceIndex]) -> list[np.ndarray]:
+    """Of each index the rows whose name no later one has, int64 [m]."""
+    later: set[str] = set()
+    found = []
+    for part in reversed(indices):
+        names = part.names()
+        found.append(np.array([row for row, name in enumerate(names) if name not in later], np.int64))
+        later.update(names)
+    return found[::-1]
+
+
+def _others(part: PlaceIndex, rows: np.ndarray) -> Iterator[Entry]:
+    if len(rows) < len(part):
+        yield from (part.entries[int(row)] for row in np.setdiff1d(np.arange(len(part)), rows))
+
+
+def _joined(indices: Sequence[PlaceIndex], kept: Sequence[np.ndarray]) -> Encoded:
+    """The kept rows of all, one index after the other, as the first one stores them."""
+    dtype, count, at = indices[0].vectors.dtype.name, sum(map(len, kept)), 0
+    like = encode_vectors(indices[0].vectors_at(np.zeros(1, np.int64)), dtype)
+    found = [_room(part, count) for part in like]
+    for index, rows in zip(indices, kept, strict=True):
+        for begin in range(0, len(rows), _ROWS):
+            some = rows[begin : begin + _ROWS]
+            stored = index.stored_at(some)
+            if index.vectors.dtype.name != dtype:
+                stored = encode_vectors(decode_vectors(*stored), dtype)
+            for part, values in zip(found, stored, strict=True):
+                if part is not None:
+                    part[at : at + len(some)] = values
+            at += len(some)
+            release(*found)
+            index.release()
+    return _encoded_of(found)
+
+
+def _encoded_of(parts: Sequence[np.ndarray | None]) -> Encoded:
+    vectors, *others = parts
     assert vectors is not None
-    entries = joined_entries(index.entries, np.flatnonzero(kept), added.entries)
-    result = PlaceIndex(vectors, scales, residuals, entries, index.fingerprint, None, index.info)
-    return replace(result, threshold=suggest_threshold(result, result.labels()))
-
-
-def _joined(old: np.ndarray | None, new: np.ndarray | None, kept: np.ndarray) -> np.ndarray | None:
-    """The kept rows of ``old``, then ``new``."""
-    if old is None or new is None:
-        return None
-    found, at = room((int(kept.sum()) + len(new), *old.shape[1:]), old.dtype), 0
-    for begin in range(0, len(old), _ROWS):
-        some = old[begin : begin + _ROWS][kept[begin : begin + _ROWS]]
-        found[at : at + len(some)] = some
-        at += len(some)
-        release(found, old)
-    found[at:] = new
-    return found
+    return Encoded(vectors, *others)
 
 
 def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> None:

@@ -101,11 +101,13 @@ class MappedEntries(Sequence[Entry]):
             thumbnail,
         )
 
-    def labels(self) -> list[str]:
-        """Labels alone, without touching thumbnails."""
+    def texts(self, part: str) -> list[str]:
+        """``name`` or ``label`` of each alone, without touching thumbnails."""
         return [
-            rules.section(self._blob, int(start), int(size)).tobytes().decode()
-            for start, size in zip(self._records["label"], self._records["label_bytes"], strict=True)
+            self._blob[start : start + size].tobytes().decode()
+            for start, size in zip(
+                self._records[part].tolist(), self._records[f"{part}_bytes"].tolist(), strict=True
+            )
         ]
 
 
@@ -131,12 +133,15 @@ class LazyEntries(Sequence[Entry]):
         return map(self._make, range(self._count))
 
 
-def joined_entries(first: Sequence[Entry], kept: np.ndarray, second: Sequence[Entry]) -> Sequence[Entry]:
-    """Of the first those of the rows ``kept``, int64 [m], then the second."""
-    count = len(kept)
-    return LazyEntries(
-        count + len(second), lambda row: first[int(kept[row])] if row < count else second[row - count]
-    )
+def joined_entries(parts: Sequence[Sequence[Entry]], kept: Sequence[np.ndarray]) -> Sequence[Entry]:
+    """Of each part the rows ``kept``, int64 [m], one part after the other."""
+    ends = np.cumsum([len(rows) for rows in kept])
+
+    def entry(row: int) -> Entry:
+        part = int(np.searchsorted(ends, row, side="right"))
+        return parts[part][int(kept[part][row - (int(ends[part]) - len(kept[part]))])]
+
+    return LazyEntries(int(ends[-1]), entry)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,12 +206,14 @@ class PlaceIndex:
         """The vectors as float32 [n, dim], refined if they are int8."""
         return decode_vectors(self.vectors, self.scales, self.residuals)
 
+    def stored_at(self, rows: np.ndarray) -> Encoded:
+        """These rows alone, int [m], as they are stored."""
+        scales, residuals = (None if part is None else part[rows] for part in (self.scales, self.residuals))
+        return Encoded(self.vectors[rows], scales, residuals)
+
     def vectors_at(self, rows: np.ndarray) -> np.ndarray:
-        """The same of these rows alone, int [m] -> float32 [m, dim]."""
-        parts = (self.vectors, self.scales, self.residuals)
-        vectors, scales, residuals = (None if part is None else part[rows] for part in parts)
-        assert vectors is not None
-        return decode_vectors(vectors, scales, residuals)
+        """The vectors of these rows alone, int [m] -> float32 [m, dim]."""
+        return decode_vectors(*self.stored_at(rows))
 
     def release(self) -> None:
         """Let the vectors of a large file leave the memory; they are read again when they are asked for."""
@@ -214,9 +221,16 @@ class PlaceIndex:
 
     def labels(self) -> list[str]:
         """The label of each photo."""
+        return self._texts("label")
+
+    def names(self) -> list[str]:
+        """The name of each photo."""
+        return self._texts("name")
+
+    def _texts(self, part: str) -> list[str]:
         if isinstance(self.entries, MappedEntries):
-            return self.entries.labels()
-        return [entry.label for entry in self.entries]
+            return self.entries.texts(part)
+        return [getattr(entry, part) for entry in self.entries]
 
     def places(self) -> list[str]:
         """Every place once, sorted."""

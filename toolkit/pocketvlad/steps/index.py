@@ -19,6 +19,7 @@ from pocketvlad.index import (
     add_to_index,
     are_themselves,
     indexed,
+    join_indices,
     open_index,
     require_fingerprint,
     search_index,
@@ -198,12 +199,10 @@ def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: boo
     if len(paths) < 2:
         raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
     artifact.require_new(out, force=force)
-    first, *others = [open_index(path) for path in paths]
-    joined = first
-    for other in others:
-        joined = add_to_index(joined, other, replace_names=replace)
+    indices = [open_index(path) for path in paths]
+    joined = join_indices(indices, replace_names=replace)
     write_index(out, joined, force=force)
-    return _indexed(out, joined, sum(len(other) for other in others), ())
+    return _indexed(out, joined, sum(map(len, indices[1:])), ())
 
 
 def _indexed(path: Path, index: PlaceIndex, added: int, skipped: Sequence[str]) -> Indexed:

@@ -1,0 +1,1 @@
+"""Large jobs, measured once: ``make scale``."""

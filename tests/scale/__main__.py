@@ -1,0 +1,182 @@
+"""``make scale``: many photos and a large index, in the memory they may take; what the tests do with few.
+
+    PYTHONPATH=toolkit:tests python -m scale photos 100000 FOLDER
+    PYTHONPATH=toolkit:tests python -m scale index 1000000 FOLDER
+
+FOLDER keeps photos, parts and runs: what is there is not made again. Prints a line of JSON for each figure; exit status
+1 where bytes differ or memory grows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+WORKER = Path(__file__).parents[1] / "helpers/many_photos.py"
+PART, DIM = 250_000, 512  # of the large index
+MOST = 1_000_000  # kilobytes resident
+
+
+def say(**figures: object) -> None:
+    print(json.dumps(figures), flush=True)
+
+
+def resident(pid: int) -> int:
+    """Kilobytes of a running process."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
+
+
+def run(name: str, *command: str, stop: bool = False) -> list[int]:
+    """Run to the end; kilobytes resident, a hundred times a second at most. Says what it took."""
+    start = time.monotonic()
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    seen = []
+    while process.poll() is None:
+        seen.append(resident(process.pid))
+        time.sleep(0.2)
+    if process.returncode != (-9 if stop else 0):
+        raise SystemExit(f"{name}: exit status {process.returncode}")
+    seen = [kilobytes for kilobytes in seen if kilobytes]
+    say(run=name, seconds=round(time.monotonic() - start, 1), most_kb=max(seen, default=0))
+    return seen
+
+
+def photos(count: int, folder: Path) -> bool:
+    """``describe`` of generated photos: whole, stopped twice and resumed, by two processes."""
+    from fuzz.native import write_recogniser
+    from helpers.many_photos import write_many
+
+    if not (folder / "photos").exists():
+        write_many(folder / "making", count)
+        (folder / "making").rename(folder / "photos")
+    if not (folder / "m.pte").exists():
+        write_recogniser(folder)[0].rename(folder / "m.pte")
+    command = (
+        "describe",
+        str(folder / "m.pte"),
+        "--photos",
+        f"folder:{folder / 'photos'}",
+        "--force",
+        "--out",
+    )
+
+    def done(name: str, *launcher: str, stop: int = 0) -> list[int]:
+        return run(
+            f"{name} {count}",
+            *launcher,
+            str(WORKER),
+            str(stop),
+            *command,
+            str(folder / f"{name}.h5"),
+            stop=stop > 0,
+        )
+
+    seen = done("whole")
+    middle = seen[len(seen) // 2 : -max(1, len(seen) // 20)] or seen
+    growth = (max(middle) - min(middle)) / min(middle)
+    for stop in (count // 3, count // 2, 0):
+        done("resumed", stop=stop)
+    done("shared", *TORCHRUN)
+    contents = [(folder / f"{name}.h5").read_bytes() for name in ("whole", "resumed", "shared")]
+    equal = contents[0] == contents[1] == contents[2]
+    say(photos=count, growth_of_second_half=round(growth, 4), bytes=len(contents[0]), equal=equal)
+    return equal and growth < 0.1
+
+
+def part(folder: Path, number: int) -> None:
+    """One part of the large index, of descriptors that its numbers say."""
+    import numpy as np
+
+    from pocketvlad.dataset.types import Photo
+    from pocketvlad.evaluate.describe import Reading
+    from pocketvlad.index import indexed, write_index
+
+    def describe(path: Path) -> np.ndarray:
+        vector = np.random.default_rng(int(path.name)).standard_normal(DIM, np.float32)
+        return vector / np.linalg.norm(vector)
+
+    first = number * PART
+    listed = [Photo(Path(str(n)), f"{n}.jpg", f"place {n // 5}") for n in range(first, first + PART)]
+    reading = Reading(beside=nothing_beside)
+    with indexed(describe, listed, bytes(32), dtype="int8", reading=reading) as (index, _):
+        write_index(folder / f"part-{number}.pvix", index, force=True)
+
+
+def nothing_beside(_: object) -> bytes:
+    """Neither position nor thumbnail."""
+    import struct
+
+    return struct.pack("<dd", float("nan"), float("nan"))
+
+
+def search(path: Path) -> None:
+    """Ask for a thousand of its own rows."""
+    import numpy as np
+
+    from pocketvlad.index import open_index, search_index
+
+    start = time.monotonic()
+    index = open_index(path)
+    opened = time.monotonic()
+    rows = np.linspace(0, len(index) - 1, 64).astype(np.int64)
+    queries = index.vectors_at(rows)
+    found, _ = search_index(index, queries, 5)
+    assert np.array_equal(found[:, 0], rows)
+    done = time.monotonic()
+    search_index(index, queries[:1], 5)
+    say(
+        open_ms=round(1000 * (opened - start)),
+        of_64_ms=round(1000 * (done - opened)),
+        of_one_ms=round(1000 * (time.monotonic() - done)),
+    )
+
+
+def large_index(count: int, folder: Path) -> bool:
+    """An index in parts, joined, added to and searched; each in a process of its own."""
+    me, most = ("-m", "scale"), 0
+    parts = [folder / f"part-{number}.pvix" for number in range(count // PART)]
+    for number, path in enumerate(parts):
+        if not path.exists():
+            most = max(most, *run(path.name, *me, "part", str(number), str(folder)))
+    whole = folder / "whole.pvix"
+    names = [str(path) for path in parts]
+    most = max(
+        most, *run("merge", "-m", "pocketvlad", "index", "merge", *names, "--out", str(whole), "--force")
+    )
+    start = time.monotonic()
+    most = max(most, *run("search", *me, "search", "0", str(whole)))
+    say(
+        index=count,
+        dim=DIM,
+        bytes=whole.stat().st_size,
+        most_kb=most,
+        seconds=round(time.monotonic() - start, 1),
+    )
+    return most < MOST
+
+
+def main() -> int:
+    job, number, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    if job == "part":
+        part(folder, number)
+        return 0
+    if job == "search":
+        search(folder)
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sound = photos(number, folder) if job == "photos" else large_index(number, folder)
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
