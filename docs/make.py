@@ -1,7 +1,10 @@
-"""``python docs/make.py`` writes what comes from the code: api.md, cli.md, and the order in CONTRIBUTING.md."""
+"""``python docs/make.py`` writes what comes from the code: api.md, cli.md, faults.md and the order in
+CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -31,6 +34,11 @@ object on stdout and nothing else there; progress goes to stderr. A file of `--o
 the Tab key, from the next shell on; `--show-completion` prints what it would write. A mistyped command, option, recipe,
 backbone, layout or kind of dataset is answered with the nearest one. Tables fit 80 columns and cut no name; in a file
 or a pipe they are as wide as they need to be."""
+_ABOUT_FAULTS = """\
+A file is written under another name first and takes its own when it is whole, so that none is ever half written. A
+command that was stopped is run again as it was: it goes on where it can. What `describe` and `index build` have done
+lies in a hidden folder `.NAME.resume` beside the file they write, and goes when the file is there."""
+_FAULTS_HEAD = ("| what happens | what you get | tested in |", "|---|---|---|")
 _ORDER = re.compile(r"(<!-- order -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")  # :class:`pocketvlad.X`
@@ -208,9 +216,33 @@ def contributing() -> str:
     return _ORDER.sub(lambda match: f"{match[1]}```text\n{order}\n```\n{match[2]}", page)
 
 
+# ---- faults.md
+
+
+def faults() -> list[tuple[str, str, str]]:
+    """What goes wrong, what then happens, and where it is proved: every ``@fault`` of the tests."""
+    found = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "fault":
+                    what, then = (ast.literal_eval(argument) for argument in mark.args)
+                    found.append((what, then, str(path.relative_to(ROOT))))
+    return sorted(found, key=lambda row: row[0].strip("`").lower())
+
+
+def faults_page() -> str:
+    """The page of what may go wrong."""
+    rows = [f"| {what} | {then} | [{Path(path).name}](../{path}) |" for what, then, path in faults()]
+    return "\n".join(
+        ["# When something goes wrong", "", MADE, "", _ABOUT_FAULTS, "", *_FAULTS_HEAD, *rows, ""]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/api.md": api_page,
     "docs/cli.md": cli_page,
+    "docs/faults.md": faults_page,
     "CONTRIBUTING.md": contributing,
 }
 

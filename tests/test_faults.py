@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import pocketvlad
+from helpers.faults import fault
 from pocketvlad import artifact
 from pocketvlad.core import build, cache
 from pocketvlad.errors import ArtifactError, RecipeError
@@ -53,6 +54,10 @@ with artifact.atomic_path(Path(sys.argv[1])) as out, artifact.scratch_folder() a
 """
 
 
+@fault(
+    "a process is killed while it writes",
+    "nothing stands under the final name; its temporary files go with the next write there, others' stay",
+)
 def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
@@ -83,6 +88,7 @@ with artifact.exclusive(Path(sys.argv[1])):
 """
 
 
+@fault("two runs write to one folder", "the second is refused at once")
 def test_two_runs_do_not_write_to_one_folder(tmp_path):
     folder = tmp_path / "out"
     first = child(_HOLDS, folder)
@@ -112,6 +118,7 @@ for _ in range(20):
 """
 
 
+@fault("two processes add to one index", "one waits for the other; nothing is lost")
 def test_a_file_is_changed_in_turn(tmp_path):
     path = tmp_path / "count"
     path.write_text("0")
@@ -135,6 +142,7 @@ cli.main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@fault("Ctrl-C or SIGTERM", "one line that says how to go on; nothing half written")
 def test_a_stopped_command_says_how_to_go_on_and_leaves_nothing(tmp_path, number):
     process = child(_WAITS, "wait", tmp_path / "out")
     process.send_signal(number)
@@ -158,6 +166,7 @@ except artifact.ArtifactError as error:
 """
 
 
+@fault("the disk is full while a model is written", "one line; nothing half written")
 def test_a_safetensors_file_that_does_not_fit_is_one_line(tmp_path):
     """A limit on a file's size reaches the library as a full disk does: as the system's error number."""
     status, errors = finished(child(_FULL, tmp_path / "m.safetensors"))
@@ -182,6 +191,7 @@ def caches(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
+@fault("a compiled kernel library in the cache is damaged", "it is compiled again")
 def test_a_damaged_library_of_the_cache_is_built_again(caches, monkeypatch, damage):
     built = []
 
@@ -200,6 +210,7 @@ def test_a_damaged_library_of_the_cache_is_built_again(caches, monkeypatch, dama
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
+@fault("an Android library or the runtime in the cache is damaged or gone", "it is made or fetched again")
 def test_a_damaged_folder_of_the_cache_is_made_again(caches, damage):
     made = []
 
@@ -228,6 +239,7 @@ def test_a_damaged_folder_of_the_cache_is_made_again(caches, damage):
         lambda text: '"a text"',
     ],
 )
+@fault("`stages.json` of a `run` is damaged", "its stages run again")
 def test_a_damaged_stage_log_makes_its_stages_run_again(tmp_path, damage):
     def body():
         return {"n": 1}

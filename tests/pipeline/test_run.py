@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.faults import fault
 from helpers.refusals import refused
 from helpers.runs import (
     FITTED,
@@ -178,6 +179,7 @@ def test_a_lost_or_changed_file_is_made_again(again, tiny_run):
 
 
 @pytest.mark.slow
+@fault("`run` is killed", "the same command keeps the finished stages and ends at the same bytes")
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tiny_run, tmp_path):
     plan = write_plan(tmp_path, datasets=f'"folder:{tiny_run.plan.parent}/photos"')
     seed = random.randrange(2**32)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from helpers import forked
+from helpers.faults import fault
 from helpers.models import make_model
 from helpers.refusals import refused
 from pocketvlad.cli.console import Output
@@ -101,6 +102,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
+@fault("a fine-tuning is killed", "the same command goes on at the last saved step, to the same bytes")
 def test_a_training_killed_at_ten_random_moments_goes_on_to_the_same_bytes(files, photos, tmp_path):
     whole, killed = tmp_path / "whole/c.safetensors", tmp_path / "killed/c.safetensors"
     recipe = tmp_path / "long.toml"

@@ -15,6 +15,7 @@ import pytest
 import pocketvlad
 from fuzz.native import write_recogniser
 from helpers import many_photos
+from helpers.faults import fault
 from pocketvlad.dataset import Photo, open_dataset
 from pocketvlad.errors import PhotoError
 from pocketvlad.evaluate import decoder
@@ -68,6 +69,9 @@ def run(
 
 
 @pytest.mark.parametrize("command, name", [(("describe",), "d.h5"), (("index", "build"), "p.pvix")])
+@fault(
+    "`describe` or `index build` is killed", "the same command goes on at the next photo, to the same bytes"
+)
 def test_a_run_stopped_twice_and_one_of_two_processes_give_the_bytes_of_one(files, tmp_path, command, name):
     whole = run(files, tmp_path / name, command=command)
     assert whole["photos"] == PHOTOS - 2 and len(whole["skipped"]) == 2
@@ -90,6 +94,7 @@ def photos_of(folder: Path, count: int) -> list[Photo]:
     return list(open_dataset(f"folder:{folder}").photos)
 
 
+@fault("a photo changes or goes between two runs", "it is described again, or skipped by name")
 def test_a_photo_that_changes_between_two_runs_is_described_again(tmp_path):
     photos = photos_of(tmp_path / "photos", 80)
     data, seen = open_dataset(f"folder:{tmp_path / 'photos'}"), []
@@ -114,6 +119,7 @@ def test_a_photo_that_changes_between_two_runs_is_described_again(tmp_path):
     assert not (tmp_path / "resume").exists()
 
 
+@fault("a run of another model was stopped before", "nothing of it is used")
 def test_another_model_does_not_go_on_from_what_one_has_done(tmp_path):
     data = open_dataset(f"folder:{photos_of(tmp_path / 'photos', 80)[0].path.parents[1]}")
     for what in (b"a", b"b"):
@@ -128,6 +134,7 @@ def test_another_model_does_not_go_on_from_what_one_has_done(tmp_path):
         assert len(calls) == 80
 
 
+@fault("a photo ends or stops its decoder", "it is skipped by name; the others are described")
 def test_a_decoder_that_ends_or_hangs_costs_its_photo(tmp_path, monkeypatch):
     photos = photos_of(tmp_path / "photos", 80)
     monkeypatch.setattr(decoder, "SECONDS", 3)

@@ -63,7 +63,7 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 
 def require_new(out: Path, *, force: bool) -> None:
     """ArtifactError when ``out`` exists and ``force`` is false: said before long work, not after it."""
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:  # false where a folder cannot be looked into
         raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
 
 

@@ -131,7 +131,8 @@ def _version(compiler: str) -> str:
 
 
 def _key(sources: Sequence[Path], command: Sequence[str], extra: str) -> str:
-    digest = hashlib.sha256("\0".join([*command, extra, platform.machine(), _version(command[0])]).encode())
+    anywhere = [part.replace(str(cache_root()), "") for part in command]  # a cache may be copied
+    digest = hashlib.sha256("\0".join([*anywhere, extra, platform.machine(), _version(command[0])]).encode())
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -69,14 +69,24 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
 def cached_file(target: Path, make: Callable[[Path], None]) -> Path:
     """``target``, made by ``make`` where it is missing or not what was made: its hash is kept beside it."""
     kept = target.with_name(f"{target.name}.sha256")
-    if target in _checked or (target.is_file() and kept.is_file() and _read(kept) == file_sha256(target)):
+    if target in _checked or _is_as_made(target, kept):
         _checked.add(target)
         return target
-    with atomic_path(target, force=True) as out:
-        make(out)
-        digest = file_sha256(out)
-    write_bytes(kept, digest.encode(), force=True)
+    try:
+        with atomic_path(target, force=True) as out:
+            make(out)
+            digest = file_sha256(out)
+        write_bytes(kept, digest.encode(), force=True)
+    except ArtifactError as error:
+        raise ArtifactError(error.what, do="make room there, or set XDG_CACHE_HOME") from error
     return target
+
+
+def _is_as_made(target: Path, kept: Path) -> bool:
+    try:
+        return _read(kept) == file_sha256(target)
+    except OSError:
+        return False
 
 
 def _is_whole(folder: Path) -> bool:

@@ -1,0 +1,255 @@
+"""Commands under a full disk, a read-only target, another run, odd homes and clocks; killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import pocketvlad
+from fuzz.native import write_recogniser
+from helpers import forked, many_photos
+from helpers.faults import fault, killed_and_finished
+from pocketvlad.core import build, cache
+from pocketvlad.core.build import core_library, executorch_library
+from pocketvlad.pipeline.log import StageLog
+
+TOOLKIT = Path(pocketvlad.__file__).parents[1]
+OUTS = {"describe": "d.h5", "npz": "d.npz", "index": "p.pvix"}
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("faults")
+    many_photos.write_many(folder / "photos", 40, places=1)
+    many_photos.write_many(folder / "more", 4, places=1)
+    write_recogniser(folder)[0].rename(folder / "m.pte")
+    core_library(), executorch_library()
+    shutil.copytree(cache.cache_root() / "kernels", folder / "cache/pocketvlad/kernels")
+    return folder
+
+
+def arguments(files: Path, step: str, out: Path, photos: str = "photos") -> list[str]:
+    """Of the command that makes ``out``."""
+    command = ["index", "build"] if step == "index" else ["describe"]
+    return [*command, str(files / "m.pte"), "--photos", f"folder:{files / photos}", "--out", str(out)]
+
+
+def said(run, words: list[str], errors: Path, *more: str) -> str:
+    """What a command says before it ends with 1, from a process of its own prepared by ``run``."""
+    process = forked.start(run, words, str(errors), *more)
+    process.join()
+    assert process.exitcode == 1, process.exitcode
+    return errors.read_text()
+
+
+def full(words: list[str], errors: str) -> None:
+    """No file may be longer than 10,000 bytes: a full disk, but for the system's number of the error."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    Path(errors).touch()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+    forked.command(words, errors)
+
+
+def as_nobody(words: list[str], errors: str, home: str) -> None:
+    """By a user who may read all and write nothing but the errors, with a cache below ``home``."""
+    Path(errors).touch()
+    os.chmod(errors, 0o666)
+    os.environ["XDG_CACHE_HOME"] = home
+    if os.getuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    forked.command(words, errors)
+
+
+def readable_by_all(*paths: Path) -> None:
+    """The paths and what is below them, and the folders above them."""
+    for path in paths:
+        for each in (path, *path.rglob("*")):
+            os.chmod(each, os.stat(each).st_mode | 0o555)
+        for each in path.parents:
+            if each.is_relative_to(Path(tempfile.gettempdir())):
+                os.chmod(each, os.stat(each).st_mode | 0o055)
+
+
+@fault("the disk is full", "one line; nothing half written; the next run goes on")
+@pytest.mark.parametrize("step", OUTS)
+def test_a_full_disk_is_one_line(files, tmp_path, step):
+    out = tmp_path / "out" / OUTS[step]
+    error = said(full, arguments(files, step, out), tmp_path / "errors")
+    assert error.startswith("error cannot write ") and error.count("\n") == 1, error
+    assert not out.exists() and not [p for p in out.parent.iterdir() if p.name.endswith(".part")]
+    forked.finish(forked.command, arguments(files, step, out))
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+@fault("the target cannot be written to", "one line, before any photo is read")
+@pytest.mark.parametrize("step", OUTS)
+def test_a_read_only_target_is_one_line(files, tmp_path, step):
+    folder = tmp_path / "read only"
+    folder.mkdir(mode=0o555)
+    readable_by_all(files, tmp_path)
+    words = arguments(files, step, folder / OUTS[step])
+    error = said(as_nobody, words, tmp_path / "errors", str(files / "cache"))
+    assert "read only" in error and "Permission denied" in error and error.count("\n") == 1, error
+    assert not list(folder.iterdir())
+
+
+@fault("the cache can be neither read nor written", "one line that says how to name another")
+def test_an_unusable_cache_is_one_line(files, tmp_path):
+    readable_by_all(files, tmp_path)
+    (tmp_path / "cache").mkdir(mode=0o700)
+    words = arguments(files, "describe", Path(tempfile.gettempdir()) / f"{os.getpid()}.h5")
+    error = said(as_nobody, words, tmp_path / "errors", str(tmp_path / "cache"))
+    assert str(tmp_path / "cache") in error and "set XDG_CACHE_HOME" in error and error.count("\n") == 1, (
+        error
+    )
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from pocketvlad import artifact
+with artifact.exclusive(Path(sys.argv[1])):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@fault("two runs make one file", "the second is refused at once")
+def test_two_runs_do_not_make_one_file(files, tmp_path):
+    out = tmp_path / "d.h5"
+    held = tmp_path / f".{out.name}.resume"
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(held)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TOOLKIT)},
+    )
+    assert first.stdout.readline() == b"ready\n"
+    error = said(forked.command, arguments(files, "describe", out), tmp_path / "errors")
+    assert error == f"error another process is writing to {held}; wait for it, or name another folder\n"
+    first.communicate(b"")
+    forked.finish(forked.command, arguments(files, "describe", out))
+
+
+def removing(words: list[str], errors: str) -> None:
+    """Photos go and become something else while the command runs."""
+    from pocketvlad.evaluate.journal import Journal
+
+    add, photos = (
+        Journal.add,
+        sorted(Path(words[words.index("--photos") + 1].removeprefix("folder:")).rglob("*.jpg")),
+    )
+
+    def add_and_remove(self, *values):
+        add(self, *values)
+        if photos[30].exists():
+            photos[30].unlink()
+            photos[31].write_bytes(photos[31].read_bytes()[:40])
+
+    Journal.add = add_and_remove
+    forked.command(words, errors)
+
+
+@fault("photos go or become unreadable while a command runs", "they are skipped by name")
+@pytest.mark.parametrize("step", OUTS)
+def test_photos_that_go_meanwhile_are_skipped_by_name(files, tmp_path, step):
+    shutil.copytree(files / "photos", tmp_path / "photos")
+    shutil.copy(files / "m.pte", tmp_path)
+    process = forked.start(
+        removing, arguments(tmp_path, step, tmp_path / OUTS[step]), str(tmp_path / "errors")
+    )
+    process.join()
+    assert process.exitcode == 0, (tmp_path / "errors").read_text()
+    lines = (tmp_path / "errors").read_text()
+    assert (
+        lines.count("skipped") == 2 and "000030.jpg does not exist" in lines and "000031.jpg cannot" in lines
+    )
+
+
+@fault("a command is killed", "nothing half written stands anywhere; the same command ends at the same bytes")
+@pytest.mark.parametrize("step", OUTS)
+def test_a_step_killed_at_ten_random_moments_ends_at_the_same_bytes(files, tmp_path, step):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    out = tmp_path / "out" / OUTS[step]
+    assert killed_and_finished(arguments(files, step, out), out, 10, seed)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+@fault("`index add` is killed", "the index is the old one or the new one")
+def test_an_addition_killed_at_ten_random_moments_leaves_an_index(files, tmp_path):
+    old, index = tmp_path / "old.pvix", tmp_path / "p.pvix"
+    forked.finish(forked.command, arguments(files, "index", old))
+    program, more = str(files / "m.pte"), f"folder:{files / 'more'}"
+    words = ["index", "add", str(index), "--program", program, "--photos", more, "--replace"]
+    shutil.copy(old, index)
+    start = time.monotonic()
+    forked.finish(forked.command, words)
+    length, new = time.monotonic() - start, index.read_bytes()
+    for _ in range(10):
+        shutil.copy(old, index)
+        process = forked.start(forked.command, words)
+        process.join(random.uniform(0, length))
+        process.kill()
+        process.join()
+        assert index.read_bytes() in (old.read_bytes(), new)
+
+
+@fault("the home folder has spaces and letters of any script", "all works as elsewhere")
+def test_a_home_with_spaces(files, tmp_path):
+    home = tmp_path / "my höme 家"
+    shutil.copytree(cache.cache_root() / "kernels", home / ".cache/pocketvlad/kernels")
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(TOOLKIT)}
+    environment.pop("XDG_CACHE_HOME", None)
+    shutil.copytree(files / "more", home / "my photos")
+    words = [
+        "describe",
+        str(files / "m.pte"),
+        "--photos",
+        f"folder:{home / 'my photos'}",
+        "--out",
+        str(home / "d.h5"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pocketvlad", *words], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and (home / "d.h5").exists(), done.stderr
+
+
+@fault("the clock is set back", "what was made is kept and found sound: contents count, not times")
+def test_files_from_the_future_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_checked", set())
+    made = []
+
+    def compile_(command):
+        made.append(1)
+        Path(command[-1]).write_bytes(b"library")
+
+    monkeypatch.setattr(build, "_run", compile_)
+    library, out = build._built("libx", ".so", [], ["cc"]), tmp_path / "model"
+
+    def body() -> dict[str, int]:
+        out.write_bytes(b"whole")
+        return {"n": 1}
+
+    assert StageLog(tmp_path).run("s", {}, [out], body) == ({"n": 1}, True)
+    later = time.time() + 10 * 365 * 86400
+    for path in (library, out, tmp_path / "stages.json"):
+        os.utime(path, (later, later))
+    cache._checked.clear()
+    monkeypatch.setattr(time, "time", lambda: 86400.0)
+    assert StageLog(tmp_path).run("s", {}, [out], body) == ({"n": 1}, False)
+    assert build._built("libx", ".so", [], ["cc"]) == library and made == [1]
