@@ -17,6 +17,8 @@ from pocketvlad.android import apk as apks
 from pocketvlad.android import package as packages
 from pocketvlad.android import phone, signing
 from pocketvlad.android.axml import read_manifest
+from pocketvlad.android.check import check_apk
+from pocketvlad.android.entries import MANIFEST
 from pocketvlad.android.identity import PACKAGE, Identity, with_identity
 from pocketvlad.errors import PackageError
 
@@ -25,7 +27,7 @@ OWN = Identity("com.example.staedte", "Grüße 😀", "2.5-beta", 2_000_000_001)
 
 def template_manifest() -> bytes:
     with zipfile.ZipFile(apks.TEMPLATE) as archive:
-        return archive.read(apks.MANIFEST)
+        return archive.read(MANIFEST)
 
 
 def test_every_name_that_stands_for_the_app_follows():
@@ -77,7 +79,7 @@ def own(package, tmp_path_factory) -> Path:
 
 
 def test_the_package_is_for_phones_alone_and_small(own, package):
-    report = apks.check_apk(own)
+    report = check_apk(own)
     assert report.abis == ("arm64-v8a",) and report.package == OWN.application_id
     assert (report.version_name, report.version_code) == (OWN.version_name, OWN.version_code)
     assert own.stat().st_size < 0.5 * package.apk.stat().st_size
@@ -95,7 +97,7 @@ def test_androids_own_tool_reads_it(own, tmp_path):
     assert f"application: label='{OWN.label}'" in text
     assert f"launchable-activity: name='{PACKAGE}.ui.MainActivity'" in text
     tree = subprocess.run(
-        [tool, "dump", "xmltree", "--file", apks.MANIFEST, own], capture_output=True, text=True, check=True
+        [tool, "dump", "xmltree", "--file", MANIFEST, own], capture_output=True, text=True, check=True
     ).stdout
     assert f'authorities(0x01010018)="{OWN.application_id}.capture"' in tree
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pocketvlad.android import native, runtime, zig
 from pocketvlad.android.elf import read_library
-from pocketvlad.android.native import LIBRARIES, build_libraries, check_libraries
+from pocketvlad.android.loader import check_libraries
+from pocketvlad.android.native import LIBRARIES, build_libraries
 from pocketvlad.errors import MissingToolError, PackageError
 
 JNI = {"nativeOpen", "nativeClose", "nativeDescribe", "nativeSearch", "nativeName", "nativeLabel"}
@@ -100,14 +101,22 @@ def _patched(data: bytes, kind: int, field: int, value: int, form: str) -> bytes
         (lambda data: data.replace(b"\0malloc\0", b"\0mallox\0"), "undefined symbols mallox"),
     ],
 )
-def test_what_androids_loader_would_refuse_is_refused(libraries, tmp_path, change, message):
-    ours, *others = libraries["x86_64"]
-    system = frozenset().union(*(read_library(path).undefined for path in libraries["x86_64"]))
-    check_libraries([ours, *others], system)
-    broken = tmp_path / ours.name
-    broken.write_bytes(change(ours.read_bytes()))
+def test_what_androids_loader_would_refuse_is_refused(libraries, change, message):
+    files = {path.name: path.read_bytes() for path in libraries["x86_64"]}
+    check_libraries({name: read_library(data) for name, data in files.items()})
+    files["libpocketvlad.so"] = change(files["libpocketvlad.so"])
     with pytest.raises(PackageError, match=f"libpocketvlad.so would not load on Android; found .*{message}"):
-        check_libraries([broken, *others], system)
+        check_libraries({name: read_library(data) for name, data in files.items()})
+
+
+def test_a_symbol_of_a_later_android_is_refused(libraries):
+    files = {path.name: path.read_bytes() for path in libraries["arm64-v8a"]}
+    runtime_name = "libexecutorch_jni.so"
+    files[runtime_name] = files[runtime_name].replace(b"\0LIBC_N\0", b"\0LIBC_Q\0")
+    with pytest.raises(
+        PackageError, match=r"libexecutorch_jni.so .* undefined symbols \w+@LIBC_Q, .* API 26"
+    ):
+        check_libraries({name: read_library(data) for name, data in files.items()})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from fuzz import native as fuzz
 from pocketvlad.android import emulate, selftest
-from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
+from pocketvlad.android.entries import INDEX, PROGRAM, stored_entry
 from pocketvlad.index import open_index
 
 pytestmark = [

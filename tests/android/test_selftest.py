@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from helpers.packages import Package, write_apk
-from pocketvlad.android import apk, emulate, host, selftest
+from pocketvlad.android import check, emulate, host, selftest
+from pocketvlad.android.check import check_apk
 from pocketvlad.errors import PackageError
 from pocketvlad.index import open_index, write_index
 
@@ -89,9 +90,9 @@ def test_an_empty_selftest_is_refused_everywhere(package, tmp_path, recwarn):
         write_apk(tmp_path / "refused.apk", replace(package, selftest=files))
     made = tmp_path / "a.apk"
     with pytest.MonkeyPatch.context() as patch:  # as an earlier version packaged it
-        patch.setattr(apk, "read_selftest", lambda path: None)
+        patch.setattr(check, "read_selftest", lambda path: None)
         write_apk(made, replace(package, selftest=files))
-    for refuse in (apk.check_apk, emulate.run_selftest, host.run_selftest):
+    for refuse in (check_apk, emulate.run_selftest, host.run_selftest):
         with pytest.raises(PackageError, match=r"a\.apk has a self-test without pictures") as caught:
             refuse(made)
         assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ FILES = ("model.pte", "places.pvix", "demo.apk", "report.html", "summary.json")
 
 
 def check(folder: Path) -> None:
-    from pocketvlad.android.apk import check_apk
+    from pocketvlad.android.check import check_apk
     from pocketvlad.report.summary import ReportSummary
     from pocketvlad.schema import from_table
 

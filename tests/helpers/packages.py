@@ -19,7 +19,7 @@ from pocketvlad.compress.post_training import compress_weights
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
 from pocketvlad.export.program import export_program
-from pocketvlad.index import build_index, write_index
+from pocketvlad.index import build_index, open_index, write_index
 from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.runtime.runner import ProgramRunner
@@ -87,7 +87,11 @@ def write_apk(out: Path, package: Package) -> None:
         program=package.program,
         index=package.index,
         libraries=build_libraries(),
-        config={"title": "test", "threshold": 0.5, "fingerprint": ""},
+        config={
+            "title": "test",
+            "threshold": 0.5,
+            "fingerprint": open_index(package.index).fingerprint.hex(),
+        },
         selftest=package.selftest,
         keys=debug_keys(out.with_suffix(".p12")),
     )

@@ -43,6 +43,7 @@ class Manifest:
         components: classes the system makes instances of, with full names.
         launcher: the class of the activity with the LAUNCHER category, or None.
         extract_native_libs: of the application, or None when it does not say.
+        flags: attributes of the application that are true.
     """
 
     package: str
@@ -54,6 +55,7 @@ class Manifest:
     components: tuple[Component, ...]
     launcher: str | None
     extract_native_libs: bool | None
+    flags: frozenset[str]
 
 
 def read_manifest(data: bytes) -> Manifest:
@@ -86,6 +88,7 @@ def _manifest(elements: list[tuple[str, dict[str, Value]]]) -> Manifest:
         tuple(components),
         launcher,
         None if extract is None else bool(extract),
+        frozenset(name for name, value in application.items() if value is True),
     )
 
 

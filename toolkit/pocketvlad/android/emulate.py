@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pocketvlad.android import runtime, selftest
-from pocketvlad.android.apk import INDEX, PROGRAM, stored_entry
+from pocketvlad.android.entries import INDEX, PROGRAM, stored_entry
 from pocketvlad.android.native import LIBRARIES, LIBRARY, build_libraries
 from pocketvlad.android.results import EMULATED, HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
 from pocketvlad.android.shim_build import shim_folder

@@ -11,7 +11,7 @@ import numpy as np
 
 from pocketvlad import machine
 from pocketvlad.android import selftest
-from pocketvlad.android.apk import INDEX, PROGRAM
+from pocketvlad.android.entries import INDEX, PROGRAM
 from pocketvlad.android.results import HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
 from pocketvlad.artifact import scratch_folder
 

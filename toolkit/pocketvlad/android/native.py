@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from pocketvlad.android import runtime, stubs
-from pocketvlad.android.elf import SharedLibrary, read_library
+from pocketvlad.android.elf import read_library
+from pocketvlad.android.loader import check_libraries
 from pocketvlad.android.zig import Zig, find_zig
 from pocketvlad.core.cache import cached_folder, content_key
 from pocketvlad.errors import PackageError
@@ -35,8 +36,6 @@ _CXX = """-std=c++17 -fno-exceptions -fno-rtti -fvisibility-inlines-hidden -nost
 _LINK = """-shared -soname libpocketvlad.so -z now -z relro -z noexecstack -z max-page-size=16384
 --hash-style=gnu --build-id=sha1 --gc-sections --no-undefined --allow-shlib-undefined --as-needed
 --eh-frame-hdr -s"""
-_SYSTEM = frozenset({"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so"})
-PAGE = 16384  # bytes: the largest page of Android devices
 
 
 def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.ABIS) -> dict[str, list[Path]]:
@@ -124,7 +123,7 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
     link([*_LINK.split(), script, "-o", str(out / LIBRARY), *map(str, objects), *libraries])
     shutil.copy(work / "libfbjni.so", out / "libfbjni.so")
     shutil.copy(original, out / original.name)
-    check_libraries([out / name for name in LIBRARIES], stubs.stub_symbols(work))
+    check_libraries({name: read_library(out / name) for name in LIBRARIES})
     shutil.rmtree(work)
 
 
@@ -139,39 +138,3 @@ def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
     third_party = [include, include / "pthreadpool", include / "cpuinfo"]
     options += [option for folder in third_party for option in ("-isystem", str(folder))]
     return [*options, *_CXX.split(), *headers]
-
-
-def check_libraries(paths: Sequence[Path], system_symbols: frozenset[str]) -> None:
-    """Refuse what Android's loader would: a static check of one ABI's folder.
-
-    Raises:
-        PackageError: naming the library and the broken rule.
-    """
-    libraries = {path.name: read_library(path) for path in paths}
-    for name, library in libraries.items():
-        for problem in _problems(name, library, libraries, system_symbols):
-            raise PackageError(f"{name} would not load on Android", found=problem)
-
-
-def _problems(
-    name: str, library: SharedLibrary, others: dict[str, SharedLibrary], system_symbols: frozenset[str]
-) -> list[str]:
-    problems = []
-    if library.soname != name:
-        problems.append(f"the SONAME {library.soname}")
-    problems += [
-        f"the missing {needed}" for needed in library.needed if needed not in others and needed not in _SYSTEM
-    ]
-    if any(load.align < PAGE for load in library.loads):
-        problems.append("segments aligned to less than 16 KB")
-    if library.has_tls:
-        problems.append("ELF thread-local storage, which API 26 to 28 lack")
-    if library.has_text_relocations:
-        problems.append("text relocations")
-    exported = frozenset[str]().union(*(other.defined for other in others.values()))
-    missing = sorted(
-        name for name in library.undefined if name not in exported and name not in system_symbols
-    )
-    if missing:
-        problems.append(f"undefined symbols {', '.join(missing[:5])}")
-    return problems

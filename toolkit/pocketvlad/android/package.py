@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pocketvlad.android import apk, native, selftest, signing
 from pocketvlad.android import identity as identities
+from pocketvlad.android.check import ApkReport
 from pocketvlad.android.identity import Identity
 from pocketvlad.core.cache import content_key
 
@@ -24,7 +25,7 @@ def package(
     abis: Sequence[str] = PHONES,
     identity: Identity | None = None,
     force: bool = False,
-) -> apk.ApkReport:
+) -> ApkReport:
     """Write a signed APK that recognises the index's places with the program.
 
     Args:

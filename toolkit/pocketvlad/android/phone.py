@@ -10,7 +10,7 @@ from typing import Any
 
 from pocketvlad.android import host
 from pocketvlad.android.adb import Device, find_device
-from pocketvlad.android.apk import check_apk
+from pocketvlad.android.check import check_apk
 from pocketvlad.android.identity import PACKAGE
 from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
 from pocketvlad.errors import PhoneError

@@ -51,16 +51,9 @@ def make_fbjni_stub(runtime: SharedLibrary, out: Path, assemble: Tool, link: Too
     link([*options, "-o", str(out), str(code)])
 
 
-def stub_symbols(folder: Path) -> frozenset[str]:
-    """Every symbol the system stubs of ``folder`` offer."""
-    listings = (path.read_text().split() for path in folder.glob("*.symbols"))
-    return frozenset(name for listing in listings for name in listing)
-
-
 def _stub(name: str, symbols: Mapping[str, str], folder: Path, assemble: Tool, link: Tool) -> None:
     source, code, script = (folder / f"{name}.{kind}" for kind in ("s", "o", "map"))
     source.write_text("".join(_symbol(symbol) for symbol in sorted(symbols)))
-    (folder / f"{name}.symbols").write_text("\n".join(sorted(symbols)))
     assemble(["-c", "-x", "assembler", str(source), "-o", str(code)])
     versions = _version_script(symbols)
     script.write_text(versions)

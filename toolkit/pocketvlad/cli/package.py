@@ -49,7 +49,7 @@ def package(
     """Make a signed, installable APK with the program and the index inside, or check one."""
     output = Output(as_json)
     if check is not None:
-        from pocketvlad.android.apk import check_apk
+        from pocketvlad.android.check import check_apk
 
         output.result({"apk": str(check), "accepted": True, **asdict(check_apk(check))})
         return

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pocketvlad.errors import ExportError
+from pocketvlad.runtime.operators import phone_operators
 
-_INT8_OPS = ("int8_from_float", "int8_to_float", "int8_conv2d", "int8_add", "int8_max_pool")
-_CUSTOM_OPS = tuple(
-    f"pocketvlad::{name}.out" for name in ("lut_linear", "lut_conv2d", "vlad_pool", *_INT8_OPS)
-)
 _BACKBONE_OPS = ("aten::convolution", "aten::max_pool2d", "aten::cat", "quantized_decomposed::")
-
-
-@cache
-def phone_operators() -> frozenset[str]:
-    """Ops registered by the Android runtime the app ships, and by our own library."""
-    listing = json.loads(files("pocketvlad.android").joinpath("phone_ops.json").read_text())
-    return frozenset(listing["ops"]) | frozenset(_CUSTOM_OPS)
 
 
 def check_operators(operators: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketvlad.android import apk as apks
 from pocketvlad.android import signing
+from pocketvlad.android.check import ApkReport
 
 if TYPE_CHECKING:
     from pocketvlad.android.identity import Identity
@@ -25,7 +25,7 @@ class Packaged:
 
     out: str
     mb: float
-    report: apks.ApkReport
+    report: ApkReport
     install: str
 
 
