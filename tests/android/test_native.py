@@ -40,6 +40,22 @@ def test_library_is_what_androids_loader_wants(libraries, abi):
     assert libraries[abi][0].stat().st_size < 400_000
 
 
+def test_the_library_with_names_and_lines_pairs_with_the_apks(libraries, tmp_path):
+    """The same build id and addresses, so that a crash on a phone can be read."""
+    native.copy_symbols(tmp_path, ["arm64-v8a"])
+    named = (tmp_path / "arm64-v8a/libpocketvlad.so").read_bytes()
+    shipped = libraries["arm64-v8a"][0].read_bytes()
+    assert _build_id(named) == _build_id(shipped)
+    assert read_library(named).loads == read_library(shipped).loads
+    assert b".debug_line" in named and b".debug_line" not in shipped
+    assert b"pv_lut_linear_rows" in named and str(Path.home()).encode() not in named
+
+
+def _build_id(library: bytes) -> bytes:
+    at = library.index(b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0")  # a note of 20 bytes
+    return library[at + 16 : at + 36]
+
+
 @pytest.mark.parametrize("abi", runtime.ABIS)
 def test_fbjni_stand_in_has_every_symbol_the_runtime_asks_for(libraries, abi):
     by_name = {path.name: read_library(path) for path in libraries[abi]}

@@ -13,6 +13,7 @@ import pytest
 from helpers.adb_server import Rule
 from helpers.phones import FAILED, MODEL_RULES, NO_FILE, PICTURE, REASON, RESULT, SERIAL, wrote
 from pocketvlad.android import phone
+from pocketvlad.android.results import Sustained
 from pocketvlad.errors import MissingToolError, PhoneError
 
 
@@ -193,5 +194,16 @@ def test_bench_beside_this_machine(adb, package):
     stages = {stage.stage: stage for stage in result.stages}
     assert list(stages) == ["preprocess", "inference", "search"]
     assert (stages["inference"].phone_p50, stages["inference"].phone_p90) == (21.0, pytest.approx(28.2))
+    assert stages["inference"].phone_p99 == pytest.approx(29.82)
     assert all(0 < stage.host_p50 <= stage.host_p90 for stage in result.stages)
     assert result.host.runs == 2 and len(result.host.pictures[0].search_ms) == 2
+
+
+def test_a_minute_without_a_pause(adb, package):
+    minute = {"seconds": 60, "runs": 900, "first_ms": 21.0, "last_ms": 33.5, "thermal_before": 0,
+              "thermal_after": 2, "headroom": None}  # fmt: skip
+    adb.rules = [wrote({**RESULT, "sustained": minute}), *MODEL_RULES]
+    result = phone.test(package.apk, seconds=60)
+    assert result.sustained == Sustained(60, 900, 21.0, 33.5, 0, 2)
+    assert any("--ei seconds 60" in command for command in adb.commands)
+    assert type(result).from_json(result.to_json()) == result

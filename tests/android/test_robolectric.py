@@ -1,4 +1,4 @@
-"""The app on a JVM: the signed APK's resources and assets, the real native library, SDK 26, 34 and 35.
+"""The app on a JVM: the signed APK's resources and assets, the real native library, SDK 26, 34 and 36.
 
 Maven runs the Java tests once per SDK (a native library can be loaded by one class loader only); each of them
 is one test here.
@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import shutil
-import subprocess
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from helpers.apks import change, edited
 from helpers.icc import DISPLAY_P3, profile
 from helpers.packages import Package, make_package
+from helpers.robolectric import (
+    SDKS,
+    Outcome,
+    covered_lines,
+    java_home,
+    java_tests,
+    run_java,
+    write_config,
+    write_sources,
+)
+from pocketvlad.android import host
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import host_preload
+from pocketvlad.android.entries import INDEX
 from pocketvlad.android.native import build_libraries
+from pocketvlad.android.results import SelfTestResult
 from pocketvlad.android.signing import debug_keys
-from pocketvlad.android.template import full_manifest, link_resources, maven_file
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.index import open_index
 from pocketvlad.model.backbones import random_backbone
@@ -40,19 +50,8 @@ from pocketvlad.model.preprocess import Preprocess, load_photo, photo_tensor
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps import index as index_step
 
-SDKS = {
-    26: "8.0.0_r4-robolectric-r1-i7",
-    34: "14-robolectric-10818077-i7",
-    35: "15-robolectric-12650502-i7",
-}
-AARS = {
-    "monitor": "androidx.test:monitor:1.7.2:aar",
-    "espresso-idling-resource": "androidx.test.espresso:espresso-idling-resource:3.6.1:aar",
-}
 ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "out/screenshots"
 REAL_PHOTOS = ROOT.parent / "shared/data/places_outdoor/images"
-JAVA_TESTS = resource_dir("android_demo") / "app/src/test/java/org/pocketvlad/demo"
 PREPROCESS = Preprocess(96, 128)
 PLACES = 6  # of the street scenes, all six views each
 THRESHOLD = 0.9  # a backbone of random weights tells a photo from others, not a place from others
@@ -73,23 +72,6 @@ pytestmark = [
         reason="no JDK and Maven: apt-get install default-jdk-headless maven",
     ),
 ]
-
-
-def java_tests() -> list[tuple[str, str]]:
-    """(class, method) of every Java test, from the sources."""
-    return [
-        (path.stem, method)
-        for path in sorted(JAVA_TESTS.rglob("*Test.java"))
-        for method in re.findall(r"@Test\s+(?:@\S+\s+)?public void (\w+)", path.read_text())
-    ]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Of one Java test: "passed", "failed" or "skipped", and what it said."""
-
-    status: str
-    message: str
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +96,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
         program=made.program,
         index=made.index,
         libraries=build_libraries(),
-        config={"title": "Street scenes", "threshold": THRESHOLD, "fingerprint": ""},
+        config={
+            "title": "Street scenes",
+            "threshold": THRESHOLD,
+            "fingerprint": open_index(made.index).fingerprint.hex(),
+        },
         selftest=made.selftest,
         keys=debug_keys(folder / "keys.p12"),
         force=True,
@@ -128,45 +114,18 @@ def _add_photo(photo: Path, place: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def work(scenes: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(scenes: Package, package: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything the Java tests read, for the APK that is whole."""
     work = tmp_path_factory.mktemp("robolectric")
     (work / "photos").mkdir()
     (work / "files").mkdir()
     (work / "native").mkdir()
-    _write_sources(work)
-    _write_config(work, scenes.apk)
+    write_sources(work)
+    write_config(work, scenes.apk)
     host_preload(scenes.apk, work / "native")
     _write_photos(work / "photos", scenes)
-    _write_files(work / "files", scenes)
+    _write_files(work / "files", scenes, package)
     return work
-
-
-def _write_sources(work: Path) -> None:
-    """The app's sources with R.java, and the jars Robolectric would fetch itself."""
-    for name in ("jars", "sdks", "linked"):
-        (work / name).mkdir(parents=True)
-    shutil.copytree(resource_dir("android_demo") / "app/src/main/java", work / "main")
-    link_resources(work / "linked")
-    shutil.copytree(work / "linked/generated", work / "main", dirs_exist_ok=True)
-    for name, coordinates in AARS.items():
-        with zipfile.ZipFile(maven_file(coordinates)) as aar:
-            (work / f"jars/{name}.jar").write_bytes(aar.read("classes.jar"))
-    for version in SDKS.values():
-        jar = maven_file(f"org.robolectric:android-all-instrumented:{version}")
-        (work / "sdks" / jar.name).symlink_to(jar)
-
-
-def _write_config(work: Path, apk: Path) -> None:
-    (work / "config/com/android/tools").mkdir(parents=True)
-    (work / "AndroidManifest.xml").write_text(full_manifest())
-    (work / "config/robolectric.properties").write_text("graphicsMode=NATIVE\n")  # one class loader for all
-    (work / "config/com/android/tools/test_config.properties").write_text(
-        f"android_merged_manifest={work / 'AndroidManifest.xml'}\n"
-        f"android_resource_apk={apk}\n"
-        f"android_merged_assets={work}\n"
-        "android_custom_package=org.pocketvlad.demo\n"
-    )
 
 
 def _write_photos(folder: Path, package: Package) -> None:
@@ -203,7 +162,11 @@ def _write_photos(folder: Path, package: Package) -> None:
         (folder / "real.jpg.txt").write_text(real.parent.name)
 
 
-def _write_files(folder: Path, package: Package) -> None:
+def _write_files(folder: Path, package: Package, other: Package) -> None:
+    """A model, a part of it damaged, and another one."""
+    shutil.copy(other.program, folder / "other.pte")
+    shutil.copy(other.index, folder / "other.pvix")
+    (folder / "other.txt").write_text(str(open_index(other.index).threshold or -1))
     program, index = package.program.read_bytes(), bytearray(package.index.read_bytes())
     (folder / "model.pte").write_bytes(program)
     (folder / "places.pvix").write_bytes(index)
@@ -213,48 +176,17 @@ def _write_files(folder: Path, package: Package) -> None:
     (folder / "foreign.pvix").write_bytes(index)
 
 
-def run_java(work: Path, sdk: int, *options: str) -> dict[tuple[str, str], Outcome]:
-    """Compile and run Java tests with Maven; copies their screenshots to SCREENSHOTS."""
-    reports = work / "target/surefire-reports"
-    shutil.rmtree(reports, ignore_errors=True)
-    pom = resource_dir("android_demo") / "robolectric/pom.xml"
-    command = ["mvn", "-q", "-B", "-f", str(pom), f"-Dwork={work}", f"-Dsdk={sdk}", *options, "test"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    outcomes = _read_reports(reports)
-    assert outcomes, (result.stdout + result.stderr)[-3000:]
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    for shot in (work / "screenshots").glob(f"*-sdk{sdk}.*"):
-        shutil.copy(shot, SCREENSHOTS)
-    return outcomes
-
-
 @pytest.fixture(scope="module")
 def run_sdk(work: Path) -> Callable[[int], dict[tuple[str, str], Outcome]]:
     """Runs all Java tests on one SDK, once; answers the outcome of each."""
     return cache(lambda sdk: run_java(work, sdk))
 
 
-def _read_reports(folder: Path) -> dict[tuple[str, str], Outcome]:
-    outcomes = {}
-    for path in folder.glob("TEST-*.xml"):
-        for case in ElementTree.parse(path).iter("testcase"):
-            problem = next(
-                (case.find(tag) for tag in ("failure", "error") if case.find(tag) is not None), None
-            )
-            skipped = case.find("skipped")
-            outcome = Outcome("passed", "")
-            if problem is not None:
-                outcome = Outcome("failed", (problem.text or "")[:3000])
-            elif skipped is not None:
-                outcome = Outcome("skipped", skipped.get("message") or "")
-            method = case.get("name", "").split("[")[0]
-            outcomes[case.get("classname", "").rpartition(".")[2], method] = outcome
-    return outcomes
-
-
 @pytest.mark.parametrize("test", java_tests(), ids=".".join)
 @pytest.mark.parametrize("sdk", SDKS)
 def test_app(run_sdk, sdk, test):
+    if java_home(sdk) is None:
+        pytest.skip(f"no JDK of Java 21 or newer in /usr/lib/jvm or JAVA_HOME, which API {sdk} needs")
     outcome = run_sdk(sdk).get(test, Outcome("missing", "Maven did not run it"))
     if outcome.status == "skipped":
         pytest.skip(outcome.message)
@@ -276,27 +208,39 @@ def test_exported_places_join_the_workstations_index(run_sdk, work, scenes, tmp_
     assert (result.added, result.photos) == (2, len(open_index(scenes.index)) + 2)
 
 
+def test_lines_of_the_app_are_covered(run_sdk, work):
+    """JaCoCo's count over the SDKs; --log-cli-level=INFO shows it by class."""
+    for sdk in SDKS:
+        if java_home(sdk):
+            run_sdk(sdk)
+    lines = covered_lines(work)
+    for name, (covered, total) in sorted(lines.items(), key=lambda item: item[1][0] - item[1][1]):
+        logging.info("%4d of %4d lines of %s", covered, total, name)
+    covered, total = (sum(counts) for counts in zip(*lines.values(), strict=True))
+    logging.info("%.1f %% of the app's %d lines", 100 * covered / total, total)
+    assert covered >= 0.8 * total
+
+
+def test_what_the_app_shares_is_what_the_workstation_reads(run_sdk, work, scenes):
+    """One form of a self-test's result for a phone, an emulated one and this machine."""
+    run_sdk(34)
+    shared = SelfTestResult.from_json(json.loads((work / "screenshots/shared-sdk34.json").read_text()))
+    assert shared.passed and shared.where == "phone" and shared.device.sdk == 34
+    assert shared.to_json().keys() == host.run_selftest(scenes.apk, runs=1).to_json().keys()
+
+
 @pytest.mark.parametrize("broken", ["another model", "does not load: no pocketvlad"])
 def test_broken_app(scenes, tmp_path, broken):
     """An APK whose parts do not fit says why, on its own screen."""
-    _write_sources(tmp_path)
-    apk, index = tmp_path / "broken.apk", tmp_path / "index.pvix"
-    data = bytearray(scenes.index.read_bytes())
-    data[40] ^= broken == "another model"  # inside the fingerprint
-    index.write_bytes(data)
-    build_apk(
-        apk,
-        program=scenes.program,
-        index=index,
-        libraries=build_libraries(),
-        config={"title": "Street scenes", "threshold": THRESHOLD, "fingerprint": ""},
-        selftest=scenes.selftest,
-        keys=debug_keys(tmp_path / "keys.p12"),
-    )
-    _write_config(tmp_path, apk)
+    write_sources(tmp_path)
+    apk = tmp_path / "broken.apk"
+    foreign = broken == "another model"
+    damage = change(INDEX, lambda data: data[:40] + bytes([data[40] ^ foreign]) + data[41:])
+    edited(scenes.apk, apk, debug_keys(tmp_path / "keys.p12"), damage)  # packaging itself would refuse it
+    write_config(tmp_path, apk)
     (tmp_path / "reason.txt").write_text(broken)
     (tmp_path / "native").mkdir()
-    if broken == "another model":
+    if foreign:
         host_preload(apk, tmp_path / "native")
     outcomes = run_java(tmp_path, 34, "-Dtest=BrokenApp")
     assert [outcome.status for outcome in outcomes.values()] == ["passed"], outcomes

@@ -106,7 +106,8 @@ def test_this_machine_passes_its_own_selftest(package):
     assert all(len(picture.inference_ms) == 3 for picture in result.pictures)
     assert result.native.program_bytes == package.program.stat().st_size
     assert result.native.photos == len(open_index(package.index))
-    assert 0 < result.times("inference").p50 <= result.times("inference").p90
+    times = result.times("inference")
+    assert 0 < times.p50 <= times.p90 <= times.p99
 
 
 def test_one_form_for_every_machine(package):

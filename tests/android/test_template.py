@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,6 +15,7 @@ from pocketvlad.android.axml import read_manifest
 from pocketvlad.android.dex import read_dex
 from pocketvlad.errors import MissingToolError, PackageError
 
+ANDROID = "{http://schemas.android.com/apk/res/android}"
 needs_java = pytest.mark.skipif(
     not (shutil.which("mvn") and shutil.which("javac")),
     reason="no JDK and Maven: apt-get install default-jdk-headless maven",
@@ -62,6 +64,24 @@ def test_it_is_small_and_of_the_version_gradle_builds():
 def test_the_app_asks_for_the_camera_alone():
     asked = re.findall(r'uses-permission android:name="([^"]+)"', template.full_manifest())
     assert asked == ["android.permission.CAMERA"]
+
+
+def test_who_may_start_and_copy_what():
+    """The self-test is adb's; nothing goes to a cloud, and only places and settings to a new phone."""
+    manifest = ElementTree.fromstring(template.full_manifest())
+    activities = {element.get(f"{ANDROID}name"): element for element in manifest.iter("activity")}
+    selftest = activities[".selftest.SelfTestActivity"]
+    assert selftest.get(f"{ANDROID}permission") == "android.permission.DUMP"
+    kept = selftest.get(f"{ANDROID}configChanges").split("|")
+    assert {"density", "fontScale", "locale", "layoutDirection", "keyboard", "navigation"} <= set(kept)
+    application = manifest.find("application")
+    assert application.get(f"{ANDROID}allowBackup") == "false"  # up to Android 11
+    assert application.get(f"{ANDROID}dataExtractionRules") == "@xml/data_extraction"
+    path = template.resource_dir("android_demo") / "app/src/main/res/xml/data_extraction.xml"
+    rules = ElementTree.parse(path).getroot()
+    assert [element.tag for element in rules.find("cloud-backup")] == ["exclude"] * 5
+    moved = [(element.get("domain"), element.get("path")) for element in rules.find("device-transfer")]
+    assert moved == [("file", "places/"), ("sharedpref", "settings.xml")]
 
 
 def test_without_maven_the_message_says_what_to_install(monkeypatch, tmp_path):

@@ -6,6 +6,7 @@ maps them from the APK; small entries fill the gaps before them. :func:`.check_a
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import struct
@@ -27,6 +28,8 @@ _DEMO = Identity()
 _STORED = frozenset({".so", ".pte", ".pvix", ".png", ".jpg", ".arsc"})
 _ALIGNMENT_FIELD = 0xD935  # zip extra field of Android's own tools
 _LEVEL = 9  # of DEFLATE
+_ORDERS = 720  # of entries that are tried: all of up to six mapped files
+_FIELD = 6  # bytes of that extra field without its padding
 _HEADER = 30  # bytes of an entry before its name
 _LARGEST = 2_000_000_000  # bytes: the ZIP format of APKs has 32-bit offsets, some readers signed ones
 _DATE = (1981, 1, 1, 1, 1, 2)  # the same for every entry: packages of equal content are equal
@@ -93,39 +96,63 @@ def _small_entries(
     return entries | {f"{SELFTEST}/{name}": data for name, data in selftest.items()}
 
 
-def _large_entries(
-    program: Path, index: Path, libraries: Mapping[str, Sequence[Path]]
-) -> list[tuple[str, Path]]:
-    """Names and files of what the phone maps."""
-    names = [
-        (f"lib/{abi}/{library.name}", library) for abi in sorted(libraries) for library in libraries[abi]
-    ]
-    return [(INDEX, index), (PROGRAM, program), *names]
+def _large_entries(program: Path, index: Path, libraries: Mapping[str, Sequence[Path]]) -> dict[str, Path]:
+    """Files by name of what the phone maps."""
+    named = {f"lib/{abi}/{path.name}": path for abi in sorted(libraries) for path in libraries[abi]}
+    return {INDEX: index, PROGRAM: program, **named}
 
 
-def _write(apk: zipfile.ZipFile, small: Mapping[str, bytes], large: Sequence[tuple[str, Path]]) -> None:
-    """Every mapped file, and in the gap before it the largest small entries that fit."""
-    packed = {name: _packed(name, data) for name, data in small.items()}
-    waiting = sorted(packed, key=lambda name: (-len(packed[name]), name))
-    for name, path in large:
-        gap = -(_position(apk) + _HEADER + len(name)) % alignment(name)
+def _write(apk: zipfile.ZipFile, small: Mapping[str, bytes], large: Mapping[str, Path]) -> None:
+    for name in _order({name: _packed(name, data) for name, data in small.items()}, large):
+        if name in large:
+            _add_file(apk, name, large[name])
+        else:
+            _add_bytes(apk, name, small[name])
+
+
+def _order(packed: Mapping[str, int], large: Mapping[str, Path]) -> list[str]:
+    """All entries, those that need no place of their own in the gaps before the mapped files; the shortest order
+    of the first few hundred."""
+    sizes = {**packed, **{name: path.stat().st_size for name, path in large.items()}}
+    orders = itertools.islice(itertools.permutations(large), _ORDERS)
+    filled = [_filled(order, packed, sizes) for order in orders]
+    return min(filled, key=lambda order: (_end(order, sizes), order))
+
+
+def _filled(mapped: Sequence[str], packed: Mapping[str, int], sizes: Mapping[str, int]) -> list[str]:
+    """The mapped files, and in the gap before each the largest small entries that fit."""
+    waiting = sorted((name for name in packed if not is_mapped(name)), key=lambda name: (-packed[name], name))
+    last = [name for name in packed if is_mapped(name)]
+    order: list[str] = []
+    at = 0
+    for name in mapped:
+        gap = _gap(at + _HEADER + len(name), alignment(name))
         for candidate in list(waiting):
-            taken = _HEADER + len(candidate) + len(packed[candidate])
-            if not is_mapped(candidate) and taken <= gap:
-                _add_bytes(apk, candidate, small[candidate])
+            taken = _HEADER + len(candidate) + packed[candidate]
+            if taken <= gap and _gap(at + taken + _HEADER + len(name), alignment(name)) == gap - taken:
+                order.append(candidate)
                 waiting.remove(candidate)
-                gap = -(_position(apk) + _HEADER + len(name)) % alignment(name)
-        _add_file(apk, name, path)
-    for name in waiting:
-        _add_bytes(apk, name, small[name])
+                at, gap = at + taken, gap - taken
+        order.append(name)
+        at += gap + _HEADER + len(name) + sizes[name]
+    return order + waiting + last
 
 
-def _packed(name: str, data: bytes) -> bytes:
-    """As many bytes as an entry's data will take."""
+def _end(order: Sequence[str], sizes: Mapping[str, int]) -> int:
+    """Where the last entry ends."""
+    at = 0
+    for name in order:
+        at += _HEADER + len(name)
+        at += (_gap(at, alignment(name)) if is_mapped(name) else 0) + sizes[name]
+    return at
+
+
+def _packed(name: str, data: bytes) -> int:
+    """How many bytes an entry's data will take."""
     if Path(name).suffix in _STORED:
-        return data
+        return len(data)
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
+    return len(packer.compress(data)) + len(packer.flush())
 
 
 def _entry(apk: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
@@ -142,14 +169,20 @@ def _position(apk: zipfile.ZipFile) -> int:
     return apk.fp.tell() if apk.fp else 0
 
 
-def padding(start: int, multiple: int) -> bytes:
-    """An extra field after which the data starts at a multiple; at least 6 bytes or none."""
+def _gap(start: int, multiple: int) -> int:
+    """Bytes up to the next multiple, as an extra field holds them: at least its own header's, or none."""
     missing = -start % multiple
-    if not missing:
-        return b""
-    while missing < 6:
+    while 0 < missing < _FIELD:
         missing += multiple
-    return struct.pack("<HHH", _ALIGNMENT_FIELD, missing - 4, multiple) + b"\0" * (missing - 6)
+    return missing
+
+
+def padding(start: int, multiple: int) -> bytes:
+    """An extra field after which the data starts at a multiple."""
+    gap = _gap(start, multiple)
+    if not gap:
+        return b""
+    return struct.pack("<HHH", _ALIGNMENT_FIELD, gap - 4, multiple) + b"\0" * (gap - _FIELD)
 
 
 def _add_bytes(apk: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -19,6 +19,7 @@ from pocketvlad.android.entries import (
     CONFIG,
     INDEX,
     MANIFEST,
+    NOTICE,
     PROGRAM,
     RESOURCES,
     alignment,
@@ -131,7 +132,7 @@ def _check_entries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile.Z
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise PackageError(f"{path} has an entry twice")
-    for wanted in (MANIFEST, RESOURCES, CODE, PROGRAM, INDEX, CONFIG):
+    for wanted in (MANIFEST, RESOURCES, CODE, NOTICE, PROGRAM, INDEX, CONFIG):
         if wanted not in names:
             raise PackageError(f"{path} lacks {wanted}")
     locked = next((entry.filename for entry in entries if entry.flag_bits & 1), None)

@@ -11,6 +11,7 @@ from pocketvlad.errors import PackageError
 
 PROGRAM, INDEX, CONFIG = "assets/model.pte", "assets/places.pvix", "assets/app.json"
 MANIFEST, RESOURCES, CODE = "AndroidManifest.xml", "resources.arsc", "classes.dex"
+NOTICE = "assets/NOTICE.txt"  # licences
 LIBRARY_PAGE, ASSET_PAGE, WORD = 16_384, 4_096, 4  # bytes, multiples of which they lie at
 
 

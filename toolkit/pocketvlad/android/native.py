@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -21,12 +22,14 @@ LIBRARY = "libpocketvlad.so"
 LIBRARIES = (LIBRARY, "libexecutorch_jni.so", "libfbjni.so")
 _BIONIC = Path(__file__).parent / "bionic"
 _PARTS = ("lut", "preprocess", "program", "search")
+_SMALL = frozenset({"program", "adapters", "cpp"})  # folders of code that runs once an opening or a call
+SYMBOLS = "symbols"  # folder beside the libraries: ours with names and lines, for crash reports
 _MACHINE = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 _MARCH = {
     "arm64-v8a": ["-march=armv8-a", "-mno-outline-atomics"],
     "x86_64": ["-march=x86-64", "-msse4.2", "-mpopcnt"],
 }
-_COMMON = """-O3 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -fstack-protector-strong
+_COMMON = """-fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -fstack-protector-strong -gline-tables-only
 -ffp-contract=off -nostdinc -Wall"""
 _CXX = """-std=c++17 -fno-exceptions -fno-rtti -fvisibility-inlines-hidden -nostdinc++
 -D_LIBCPP_ABI_NAMESPACE=__ndk1 -D_LIBCPP_ABI_VERSION=1 -D_LIBCPP_HAS_NO_VENDOR_AVAILABILITY_ANNOTATIONS
@@ -34,8 +37,8 @@ _CXX = """-std=c++17 -fno-exceptions -fno-rtti -fvisibility-inlines-hidden -nost
 -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE -D_LIBCPP_VERBOSE_ABORT(...)=__builtin_abort()
 -DC10_USING_CUSTOM_GENERATED_MACROS -DET_USE_THREADPOOL -DPV_THREADPOOL_OBJECT -DNDEBUG"""
 _LINK = """-shared -soname libpocketvlad.so -z now -z relro -z noexecstack -z max-page-size=16384
---hash-style=gnu --build-id=sha1 --gc-sections --no-undefined --allow-shlib-undefined --as-needed
---eh-frame-hdr -s"""
+--hash-style=gnu --gc-sections --icf=all --no-undefined --allow-shlib-undefined --as-needed
+--eh-frame-hdr"""
 
 
 def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.ABIS) -> dict[str, list[Path]]:
@@ -63,6 +66,19 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
             (out_dir / abi).mkdir(parents=True, exist_ok=True)
             built[abi] = [Path(shutil.copy(path, out_dir / abi / path.name)) for path in built[abi]]
     return built
+
+
+def copy_symbols(folder: Path, abis: Sequence[str]) -> None:
+    """Write ``folder/<abi>/libpocketvlad.so`` with names and lines, for ``ndk-stack`` or ``llvm-symbolizer``.
+
+    The APK's own library has the same build id and the same addresses.
+
+    Raises:
+        MissingToolError, PackageError: as :func:`build_libraries`.
+    """
+    for abi, libraries in build_libraries(abis=abis).items():
+        (folder / abi).mkdir(parents=True, exist_ok=True)
+        shutil.copy(libraries[0].parent / SYMBOLS / LIBRARY, folder / abi / LIBRARY)
 
 
 def sources_key() -> str:
@@ -120,7 +136,11 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
         list(pool.map(compile_, commands))
     script = f"--version-script={_app_folder() / 'exports.map'}"
     libraries = [str(original), f"-L{work}", "-lc", "-lm", "-llog", "-ldl"]
-    link([*_LINK.split(), script, "-o", str(out / LIBRARY), *map(str, objects), *libraries])
+    identity = hashlib.sha1(f"{sources_key()} {abi}".encode()).hexdigest()  # of both: tools pair them by it
+    command = [*_LINK.split(), script, f"--build-id=0x{identity}", *map(str, objects), *libraries]
+    (out / SYMBOLS).mkdir()
+    link([*command, "-o", str(out / SYMBOLS / LIBRARY)])
+    link([*command, "-s", "-o", str(out / LIBRARY)])
     shutil.copy(work / "libfbjni.so", out / "libfbjni.so")
     shutil.copy(original, out / original.name)
     check_libraries({name: read_library(out / name) for name in LIBRARIES})
@@ -129,7 +149,21 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
 
 def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
     """Compiler options for one source: C sees zig's C headers, C++ the runtime's and libc++'s as well."""
-    options = [*_MARCH[abi], *_COMMON.split(), "-include", str(_BIONIC / "declarations.h")]
+    small = source.parent.name in _SMALL or source.stem == "scalar"  # which NEON stands in for everywhere
+    speed = "-Os" if small else "-O3"
+    named = {
+        "kernels": resource_dir("kernels"),
+        "cpp": _app_folder(),
+        "runtime": runtime.runtime_folder(),
+        "zig": zig.folder,
+    }
+    options = [
+        speed,
+        *_MARCH[abi],
+        *_COMMON.split(),
+        *(f"-ffile-prefix-map={f}={n}" for n, f in named.items()),
+    ]
+    options += ["-include", str(_BIONIC / "declarations.h")]
     options += [f"-I{resource_dir('kernels')}"]
     headers = zig.headers(_MACHINE[abi])
     if source.suffix == ".c":

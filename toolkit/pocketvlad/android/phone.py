@@ -39,8 +39,13 @@ def install(apk: Path, serial: str | None = None) -> Installed:
     return _install(find_device(serial), apk)
 
 
-def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> SelfTestResult:
+def test(apk: Path, serial: str | None = None, *, seconds: int = 0, timeout: float = _WAIT) -> SelfTestResult:
     """Install the APK, run its self-test on the phone and wait for the result.
+
+    Args:
+        apk, serial: as for :func:`install`.
+        seconds: of recognition without a pause behind the test, up to 600; 0 for none.
+        timeout: seconds without an answer, beside those.
 
     Raises:
         MissingToolError, PackageError: as :func:`install`.
@@ -48,16 +53,16 @@ def test(apk: Path, serial: str | None = None, *, timeout: float = _WAIT) -> Sel
     """
     device = find_device(serial)
     installed = _install(device, apk)
-    return run_selftest(device, installed.package, timeout)
+    return run_selftest(device, installed.package, seconds=seconds, timeout=timeout)
 
 
-def bench(apk: Path, serial: str | None = None, *, runs: int = 5) -> BenchResult:
+def bench(apk: Path, serial: str | None = None, *, runs: int = 5, seconds: int = 0) -> BenchResult:
     """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage.
 
     Raises:
         As :func:`test`.
     """
-    phone = test(apk, serial)
+    phone = test(apk, serial, seconds=seconds)
     return BenchResult(phone, host.run_selftest(apk, runs=runs))
 
 
@@ -80,7 +85,9 @@ def _install(device: Device, apk: Path) -> Installed:
     return Installed(device.model, device.serial, device.sdk, abi, report.package, report.bytes / 1e6)
 
 
-def run_selftest(device: Device, package: str = PACKAGE, timeout: float = _WAIT) -> SelfTestResult:
+def run_selftest(
+    device: Device, package: str = PACKAGE, *, seconds: int = 0, timeout: float = _WAIT
+) -> SelfTestResult:
     """Start the self-test of the app with the id ``package``; its result comes from a file or else from the log.
 
     Raises:
@@ -89,13 +96,14 @@ def run_selftest(device: Device, package: str = PACKAGE, timeout: float = _WAIT)
     token = secrets.token_hex(8)  # tells this run's answer from an older one
     since = device.time()
     device.shell("am", "force-stop", package)
-    started = device.run("shell", "am", "start", "-W", "-n", f"{package}/{_ACTIVITY}", "--es", "token", token)
+    extras = ["--es", "token", token, "--ei", "seconds", str(seconds)]
+    started = device.run("shell", "am", "start", "-W", "-n", f"{package}/{_ACTIVITY}", *extras)
     said = f"{started.stdout}\n{started.stderr}"
     if "Error" in said or started.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         line = next((line for line in lines if line.startswith("Error:")), (lines or ["no message"])[-1])
         raise PhoneError("the app does not start", found=line, do="install the APK first")
-    result = _wait(device, package, token, since, timeout)
+    result = _wait(device, package, token, since, timeout + seconds)
     if "error" in result:
         raise PhoneError(f"the app on {device.model} reports", found=result["error"])
     return SelfTestResult.from_json(result, serial=device.serial)

@@ -44,12 +44,14 @@ class DeviceFacts:
         model: of the phone, or what stood in for one.
         sdk: Android API level; None without Android.
         abi: of the library that ran.
+        features: of the processor, as the kernel lists them; None where nothing told.
         serial: adb's name of the phone; None without adb.
     """
 
     model: str
     sdk: int | None
     abi: str
+    features: str | None = None
     serial: str | None = None
 
 
@@ -122,11 +124,33 @@ class PictureResult:
 
 
 @dataclass(frozen=True)
+class Sustained:
+    """Recognition without a pause: what is left of the speed when a phone gets warm?
+
+    Attributes:
+        seconds: asked for.
+        runs: photos recognised meanwhile.
+        first_ms, last_ms: the middle time of the first and of the last ten, all stages.
+        thermal_before, thermal_after: Android's thermal status, 0 (cool) to 6; None before API 29.
+        headroom: forecast, 1 where throttling begins; None where the phone does not tell.
+    """
+
+    seconds: int
+    runs: int
+    first_ms: float
+    last_ms: float
+    thermal_before: int | None = None
+    thermal_after: int | None = None
+    headroom: float | None = None
+
+
+@dataclass(frozen=True)
 class Percentiles:
     """Milliseconds."""
 
     p50: float
     p90: float
+    p99: float
 
 
 @dataclass(frozen=True)
@@ -137,6 +161,7 @@ class SelfTestResult(_Json):
         where: PHONE, EMULATED or HOST.
         passed: whether the two agree; if not, ``reasons`` has a sentence for each thing that differs.
         runs: descriptions of each picture.
+        sustained: None where it was not asked for.
     """
 
     where: str
@@ -147,6 +172,7 @@ class SelfTestResult(_Json):
     runs: int
     pictures: tuple[PictureResult, ...]
     memory: Memory
+    sustained: Sustained | None = None
 
     @property
     def machine(self) -> str:
@@ -156,7 +182,7 @@ class SelfTestResult(_Json):
     def times(self, stage: str) -> Percentiles:
         """Over all pictures and runs, of one of STAGES."""
         values = [ms for picture in self.pictures for ms in getattr(picture, f"{stage}_ms")]
-        return Percentiles(float(np.percentile(values, 50)), float(np.percentile(values, 90)))
+        return Percentiles(*(float(np.percentile(values, percent)) for percent in (50, 90, 99)))
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "machine": self.machine, **super().to_json()}
@@ -186,6 +212,7 @@ class SelfTestResult(_Json):
                 runs=int(values["runs"]),
                 pictures=pictures,
                 memory=Memory(**_known(Memory, values["memory"])),
+                sustained=_sustained(values.get("sustained")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PhoneError("the self-test's result is damaged", found=str(error)) from error
@@ -203,8 +230,10 @@ class StageTimes(_Json):
     stage: str
     phone_p50: float
     phone_p90: float
+    phone_p99: float
     host_p50: float
     host_p90: float
+    host_p99: float
 
 
 @dataclass(frozen=True)
@@ -225,7 +254,11 @@ class BenchResult:
 
 
 def _stage(name: str, phone: Percentiles, host: Percentiles) -> StageTimes:
-    return StageTimes(name, phone.p50, phone.p90, host.p50, host.p90)
+    return StageTimes(name, phone.p50, phone.p90, phone.p99, host.p50, host.p90, host.p99)
+
+
+def _sustained(values: Mapping[str, Any] | None) -> Sustained | None:
+    return None if values is None else Sustained(**_known(Sustained, values))
 
 
 def _picture(values: Mapping[str, Any]) -> PictureResult:

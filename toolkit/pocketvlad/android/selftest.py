@@ -158,7 +158,8 @@ def _answer(runner: ProgramRunner, places: PlaceIndex, pixels: np.ndarray) -> di
         {"row": int(row), "name": places.entries[row].name, "cosine": float(cosine)}
         for row, cosine in zip(rows[0], cosines[0], strict=True)
     ]
-    return {"descriptor": [float(value) for value in descriptor], "top": top}
+    shortest = [float(str(value)) for value in descriptor]  # the fewest digits that name a float32
+    return {"descriptor": shortest, "top": top}
 
 
 def read_manifest(apk: Path) -> SelfTest:

@@ -31,12 +31,11 @@ from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import ArtifactError, PackageError
 
 EC_P256, RSA_PKCS1 = 0x0201, 0x0103  # with SHA-256
-V2, V3, PADDING = 0x7109871A, 0xF05368C0, 0x42726577  # identifiers of the signing block's parts
+V2, V3 = 0x7109871A, 0xF05368C0  # identifiers of the signing block's parts
 MAGIC = b"APK Sig Block 42"
 DEBUG_PASSWORD = "android"  # the debug key's, by Android's own convention
 _STRIPPING_PROTECTION = struct.pack("<II", 0xBEEFF00D, 3)  # in v2: "a v3 signature was here"
 _CHUNK = 1 << 20
-_PAGE = 4096
 _MIN_SDK, _MAX_SDK = 26, 0x7FFFFFFF
 _OLD_JAVA_KEYSTORE = b"\xfe\xed\xfe\xed"
 
@@ -174,13 +173,9 @@ def sign_apk(path: Path, keys: Keys) -> None:
         file.seek(directory)
         tail = file.read()
         central, trailer = tail[: end - directory], bytearray(tail[end - directory :])
-        start = directory + -directory % _PAGE  # as apksigner has it; the gap is zeros, digested as an entry
+        block = _signing_block(apk_digest(file, directory, central, bytes(trailer)), keys)
+        struct.pack_into("<I", trailer, 16, directory + len(block))
         file.seek(directory)
-        file.write(b"\0" * (start - directory))
-        struct.pack_into("<I", trailer, 16, start)
-        block = _signing_block(apk_digest(file, start, central, bytes(trailer)), keys)
-        struct.pack_into("<I", trailer, 16, start + len(block))
-        file.seek(start)
         file.write(block + central + trailer)
 
 
@@ -230,9 +225,6 @@ def _chunks(file: BinaryIO, entries: int, others: Iterable[bytes]) -> Iterator[b
 def _signing_block(digest: bytes, keys: Keys) -> bytes:
     pairs = [(V2, _signer(digest, keys, v3=False)), (V3, _signer(digest, keys, v3=True))]
     body = b"".join(struct.pack("<QI", len(value) + 4, number) + value for number, value in pairs)
-    gap = -(len(body) + 32) % _PAGE
-    gap += _PAGE if gap < 12 else 0
-    body += struct.pack("<QI", gap - 8, PADDING) + b"\0" * (gap - 12)
     size = struct.pack("<Q", len(body) + 24)
     return size + body + size + MAGIC
 

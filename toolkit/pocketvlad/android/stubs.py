@@ -47,7 +47,7 @@ def make_fbjni_stub(runtime: SharedLibrary, out: Path, assemble: Tool, link: Too
     source, code = out.with_suffix(".s"), out.with_suffix(".o")
     source.write_text(f'.text\n{body}.section .note.GNU-stack,"",%progbits\n')
     assemble(["-c", "-x", "assembler", str(source), "-o", str(code)])
-    options = ["-shared", "-soname", "libfbjni.so", "-z", "max-page-size=16384", "--hash-style=gnu"]
+    options = ["-shared", "-soname", "libfbjni.so", "-z", "max-page-size=16384", "--hash-style=gnu", "-s"]
     link([*options, "-o", str(out), str(code)])
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from pocketvlad.android.entries import CODE, NOTICE
 from pocketvlad.artifact import atomic_path, scratch_folder
 from pocketvlad.core.cache import cached_folder
 from pocketvlad.errors import MissingToolError, PackageError
@@ -85,7 +86,7 @@ def maven_file(coordinates: str) -> Path:
     """A file from Maven, fetched once.
 
     Args:
-        coordinates: ``group:artifact:version`` or ``group:artifact:version:type``.
+        coordinates: ``group:artifact:version``, then ``:type`` and ``:classifier`` where there are some.
 
     Raises:
         MissingToolError: no Maven.
@@ -97,8 +98,9 @@ def maven_file(coordinates: str) -> Path:
         mvn = find_tool("mvn", "maven")
         run_tool([mvn, "-q", "-B", _COPY, f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}"])
 
-    folder = cached_folder(f"maven/{group}-{artifact}-{version}", fetch)
-    return folder / f"{artifact}-{version}.{kind[0] if kind else 'jar'}"
+    folder = cached_folder("maven/" + "-".join([group, artifact, version, *kind[1:]]), fetch)
+    name = "-".join([artifact, version, *kind[1:]])
+    return folder / f"{name}.{kind[0] if kind else 'jar'}"
 
 
 def build_template(out: Path, *, force: bool = False) -> None:
@@ -109,12 +111,30 @@ def build_template(out: Path, *, force: bool = False) -> None:
         PackageError: the sources do not compile.
     """
     with scratch_folder() as work, atomic_path(out, force=force) as temporary:
-        base = link_resources(work)
+        base = _smaller(link_resources(work), work)
         dex = _compile_java(work)
         with zipfile.ZipFile(base) as linked, zipfile.ZipFile(temporary, "w") as template:
             for entry in sorted(linked.namelist()):
                 _add(template, entry, linked.read(entry))
-            _add(template, "classes.dex", dex.read_bytes())
+            _add(template, CODE, dex.read_bytes())
+            _add(template, NOTICE, (resource_dir("android_demo") / "app/src/main/NOTICE.txt").read_bytes())
+
+
+def _smaller(base: Path, work: Path) -> Path:
+    """The resources without their names, which only tools ask for: code has their numbers."""
+    out = work / "smaller.apk"
+    run_tool(
+        [
+            _aapt2(work),
+            "optimize",
+            "--collapse-resource-names",
+            "--enable-sparse-encoding",
+            "-o",
+            str(out),
+            str(base),
+        ]
+    )
+    return out
 
 
 def _add(template: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -163,7 +183,7 @@ def _compile_java(work: Path) -> Path:
     libraries = ["--lib", str(android), "--lib", str(home), "--output", str(dex)]
     compiled = [path for path in sorted(classes.rglob("*.class")) if not re.match(r"R[.$]", path.name)]
     run_tool([java, *main, *libraries, *map(str, compiled)])  # R's constants are already in the code
-    return dex / "classes.dex"
+    return dex / CODE
 
 
 def find_tool(name: str, package: str) -> str:

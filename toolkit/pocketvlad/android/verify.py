@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from pocketvlad.android.signing import EC_P256, MAGIC, PADDING, RSA_PKCS1, V2, V3, apk_digest, find_directory
+from pocketvlad.android.signing import EC_P256, MAGIC, RSA_PKCS1, V2, V3, apk_digest, find_directory
 from pocketvlad.errors import PackageError
 
 SCHEMES = ("v2", "v3")
@@ -95,14 +95,12 @@ def _read_block(file: BinaryIO, directory: int) -> tuple[int, dict[int, bytes]]:
     if block.u64() != size:
         raise PackageError("the signature is truncated")
     pairs = {}
-    for number, name in ((V2, "v2"), (V3, "v3"), (PADDING, "padding")):
+    for number, name in ((V2, "v2"), (V3, "v3")):
         part = _Reader(block.take(block.u64()))
         if part.u32() != number:
             raise PackageError("the signing block is not one of ours", found=f"something else than {name}")
         pairs[number] = part.data[4:]
     block.end()
-    if any(pairs[PADDING]):
-        raise PackageError("the APK was changed after it was signed", found="something in the padding")
     return start, pairs
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketvlad.cli.console import Output
 from pocketvlad.cli.options import Force, Json
+
+if TYPE_CHECKING:
+    from pocketvlad.android.check import ApkReport
 
 _APP = "The app on the phone"
 
@@ -42,6 +45,10 @@ def package(
     password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
     ] = None,
+    symbols: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the app's own library with names and lines, to read crash reports."),
+    ] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -51,7 +58,9 @@ def package(
     if check is not None:
         from pocketvlad.android.check import check_apk
 
-        output.result({"apk": str(check), "accepted": True, **asdict(check_apk(check))})
+        report = check_apk(check)
+        _show_parts(output, report)
+        output.result({"apk": str(check), "accepted": True, **asdict(report)})
         return
     if program is None or index is None or out is None:
         raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
@@ -71,5 +80,11 @@ def package(
             force=force,
             abis=abi or [],
             identity=identity,
+            symbols=symbols,
         )
+    _show_parts(output, made.report)
     output.result({"out": made.out, "mb": made.mb, **asdict(made.report), "install": made.install})
+
+
+def _show_parts(output: Output, report: ApkReport) -> None:
+    output.table("size by part", [{"part": part, "kB": size / 1e3} for part, size in report.parts.items()])

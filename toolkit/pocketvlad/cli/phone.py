@@ -19,6 +19,12 @@ Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
 Serial = Annotated[str | None, typer.Option(help="adb serial, where several devices are connected.")]
 
 
+Seconds = Annotated[
+    int,
+    typer.Option(min=0, max=600, help="Recognise without a pause behind the test: is a warm phone slower?"),
+]
+
+
 @phone_app.command("install", epilog=example("phone install --apk demo.apk"))
 def phone_install(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
     """Install the APK on the connected phone."""
@@ -32,6 +38,10 @@ def phone_test(
     apk: Apk,
     emulate: Annotated[bool, typer.Option("--emulate", help="Run the APK's own libraries here.")] = False,
     cpu: Annotated[str | None, typer.Option(help="qemu CPU: max, cortex-a53, cortex-a76.")] = None,
+    abi: Annotated[
+        str, typer.Option(help="Of the APK's libraries run here: arm64-v8a or x86_64.")
+    ] = "arm64-v8a",
+    seconds: Seconds = 0,
     serial: Serial = None,
     as_json: Json = False,
 ) -> None:
@@ -44,14 +54,18 @@ def phone_test(
 
     output = Output(as_json)
     with output.status("running the self-test"):
-        result = emulated_test(apk, cpu=cpu or "max") if emulate else phone.test(apk, serial=serial)
+        result = (
+            emulated_test(apk, cpu=cpu, abi=abi)
+            if emulate
+            else phone.test(apk, serial=serial, seconds=seconds)
+        )
     output.table("pictures", [_picture_row(picture) for picture in result.to_json()["pictures"]])
     output.result(result.to_json() if as_json else _facts(result))
     _require_passed(result)
 
 
 @phone_app.command("bench", epilog=example("phone bench --apk demo.apk"))
-def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
+def phone_bench(apk: Apk, seconds: Seconds = 0, serial: Serial = None, as_json: Json = False) -> None:
     """Times of each stage on the connected phone, beside this machine's for the same pictures.
 
     Exit status 1 when the phone's answers differ.
@@ -60,7 +74,7 @@ def phone_bench(apk: Apk, serial: Serial = None, as_json: Json = False) -> None:
 
     output = Output(as_json)
     with output.status("running the self-test"):
-        result = phone.bench(apk, serial=serial)
+        result = phone.bench(apk, serial=serial, seconds=seconds)
     title = f"milliseconds on {result.phone.machine} and on this machine ({result.host.machine})"
     output.table(title, [stage.to_json() for stage in result.stages])
     output.result(result.to_json() if as_json else _bench_facts(result))
@@ -79,6 +93,12 @@ def _facts(result: SelfTestResult) -> dict[str, Any]:
     """Who answered and how it went, for people."""
     device, native, memory = result.device, result.native, result.memory
     peak = {} if memory.peak_kb is None else {"peak_mb": memory.peak_kb / 1e3}
+    minute = result.sustained
+    warm = (
+        {}
+        if minute is None
+        else {"first_ms": minute.first_ms, "last_ms": minute.last_ms, "in_a_row": minute.runs}
+    )
     return {
         "passed": result.passed,
         "device": device.model if device.sdk is None else f"{device.model}, API {device.sdk}",
@@ -87,6 +107,7 @@ def _facts(result: SelfTestResult) -> dict[str, Any]:
         "threads": native.threads,
         "load_ms": native.load_ms,
         **peak,
+        **warm,
     }
 
 

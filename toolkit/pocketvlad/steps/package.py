@@ -40,6 +40,7 @@ def package(
     password: str | None = None,
     abis: Sequence[str] = (),
     identity: Identity | None = None,
+    symbols: Path | None = None,
     force: bool = False,
 ) -> Packaged:
     """Build, sign and check the APK.
@@ -54,6 +55,7 @@ def package(
         password: of the keystore.
         abis: of the libraries; none: those of phones.
         identity: of the app to the phone; None: the demo's.
+        symbols: folder that gets the app's own libraries with names and lines, for crash reports.
         force: overwrite ``out``.
 
     Raises:
@@ -61,6 +63,7 @@ def package(
         PackageError: the APK cannot be built or signed.
         MissingToolError: a tool that builds the app's library is missing.
     """
+    from pocketvlad.android.native import copy_symbols
     from pocketvlad.android.package import PHONES
     from pocketvlad.android.package import package as build
 
@@ -75,6 +78,8 @@ def package(
         identity=identity,
         force=force,
     )
+    if symbols is not None:
+        copy_symbols(symbols, abis or PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
 
 
@@ -83,8 +88,8 @@ def install_command(apk: Path) -> str:
     return shlex.join(["adb", "install", "-r", str(apk)])
 
 
-def emulated_test(apk: Path, *, cpu: str = "max") -> SelfTestResult:
-    """The APK's self-test by its own arm64 libraries on this machine."""
+def emulated_test(apk: Path, *, cpu: str | None = None, abi: str = "arm64-v8a") -> SelfTestResult:
+    """The APK's self-test by its own libraries of an ABI on this machine; arm64 as qemu's CPU ``cpu``, or ``max``."""
     from pocketvlad.android.emulate import run_selftest
 
-    return run_selftest(apk, cpu=cpu)
+    return run_selftest(apk, cpu=cpu or ("max" if abi == "arm64-v8a" else None), abi=abi)

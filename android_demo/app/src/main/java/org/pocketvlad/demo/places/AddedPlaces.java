@@ -18,37 +18,47 @@ import org.pocketvlad.demo.recognizer.MappableFile;
 import org.pocketvlad.demo.recognizer.Recognizer;
 
 /**
- * The places added on this phone: an index of its own in the app's storage, searched with the packaged one, which
- * stays as it is. Every method belongs to the recogniser's thread.
+ * The places added on this phone: an index of its own in the app's storage for each model, searched with the one
+ * that is open, which stays as it is. Every method belongs to the recogniser's thread.
  */
 public final class AddedPlaces {
-    private static final String FILE = "added.pvix";
-    private static final String ASIDE = "added-other-model.pvix";
+    private static final String KIND = ".pvix";
+    private static final int DIGITS = 16; // of the program's fingerprint, in a file's name
     private static final int LONGEST = 200; // characters of a place's name
 
     private final Context context;
     private final Recognizer recognizer;
     private final int packaged; // rows
+    private final File file;
 
     public AddedPlaces(Context context, Recognizer recognizer) {
         this.context = context;
         this.recognizer = recognizer;
         packaged = recognizer.info().photos;
+        String model = recognizer.info().json.optString("fingerprint");
+        file = new File(folder(), model.substring(0, Math.min(DIGITS, model.length())) + KIND);
+    }
+
+    private File folder() {
+        return new File(context.getFilesDir(), "places");
     }
 
     /**
      * Searches them from now on.
      *
-     * @return false where the file is of another model, as after an update, or damaged: it is put aside
+     * @return false where all there are belong to other models, as after an update, or the file is damaged and put aside
      */
     public boolean open() throws IOException {
-        if (!file().isFile()) return true;
+        if (!file.isFile()) {
+            File[] others = folder().listFiles((folder, name) -> name.endsWith(KIND));
+            return others == null || others.length == 0;
+        }
         try {
-            use(file());
+            use(file);
             return true;
         } catch (IllegalStateException e) {
             Log.w("pocketvlad", "the added places are put aside", e);
-            if (!file().renameTo(new File(context.getFilesDir(), ASIDE))) throw new IOException("Cannot keep the places");
+            if (!file.renameTo(new File(file.getPath() + ".damaged"))) throw new IOException("Cannot keep the places");
             return false;
         }
     }
@@ -96,7 +106,7 @@ public final class AddedPlaces {
     /** Copies the index to another app's file. */
     public void export(Uri target) throws IOException {
         ContentResolver resolver = context.getContentResolver();
-        try (InputStream in = new FileInputStream(file()); OutputStream out = resolver.openOutputStream(target, "wt")) {
+        try (InputStream in = new FileInputStream(file); OutputStream out = resolver.openOutputStream(target, "wt")) {
             if (out == null) throw new IOException("The file cannot be written");
             copy(in, out);
         }
@@ -135,8 +145,8 @@ public final class AddedPlaces {
     }
 
     private void useOwn() throws IOException {
-        if (file().isFile()) {
-            use(file());
+        if (file.isFile()) {
+            use(file);
         } else {
             recognizer.setAdded(null);
         }
@@ -153,21 +163,18 @@ public final class AddedPlaces {
     private void replace(List<PlacePhoto> photos) throws IOException {
         if (photos.isEmpty()) {
             recognizer.setAdded(null); // an index has one photo or more
-            file().delete();
+            file.delete();
             return;
         }
-        PvixWriter.write(file(), recognizer.info().fingerprint(), photos);
-        use(file());
+        if (!folder().isDirectory() && !folder().mkdirs()) throw new IOException("Cannot keep the places");
+        PvixWriter.write(file, recognizer.info().fingerprint(), photos);
+        use(file);
     }
 
     private void use(File index) throws IOException {
-        try (MappableFile file = MappableFile.file(index)) {
-            recognizer.setAdded(file);
+        try (MappableFile mapped = MappableFile.file(index)) {
+            recognizer.setAdded(mapped);
         }
-    }
-
-    private File file() {
-        return new File(context.getFilesDir(), FILE);
     }
 
     private static void copy(InputStream in, OutputStream out) throws IOException {

@@ -8,9 +8,6 @@ import java.nio.charset.StandardCharsets;
 
 /** The files packaged with the app. */
 public final class Assets {
-    private static final String PROGRAM = "model.pte";
-    private static final String INDEX = "places.pvix";
-
     private Assets() {}
 
     /** A whole small asset. */
@@ -27,16 +24,10 @@ public final class Assets {
         return new String(bytes(context, name), StandardCharsets.UTF_8);
     }
 
-    /**
-     * Opens the packaged program and index.
-     *
-     * @throws IOException the APK lacks one of them
-     * @throws IllegalStateException one is damaged, or they do not belong together
-     * @throws UnsatisfiedLinkError the APK has no library for this processor
-     */
+    /** Opens the packaged program and index, whatever a person has opened; throws as {@link Models#open()}. */
     public static Recognizer openRecognizer(Context context) throws IOException {
-        try (MappableFile program = MappableFile.asset(context, PROGRAM);
-                MappableFile index = MappableFile.asset(context, INDEX)) {
+        try (MappableFile program = MappableFile.asset(context, Models.PROGRAM);
+                MappableFile index = MappableFile.asset(context, Models.INDEX)) {
             return new NativeRecognizer(program, index);
         }
     }

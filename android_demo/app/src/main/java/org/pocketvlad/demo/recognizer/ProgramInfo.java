@@ -34,6 +34,11 @@ public final class ProgramInfo {
         }
     }
 
+    /** Cosine under which a place is unknown, as the index suggests it; -1 where it suggests none. */
+    public double threshold() {
+        return json.isNull("threshold") ? -1 : json.optDouble("threshold", -1);
+    }
+
     /** Of the program, 32 bytes; an index belongs to it that has the same. */
     public byte[] fingerprint() {
         String digits = json.optString("fingerprint");

@@ -75,7 +75,8 @@ public final class Comparison {
         return true;
     }
 
-    private static double cosine(float[] a, float[] b) {
+    /** Of two vectors of one length; 0 where one has no direction. */
+    public static double cosine(float[] a, float[] b) {
         double dot = 0;
         double aa = 0;
         double bb = 0;

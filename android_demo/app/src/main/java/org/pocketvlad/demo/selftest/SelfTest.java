@@ -5,9 +5,12 @@ import android.graphics.Bitmap;
 import android.graphics.BitmapFactory;
 import android.os.Build;
 import android.os.Debug;
+import android.util.Log;
 import java.io.BufferedReader;
 import java.io.FileReader;
 import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
 import org.json.JSONArray;
 import org.json.JSONException;
 import org.json.JSONObject;
@@ -20,6 +23,7 @@ import org.pocketvlad.demo.recognizer.Recognizer;
 
 /** Describes the pictures of assets/selftest and compares with what the workstation got for them. */
 public final class SelfTest {
+    static final String TAG = "pocketvlad"; // of the log
     private static final String FOLDER = "selftest/";
     private static final int MANIFEST_FORMAT = 1;
     private static final int RESULT_FORMAT = 2;
@@ -27,24 +31,44 @@ public final class SelfTest {
 
     private SelfTest() {}
 
-    /** The result as JSON, described in the project's README. */
-    static JSONObject run(Context context) throws JSONException, IOException {
+    /**
+     * The result as JSON, described in the project's README; where the test cannot run, why.
+     *
+     * @param seconds of recognising without a pause at its end; 0 for none
+     */
+    public static JSONObject result(Context context, int seconds) {
+        try {
+            return run(context, seconds);
+        } catch (IOException | JSONException | RuntimeException | LinkageError | OutOfMemoryError e) {
+            Log.e(TAG, "the self-test cannot run", e);
+            Map<String, Object> failure = new HashMap<>();
+            failure.put("passed", false);
+            failure.put("error", e.getMessage() == null ? e.toString() : e.getMessage());
+            return new JSONObject(failure);
+        }
+    }
+
+    private static JSONObject run(Context context, int seconds) throws JSONException, IOException {
         JSONObject manifest = new JSONObject(Assets.text(context, FOLDER + "manifest.json"));
         JSONArray pictures = pictures(manifest);
         double least = manifest.getJSONObject("tolerance").getDouble("cosine");
         JSONArray results = new JSONArray();
         JSONArray reasons = new JSONArray();
         JSONObject info;
+        Object sustained = JSONObject.NULL;
         try (Recognizer recognizer = Assets.openRecognizer(context)) {
             info = recognizer.info().json;
             for (int i = 0; i < pictures.length(); i++) {
                 results.put(check(context, recognizer, pictures.getJSONObject(i), least, reasons));
             }
+            Pixels first = picture(context, pictures.getJSONObject(0).getString("file"));
+            if (seconds > 0) sustained = Sustained.run(context, recognizer, first, seconds);
         }
         JSONObject memory = new JSONObject().put("pss_kb", Debug.getPss()).put("peak_kb", peakKilobytes());
         return new JSONObject().put("format", RESULT_FORMAT).put("where", "phone").put("passed", reasons.length() == 0)
                 .put("reasons", reasons).put("device", device()).put("native", info).put("runs", RUNS)
-                .put("pictures", results).put("memory", memory);
+                .put("pictures", results).put("memory", memory)
+                .put("sustained", sustained);
     }
 
     /** @throws JSONException another version's manifest, or one without a picture */
@@ -60,23 +84,22 @@ public final class SelfTest {
         String name = expected.getString("name");
         Pixels picture = picture(context, expected.getString("file"));
         Comparison.Top expectedTop = top(expected.getJSONArray("top"));
-        JSONArray preprocess = new JSONArray();
-        JSONArray inference = new JSONArray();
-        JSONArray search = new JSONArray();
+        JSONArray[] times = {new JSONArray(), new JSONArray(), new JSONArray()};
         Recognition answer = null;
         for (int run = 0; run < RUNS; run++) {
             answer = recognizer.recognize(picture, expectedTop.rows.length);
-            preprocess.put(answer.preprocessNanos / 1e6);
-            inference.put(answer.inferenceNanos / 1e6);
-            search.put(answer.searchNanos / 1e6);
+            times[0].put(answer.preprocessNanos / 1e6);
+            times[1].put(answer.inferenceNanos / 1e6);
+            times[2].put(answer.searchNanos / 1e6);
         }
         Comparison comparison = Comparison.of(answer.descriptor, floats(expected.getJSONArray("descriptor")),
                 top(answer), expectedTop, least);
         for (String reason : comparison.reasons) reasons.put(name + ": " + reason);
-        return new JSONObject().put("name", name).put("cosine", comparison.cosine)
+        JSONObject result = new JSONObject().put("name", name).put("cosine", comparison.cosine)
                 .put("max_difference", comparison.maxDifference).put("same_top", comparison.sameTop)
-                .put("passed", comparison.reasons.isEmpty())
-                .put("preprocess_ms", preprocess).put("inference_ms", inference).put("search_ms", search);
+                .put("passed", comparison.reasons.isEmpty());
+        for (int stage = 0; stage < times.length; stage++) result.put(Times.STAGES[stage], times[stage]);
+        return result;
     }
 
     private static Pixels picture(Context context, String file) throws IOException {
@@ -112,16 +135,33 @@ public final class SelfTest {
 
     private static JSONObject device() throws JSONException {
         return new JSONObject().put("model", Build.MANUFACTURER + " " + Build.MODEL).put("sdk", Build.VERSION.SDK_INT)
-                .put("abi", Build.SUPPORTED_ABIS.length > 0 ? Build.SUPPORTED_ABIS[0] : "");
+                .put("abi", Build.SUPPORTED_ABIS.length > 0 ? Build.SUPPORTED_ABIS[0] : "")
+                .put("features", features());
+    }
+
+    /** What the kernel says of the processor (asimddp is the dot product), or JSON's null. */
+    private static Object features() {
+        try {
+            String line = after("/proc/cpuinfo", Build.SUPPORTED_ABIS[0].startsWith("arm") ? "Features" : "flags");
+            return line == null ? JSONObject.NULL : line.replaceFirst("^\\s*:\\s*", "");
+        } catch (IOException e) {
+            return JSONObject.NULL;
+        }
     }
 
     /** The most memory this process ever held, in kB, or JSON's null where the kernel does not say. */
     private static Object peakKilobytes() throws IOException {
-        try (BufferedReader status = new BufferedReader(new FileReader("/proc/self/status"))) {
-            for (String line; (line = status.readLine()) != null; ) {
-                if (line.startsWith("VmHWM:")) return Long.parseLong(line.replaceAll("\\D", ""));
+        String line = after("/proc/self/status", "VmHWM:");
+        return line == null ? JSONObject.NULL : (Object) Long.parseLong(line.replaceAll("\\D", ""));
+    }
+
+    /** The rest of the first line of a file that begins so, or null. */
+    private static String after(String file, String head) throws IOException {
+        try (BufferedReader lines = new BufferedReader(new FileReader(file))) {
+            for (String line; (line = lines.readLine()) != null; ) {
+                if (line.startsWith(head)) return line.substring(head.length());
             }
         }
-        return JSONObject.NULL;
+        return null;
     }
 }

@@ -24,7 +24,9 @@ public final class SelfTestActivity extends Activity {
     static final String FILE = "selftest.json";
     /** Intent extra that comes back in the result, to tell it from an older one. */
     static final String TOKEN = "token";
-    private static final String TAG = "pocketvlad";
+    /** Intent extra: how long to recognise without a pause behind the test. */
+    static final String SECONDS = "seconds";
+    private static final int MOST_SECONDS = 600;
     private static final int PART = 1200; // UTF-16 units, of 3 bytes at most; a log line holds 4068 bytes
     private static final Executor ONE = Executors.newSingleThreadExecutor(); // two at once would disturb their times
 
@@ -40,7 +42,8 @@ public final class SelfTestActivity extends Activity {
     private void test() {
         String asked = getIntent().getStringExtra(TOKEN);
         String token = asked != null && asked.matches("\\w{1,32}") ? asked : ""; // it becomes part of log lines
-        JSONObject result = result();
+        int seconds = Math.max(0, Math.min(MOST_SECONDS, getIntent().getIntExtra(SECONDS, 0)));
+        JSONObject result = SelfTest.result(this, seconds);
         try {
             publish(token, result);
         } catch (JSONException e) {
@@ -49,30 +52,16 @@ public final class SelfTestActivity extends Activity {
         runOnUiThread(this::finish);
     }
 
-    private JSONObject result() {
-        try {
-            return SelfTest.run(this);
-        } catch (IOException | JSONException | RuntimeException | LinkageError | OutOfMemoryError e) {
-            Log.e(TAG, "the self-test cannot run", e);
-            JSONObject failure = new JSONObject();
-            try {
-                return failure.put("passed", false).put("error", e.getMessage() == null ? e.toString() : e.getMessage());
-            } catch (JSONException impossible) {
-                throw new IllegalStateException(impossible);
-            }
-        }
-    }
-
     private void publish(String token, JSONObject result) throws JSONException {
         String text = result.put(TOKEN, token).toString();
         try {
             write(text);
         } catch (IOException e) {
-            Log.e(TAG, "cannot write " + FILE, e);
+            Log.e(SelfTest.TAG, "cannot write " + FILE, e);
         }
         List<String> parts = parts(text);
         for (int i = 0; i < parts.size(); i++) {
-            Log.i(TAG, "selftest " + token + " " + (i + 1) + "/" + parts.size() + " " + parts.get(i));
+            Log.i(SelfTest.TAG, "selftest " + token + " " + (i + 1) + "/" + parts.size() + " " + parts.get(i));
         }
     }
 

@@ -8,7 +8,7 @@ public final class Milliseconds {
 
     public static String text(long nanos) {
         double milliseconds = nanos / 1e6;
-        String format = milliseconds < 1 ? "%.2f" : milliseconds < 10 ? "%.1f" : "%.0f";
+        String format = milliseconds < 0.1 ? "%.3f" : milliseconds < 1 ? "%.2f" : milliseconds < 10 ? "%.1f" : "%.0f";
         return String.format(Locale.getDefault(), format, milliseconds);
     }
 }

@@ -22,6 +22,7 @@ import org.pocketvlad.demo.places.AddedPlaces;
 import org.pocketvlad.demo.places.Snapshot;
 import org.pocketvlad.demo.recognizer.AppConfig;
 import org.pocketvlad.demo.recognizer.Assets;
+import org.pocketvlad.demo.recognizer.Models;
 import org.pocketvlad.demo.recognizer.Recognition;
 import org.pocketvlad.demo.recognizer.Recognizer;
 
@@ -41,6 +42,10 @@ public final class Session {
         void run(AddedPlaces places) throws IOException;
     }
 
+    private interface Opener {
+        Recognizer open() throws IOException;
+    }
+
     private interface Source {
         void take(PhotoStore store) throws PhotoException;
     }
@@ -49,12 +54,16 @@ public final class Session {
     private final Context context;
     private final PhotoStore store;
     private final Settings settings;
+    private final Models models;
+    private final Check check;
     private final Handler main = new Handler(Looper.getMainLooper());
     private Recognizer recognizer; // only of the worker thread, as are the examples
     private List<Example> examples = Collections.emptyList();
     private AddedPlaces places;
     private boolean aside; // the added places are another model's
     private volatile AppConfig config; // null while it opens
+    private volatile double suggested = -1; // threshold
+    private volatile boolean opened; // files instead of the packaged ones
     private volatile int newest; // number of the photo asked for last: answers to others are dropped
     private State.Viewer screen; // only of the main thread, as is the state
     private State state = new Opening();
@@ -63,6 +72,8 @@ public final class Session {
         this.context = context.getApplicationContext();
         store = new PhotoStore(this.context);
         settings = new Settings(this.context);
+        models = new Models(this.context);
+        check = new Check(this.context, worker, main);
         worker.execute(this::open);
     }
 
@@ -81,19 +92,29 @@ public final class Session {
         return state;
     }
 
+    public Check check() {
+        return check;
+    }
+
     /** The app's title, or null while it opens. */
     public String title() {
-        return config == null ? null : config.title;
+        if (config == null) return null;
+        return opened ? context.getString(R.string.opened_title) : config.title;
+    }
+
+    /** Whether files are open instead of the packaged ones. */
+    public boolean hasOpened() {
+        return opened;
     }
 
     /** Cosine under which a place is unknown. */
     public double threshold() {
-        return settings.threshold(packagedThreshold());
+        return settings.threshold(suggested);
     }
 
     /** What the index says, -1 where it says nothing. */
-    public double packagedThreshold() {
-        return config == null ? -1 : config.threshold;
+    public double suggestedThreshold() {
+        return suggested;
     }
 
     /** @param threshold null: the index's own again */
@@ -167,6 +188,33 @@ public final class Session {
         if (state instanceof Answered || state instanceof Ready) restore();
     }
 
+    /**
+     * Opens another app's program, index or both instead of the present ones.
+     *
+     * @param failed gets a sentence on the main thread; then everything is as it was
+     */
+    public void openFiles(List<Uri> files, Consumer<String> failed) {
+        change(() -> models.open(files), failed);
+    }
+
+    /** Opens the packaged program and index again. */
+    public void openPackaged(Consumer<String> failed) {
+        change(models::openPackaged, failed);
+    }
+
+    private void change(Opener opener, Consumer<String> failed) {
+        worker.execute(() -> {
+            try {
+                use(opener.open());
+                Ready ready = ready();
+                main.post(() -> show(ready));
+            } catch (IOException | RuntimeException | OutOfMemoryError e) {
+                Log.w(TAG, "what is open stays open", e);
+                main.post(() -> failed.accept(said(e)));
+            }
+        });
+    }
+
     /** Makes photos or frames photos of a place. */
     public void addPlace(String label, List<Snapshot> snapshots, Consumer<String> failed) {
         places(added -> {
@@ -191,10 +239,7 @@ public final class Session {
     private void open() {
         try {
             config = AppConfig.parse(Assets.text(context, AppConfig.FILE));
-            recognizer = Assets.openRecognizer(context);
-            examples = examples();
-            places = new AddedPlaces(context, recognizer);
-            aside = !places.open();
+            use(opened());
             Ready ready = ready();
             main.post(() -> show(state instanceof Opening ? ready : state));
         } catch (IOException e) {
@@ -206,13 +251,34 @@ public final class Session {
         }
     }
 
+    /** What was in use last; the packaged files where an update has made the others unfit. */
+    private Recognizer opened() throws IOException {
+        try {
+            return models.open();
+        } catch (IOException | IllegalStateException e) {
+            if (!models.isOpened()) throw e;
+            Log.w(TAG, "the opened files do not fit any more", e);
+            return models.openPackaged();
+        }
+    }
+
+    private void use(Recognizer next) throws IOException {
+        if (recognizer != null) recognizer.close();
+        recognizer = next;
+        opened = models.isOpened();
+        suggested = opened ? next.info().threshold() : config.threshold;
+        examples = examples();
+        places = new AddedPlaces(context, next);
+        aside = !places.open();
+    }
+
     private Ready ready() {
         return new Ready(recognizer.info(), recognizer.rows(), examples, aside);
     }
 
     private List<Example> examples() {
         try {
-            return Example.read(context, config.threshold);
+            return Example.read(context, suggested);
         } catch (IOException | JSONException | OutOfMemoryError e) {
             Log.w(TAG, "no examples", e);
             return Collections.emptyList();

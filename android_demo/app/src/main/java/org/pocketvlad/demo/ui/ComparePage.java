@@ -14,10 +14,8 @@ final class ComparePage extends Page {
     private final int rank;
 
     ComparePage(MainActivity activity, Answered answer, int rank) {
-        super(activity, R.layout.compare);
+        super(activity, R.layout.compare, R.string.compare);
         this.rank = rank;
-        title(R.string.compare);
-        Insets.keepClear(view);
         ((ZoomImage) view.findViewById(R.id.left)).setImageBitmap(answer.photo);
         Match match = answer.recognition.matches.get(rank);
         Bitmap thumbnail = Thumbnails.of(match);

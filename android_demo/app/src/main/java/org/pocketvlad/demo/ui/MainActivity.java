@@ -13,6 +13,7 @@ import java.util.Collections;
 import java.util.List;
 import org.pocketvlad.demo.R;
 import org.pocketvlad.demo.places.Snapshot;
+import org.pocketvlad.demo.recognizer.Assets;
 import org.pocketvlad.demo.session.Answered;
 import org.pocketvlad.demo.session.Session;
 
@@ -21,6 +22,7 @@ public final class MainActivity extends Activity {
     private static final int ALLOW_TAKE = 3;
     private static final int ALLOW_LIVE = 4;
     private static final String PHOTO = "photo";
+    private static final String LICENCES = "NOTICE.txt";
     private static final int RISE = 24; // dp
     private static final int MOTION = 200; // milliseconds
 
@@ -28,7 +30,7 @@ public final class MainActivity extends Activity {
     Page page; // over the first screen, or null
     private PhotoScreen screen;
     private PhotoSources sources;
-    private PlacesFiles files;
+    private Documents files;
     private Back back;
 
     @Override
@@ -42,7 +44,7 @@ public final class MainActivity extends Activity {
         boolean restarted = session == null;
         if (restarted) session = new Session(this);
         sources = new PhotoSources(this, session);
-        files = new PlacesFiles(this, session);
+        files = new Documents(this, session);
         findViewById(R.id.pick).setOnClickListener(view -> sources.pick());
         findViewById(R.id.take).setOnClickListener(view -> allowed(ALLOW_TAKE));
         findViewById(R.id.live).setOnClickListener(view -> allowed(ALLOW_LIVE));
@@ -81,6 +83,7 @@ public final class MainActivity extends Activity {
     private void reopen(Bundle saved) {
         if (saved.getBoolean(LivePage.KEY)) open(new LivePage(this, session));
         if (saved.getBoolean(PlacesPage.KEY)) open(new PlacesPage(this, session, files));
+        if (saved.getBoolean(CheckPage.KEY)) open(new CheckPage(this, session));
         if (saved.containsKey(ComparePage.KEY)) compare(saved.getInt(ComparePage.KEY));
     }
 
@@ -169,15 +172,22 @@ public final class MainActivity extends Activity {
     }
 
     private void menu(View anchor) {
-        new Choices(anchor).add(R.string.places, () -> open(new PlacesPage(this, session, files)))
+        Choices choices = new Choices(anchor).add(R.string.places, () -> open(new PlacesPage(this, session, files)))
                 .add(R.string.threshold_title, () -> ThresholdDialog.show(this, session))
-                .add(R.string.about, this::about).show();
+                .add(R.string.open_model, files::open);
+        if (session.hasOpened()) {
+            choices.add(R.string.packaged_model, () -> session.openPackaged(
+                    reason -> Notice.show(this, R.string.model_unchanged, reason)));
+        }
+        choices.add(R.string.check, () -> open(new CheckPage(this, session))).add(R.string.about, this::about).show();
     }
 
     private void about() {
         session.run(recognizer -> {
             String text = PhotoScreen.about(this, recognizer.info());
-            session.onMain(() -> Notice.show(this, R.string.about, text));
+            String licences = Assets.text(this, LICENCES);
+            session.onMain(() -> Notice.show(this, R.string.about, text, R.string.licences,
+                    () -> Notice.show(this, R.string.licences, licences)));
         });
     }
 
@@ -210,7 +220,7 @@ public final class MainActivity extends Activity {
 
     @Override
     protected void onActivityResult(int request, int result, Intent data) {
-        if (request == PlacesFiles.EXPORT || request == PlacesFiles.IMPORT) {
+        if (Documents.asked(request)) {
             files.result(request, result, data);
         } else {
             sources.result(request, result, data);

@@ -9,8 +9,21 @@ final class Notice {
 
     /** Does nothing where the activity has gone meanwhile. */
     static void show(Activity activity, int title, String text) {
-        if (activity.isDestroyed() || activity.isFinishing()) return;
-        new AlertDialog.Builder(activity).setTitle(title).setMessage(text)
-                .setPositiveButton(android.R.string.ok, null).show();
+        if (open(activity)) said(activity, title, text).show();
+    }
+
+    /** The same with a way to more. */
+    static void show(Activity activity, int title, String text, int more, Runnable then) {
+        if (!open(activity)) return;
+        said(activity, title, text).setNeutralButton(more, (dialog, which) -> then.run()).show();
+    }
+
+    private static boolean open(Activity activity) {
+        return !activity.isDestroyed() && !activity.isFinishing();
+    }
+
+    private static AlertDialog.Builder said(Activity activity, int title, String text) {
+        return new AlertDialog.Builder(activity).setTitle(title).setMessage(text)
+                .setPositiveButton(android.R.string.ok, null);
     }
 }

@@ -19,9 +19,12 @@ abstract class Page {
         view.findViewById(R.id.back).setOnClickListener(button -> activity.close());
     }
 
-    final void title(int text) {
-        ((TextView) view.findViewById(R.id.page_title)).setText(text);
-        announced(text);
+    /** With a title, and clear of the system's bars. */
+    Page(MainActivity activity, int layout, int title) {
+        this(activity, layout);
+        ((TextView) view.findViewById(R.id.page_title)).setText(title);
+        announced(title);
+        Insets.keepClear(view);
     }
 
     /** What a screen reader says when the page opens. */

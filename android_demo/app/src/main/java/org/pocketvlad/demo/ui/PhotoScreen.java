@@ -140,15 +140,11 @@ final class PhotoScreen implements State.Viewer {
 
     private void say(String verdict, String detail, int icon, Tone tone) {
         View card = activity.findViewById(R.id.verdict_card);
-        card.setBackgroundTintList(ColorStateList.valueOf(activity.getColor(tone.container)));
-        ColorStateList colour = ColorStateList.valueOf(activity.getColor(tone.text));
+        ColorStateList colour = tone.paint(card, R.id.verdict, R.id.detail, R.id.threshold);
         ImageView image = activity.findViewById(R.id.verdict_icon);
         image.setVisibility(icon == 0 ? View.GONE : View.VISIBLE);
         image.setImageResource(icon);
         image.setImageTintList(colour);
-        for (int id : new int[] {R.id.verdict, R.id.detail, R.id.threshold}) {
-            ((TextView) activity.findViewById(id)).setTextColor(colour);
-        }
         ((TextView) activity.findViewById(R.id.threshold)).setCompoundDrawableTintList(colour);
         text(R.id.verdict, verdict);
         text(R.id.detail, detail);

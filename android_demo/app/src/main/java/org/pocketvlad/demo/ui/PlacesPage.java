@@ -18,11 +18,9 @@ final class PlacesPage extends Page {
     static final String KEY = "places";
     private final Session session;
 
-    PlacesPage(MainActivity activity, Session session, PlacesFiles files) {
-        super(activity, R.layout.places);
+    PlacesPage(MainActivity activity, Session session, Documents files) {
+        super(activity, R.layout.places, R.string.places);
         this.session = session;
-        title(R.string.places);
-        Insets.keepClear(view);
         view.findViewById(R.id.export_places).setOnClickListener(button -> files.export());
         view.findViewById(R.id.import_places).setOnClickListener(button -> files.importPlaces());
     }

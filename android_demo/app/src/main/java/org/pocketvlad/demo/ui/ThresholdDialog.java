@@ -19,10 +19,10 @@ final class ThresholdDialog {
         View view = activity.getLayoutInflater().inflate(R.layout.threshold, null);
         TextView value = view.findViewById(R.id.threshold_value);
         SeekBar bar = view.findViewById(R.id.threshold_bar);
-        double packaged = session.packagedThreshold();
-        ((TextView) view.findViewById(R.id.threshold_default)).setText(packaged < 0
+        double suggested = session.suggestedThreshold();
+        ((TextView) view.findViewById(R.id.threshold_default)).setText(suggested < 0
                 ? activity.getString(R.string.threshold_none)
-                : activity.getString(R.string.threshold_default, packaged));
+                : activity.getString(R.string.threshold_default, suggested));
         bar.setProgress((int) Math.round(Math.max(0, session.threshold()) / STEP));
         value.setText(text(bar.getProgress()));
         bar.setOnSeekBarChangeListener(new SeekBar.OnSeekBarChangeListener() {

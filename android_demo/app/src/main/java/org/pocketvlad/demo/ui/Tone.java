@@ -1,5 +1,8 @@
 package org.pocketvlad.demo.ui;
 
+import android.content.res.ColorStateList;
+import android.view.View;
+import android.widget.TextView;
 import org.pocketvlad.demo.R;
 
 /** The colours of the card with the answer. */
@@ -9,11 +12,19 @@ enum Tone {
     UNKNOWN(R.color.tertiary_container, R.color.on_tertiary_container),
     PROBLEM(R.color.error_container, R.color.on_error_container);
 
-    final int container;
-    final int text;
+    private final int container;
+    private final int text;
 
     Tone(int container, int text) {
         this.container = container;
         this.text = text;
+    }
+
+    /** Colours a card and texts in it; returns the texts' colour. */
+    ColorStateList paint(View card, int... texts) {
+        card.setBackgroundTintList(ColorStateList.valueOf(card.getContext().getColor(container)));
+        ColorStateList colour = ColorStateList.valueOf(card.getContext().getColor(text));
+        for (int id : texts) ((TextView) card.findViewById(id)).setTextColor(colour);
+        return colour;
     }
 }

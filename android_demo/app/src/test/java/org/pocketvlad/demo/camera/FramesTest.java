@@ -24,13 +24,12 @@ import org.pocketvlad.demo.recognizer.Assets;
 import org.pocketvlad.demo.recognizer.Frame;
 import org.pocketvlad.demo.recognizer.Recognition;
 import org.pocketvlad.demo.recognizer.Recognizer;
+import org.pocketvlad.demo.selftest.Comparison;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
-import org.robolectric.annotation.Config;
 
 /** Frames of the camera give the answers of photos. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class FramesTest {
     private static final int FRAMES = 200;
     private static final int[] DEGREES = {0, 90, 180, 270};
@@ -114,23 +113,11 @@ public class FramesTest {
                 String name = "frame " + i;
                 assertEquals(name, still.matches.get(0).row, live.matches.get(0).row);
                 assertEquals(name, still.matches.get(0).place(), live.matches.get(0).place());
-                least = Math.min(least, cosine(still.descriptor, live.descriptor));
+                least = Math.min(least, Comparison.cosine(still.descriptor, live.descriptor));
             }
         }
         assertTrue("least cosine " + least, least > 0.99); // half the colours' resolution
         Fixture.note("frames", "least cosine of " + FRAMES + " frames with their photos " + least);
-    }
-
-    private static double cosine(float[] a, float[] b) {
-        double dot = 0;
-        double aa = 0;
-        double bb = 0;
-        for (int i = 0; i < a.length; i++) {
-            dot += (double) a[i] * b[i];
-            aa += (double) a[i] * a[i];
-            bb += (double) b[i] * b[i];
-        }
-        return dot / Math.sqrt(aa * bb);
     }
 
     @Test

@@ -31,11 +31,9 @@ import org.pocketvlad.demo.recognizer.Recognizer;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
-import org.robolectric.annotation.Config;
 
 /** Places added on the phone, searched with the packaged ones by the real library. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class PlacesTest {
     private static final double[] MARKET = {51.5, -0.125};
 
@@ -111,7 +109,7 @@ public class PlacesTest {
         assertEquals(1, recognizer.recognize(grey(10), 1).matches.get(0).cosine, 1e-5);
         places.delete("B");
         assertEquals(packaged, recognizer.rows());
-        assertFalse(new File(context.getFilesDir(), "added.pvix").exists());
+        assertFalse(added().exists());
         assertNotEquals("B", recognizer.recognize(grey(10), 1).matches.get(0).label);
     }
 
@@ -158,17 +156,38 @@ public class PlacesTest {
         assertEquals("no copy stays", 0, context.getCacheDir().listFiles((folder, name) -> name.endsWith(".pvix")).length);
     }
 
+    /** Where the places of the open model are kept. */
+    private File added() {
+        String model = recognizer.info().json.optString("fingerprint").substring(0, 16);
+        return new File(context.getFilesDir(), "places/" + model + ".pvix");
+    }
+
     @Test
-    public void placesOfAnotherModelArePutAside() throws Exception {
+    public void placesOfAnotherModelAreKeptForIt() throws Exception {
         int packaged = recognizer.rows();
-        File added = new File(context.getFilesDir(), "added.pvix");
-        Files.copy(Fixture.file("files/foreign.pvix").toPath(), added.toPath());
+        File other = new File(added().getParentFile(), "0123456789abcdef.pvix");
+        other.getParentFile().mkdirs();
+        Files.copy(Fixture.file("files/foreign.pvix").toPath(), other.toPath());
         assertFalse(places.open());
         assertEquals(packaged, recognizer.rows());
-        assertFalse(added.exists());
-        assertTrue("kept", new File(context.getFilesDir(), "added-other-model.pvix").exists());
         places.add("A", snapshots(10), 1);
         assertEquals(packaged + 1, recognizer.rows());
+        assertTrue("once there are some of this model, nothing is to be said", places.open());
+        assertTrue("kept", other.exists());
+    }
+
+    @Test
+    public void damagedPlacesArePutAside() throws Exception {
+        int packaged = recognizer.rows();
+        File added = added();
+        added.getParentFile().mkdirs();
+        for (String file : new String[] {"damaged.pvix", "foreign.pvix"}) {
+            Files.copy(Fixture.file("files/" + file).toPath(), added.toPath());
+            assertFalse(places.open());
+            assertEquals(packaged, recognizer.rows());
+            assertFalse(added.exists());
+            assertTrue("kept", new File(added.getPath() + ".damaged").exists());
+        }
     }
 
     @Test

@@ -14,12 +14,10 @@ import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
-import org.robolectric.annotation.Config;
 import org.pocketvlad.demo.Fixture;
 
 /** The native library through the app's own interface. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class NativeRecognizerTest {
     @Before
     public void load() {

@@ -11,11 +11,9 @@ import org.json.JSONObject;
 import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
-import org.robolectric.annotation.Config;
 
 /** When an answer counts as the workstation's. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class ComparisonTest {
     private static Comparison.Top top(int[] rows, double... cosines) {
         Comparison.Top top = new Comparison.Top(rows.length);

@@ -22,13 +22,11 @@ import org.junit.runner.RunWith;
 import org.robolectric.Robolectric;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.Shadows;
-import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowLog;
 import org.pocketvlad.demo.Fixture;
 
 /** The self-test that `pocketvlad phone test` starts, on the finished APK's pictures and expected answers. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class SelfTestActivityTest {
     @Before
     public void load() {
@@ -63,6 +61,29 @@ public class SelfTestActivityTest {
         File copy = Fixture.file("screenshots/selftest-sdk" + Build.VERSION.SDK_INT + ".json");
         copy.getParentFile().mkdirs();
         Files.write(copy.toPath(), result.toString(1).getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Times of two tests at once would be worth nothing: the second waits, and each answers its own caller. */
+    @Test
+    public void twoTestsRunOneAfterTheOther() throws Exception {
+        SelfTestActivity[] activities = new SelfTestActivity[2];
+        for (int i = 0; i < activities.length; i++) {
+            Intent intent = new Intent().putExtra(SelfTestActivity.TOKEN, "twin" + i).putExtra(SelfTestActivity.SECONDS, 1 - i);
+            activities[i] = Robolectric.buildActivity(SelfTestActivity.class, intent).setup().get();
+        }
+        activities[1].test.get(120, TimeUnit.SECONDS);
+        assertTrue("the first was done before", activities[0].test.isDone());
+        assertEquals(1, new JSONObject(logged("twin0")).getJSONObject("sustained").getInt("seconds"));
+        assertTrue(new JSONObject(logged("twin1")).isNull("sustained"));
+    }
+
+    @Test
+    public void aTokenThatWouldBreakTheLogIsLeftOut() throws Exception {
+        Intent intent = new Intent().putExtra(SelfTestActivity.TOKEN, "a\nselftest b 1/1 {}");
+        SelfTestActivity activity = Robolectric.buildActivity(SelfTestActivity.class, intent).setup().get();
+        activity.test.get(120, TimeUnit.SECONDS);
+        assertEquals("", new JSONObject(logged("")).getString("token"));
+        assertFalse(ShadowLog.getLogsForTag("pocketvlad").stream().anyMatch(line -> line.msg.contains("\n")));
     }
 
     /** The result put together again from the log, as a workstation without access to the file does it. */

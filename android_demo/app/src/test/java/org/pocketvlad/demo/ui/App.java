@@ -5,6 +5,8 @@ import android.content.Intent;
 import android.net.Uri;
 import android.os.Build;
 import android.provider.MediaStore;
+import android.view.Menu;
+import android.view.View;
 import android.Manifest;
 import org.junit.Assert;
 import org.pocketvlad.demo.Fixture;
@@ -13,6 +15,7 @@ import org.robolectric.Robolectric;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 import org.robolectric.shadows.ShadowActivity;
+import org.robolectric.shadows.ShadowPopupMenu;
 
 /** What a person does with the app, for its tests. */
 final class App {
@@ -63,6 +66,13 @@ final class App {
         boolean picker = Build.VERSION.SDK_INT >= 33;
         Assert.assertEquals(picker ? MediaStore.ACTION_PICK_IMAGES : Intent.ACTION_GET_CONTENT, asked.getAction());
         answer(activity, asked, Activity.RESULT_OK, photo);
+    }
+
+    /** Chooses an item of the menu a button opens. */
+    static void choose(View more, int item) {
+        more.performClick();
+        Menu menu = ShadowPopupMenu.getLatestPopupMenu().getMenu();
+        menu.performIdentifierAction(menu.getItem(item).getItemId(), 0);
     }
 
     static String verdict(Activity activity) {

@@ -51,7 +51,7 @@ import org.robolectric.shadows.ShadowAlertDialog;
 
 /** The whole app with its real native library, on the finished APK's resources and assets. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
+@Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class AppTest {
     @Before
     public void load() {

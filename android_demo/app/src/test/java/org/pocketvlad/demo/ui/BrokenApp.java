@@ -19,7 +19,7 @@ import org.pocketvlad.demo.R;
  * against APKs made for it; reason.txt holds what the screen must say.
  */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
+@Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class BrokenApp {
     @Test
     public void itSaysWhyItCannotRecognise() throws Exception {

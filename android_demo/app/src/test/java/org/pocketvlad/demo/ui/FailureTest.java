@@ -31,7 +31,7 @@ import org.robolectric.annotation.Config;
 
 /** Photos that cannot be had, and photos in quick succession: a sentence or the right answer, never a crash. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
+@Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class FailureTest {
     @Before
     public void load() {

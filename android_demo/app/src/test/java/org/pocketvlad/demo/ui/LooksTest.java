@@ -18,7 +18,7 @@ import org.robolectric.annotation.Config;
 
 /** Screens in the light and the dark, in Chinese, in large type, on its side and on a tablet; and what can be read. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
+@Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class LooksTest {
     @Before
     public void load() {

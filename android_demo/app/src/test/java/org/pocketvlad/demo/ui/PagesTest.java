@@ -21,7 +21,6 @@ import android.hardware.camera2.CameraManager;
 import android.hardware.camera2.CameraMetadata;
 import android.net.Uri;
 import android.util.Size;
-import android.view.Menu;
 import android.view.View;
 import android.view.ViewGroup;
 import android.widget.EditText;
@@ -40,12 +39,11 @@ import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowAlertDialog;
 import org.robolectric.shadows.ShadowCameraCharacteristics;
 import org.robolectric.shadow.api.Shadow;
-import org.robolectric.shadows.ShadowPopupMenu;
 import org.robolectric.shadows.StreamConfigurationMapBuilder;
 
 /** The pages over the first screen: the live camera and the added places. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35}, qualifiers = "w360dp-h760dp-xhdpi")
+@Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class PagesTest {
     @Before
     public void load() {
@@ -175,13 +173,6 @@ public class PagesTest {
         dialog.getButton(AlertDialog.BUTTON_POSITIVE).performClick();
     }
 
-    /** Chooses an item of the menu a button opens. */
-    private static void choose(View more, int item) {
-        more.performClick();
-        Menu menu = ShadowPopupMenu.getLatestPopupMenu().getMenu();
-        menu.performIdentifierAction(menu.getItem(item).getItemId(), 0);
-    }
-
     @Test
     public void aPlaceIsAddedRenamedExportedImportedAndDeleted() throws Exception {
         MainActivity activity = start();
@@ -192,7 +183,7 @@ public class PagesTest {
         settle(activity);
         assertEquals("My workshop", App.verdict(activity));
 
-        activity.open(new PlacesPage(activity, activity.session, new PlacesFiles(activity, activity.session)));
+        activity.open(new PlacesPage(activity, activity.session, new Documents(activity, activity.session)));
         settle(activity);
         Fixture.screenshot(activity, "places");
         ViewGroup list = activity.findViewById(R.id.places);
@@ -205,12 +196,12 @@ public class PagesTest {
         App.answer(activity, asked, Activity.RESULT_OK, file);
         assertTrue(exported.size() > 136);
 
-        choose(list.getChildAt(0).findViewById(R.id.place_more), 0);
+        App.choose(list.getChildAt(0).findViewById(R.id.place_more), 0);
         name("  \n");
         name("The workshop");
         settle(activity);
         assertEquals("The workshop", App.verdict(activity));
-        choose(list.getChildAt(0).findViewById(R.id.place_more), 1);
+        App.choose(list.getChildAt(0).findViewById(R.id.place_more), 1);
         ((AlertDialog) ShadowAlertDialog.getLatestDialog()).getButton(AlertDialog.BUTTON_POSITIVE).performClick();
         settle(activity);
         assertEquals(0, list.getChildCount());
@@ -231,17 +222,22 @@ public class PagesTest {
     @Test
     public void theMenuLeadsToThePlacesTheThresholdAndTheFigures() throws Exception {
         MainActivity activity = start();
-        choose(activity.findViewById(R.id.more), 0);
+        App.choose(activity.findViewById(R.id.more), 0);
         settle(activity);
         assertTrue(Fixture.visible(activity, R.id.no_places));
         assertFalse(activity.findViewById(R.id.export_places).isEnabled());
         activity.onBackPressed();
         assertNull(activity.page);
-        choose(activity.findViewById(R.id.more), 1);
+        App.choose(activity.findViewById(R.id.more), 1);
         assertNotNull(ShadowAlertDialog.getLatestDialog().findViewById(R.id.threshold_bar));
-        choose(activity.findViewById(R.id.more), 2);
+        App.choose(activity.findViewById(R.id.more), 4);
         settle(activity);
         ShadowAlertDialog about = Shadows.shadowOf((AlertDialog) ShadowAlertDialog.getLatestDialog());
         assertTrue(about.getMessage().toString(), about.getMessage().toString().matches("(?s)Model [\\d.]+ MB.*threads.*"));
+        ((AlertDialog) ShadowAlertDialog.getLatestDialog()).getButton(AlertDialog.BUTTON_NEUTRAL).performClick();
+        settle(activity);
+        ShadowAlertDialog licences = Shadows.shadowOf((AlertDialog) ShadowAlertDialog.getLatestDialog());
+        String text = licences.getMessage().toString();
+        for (String part : new String[] {"ExecuTorch", "XNNPACK", "Apache License"}) assertTrue(part, text.contains(part));
     }
 }

@@ -10,11 +10,9 @@ import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
-import org.robolectric.annotation.Config;
 
 /** What people read, and where the preview lies. */
 @RunWith(RobolectricTestRunner.class)
-@Config(sdk = {26, 34, 35})
 public class WordsTest {
     private static final double[] MARKET = {51.5, -0.1};
 
