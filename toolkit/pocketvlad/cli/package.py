@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from pocketvlad.android.check import ApkReport
 
 _APP = "The app on the phone"
+Abis = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 28 MB more); repeatable.",
+        rich_help_panel=_APP,
+    ),
+]
+Symbols = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the app's own library with names and lines, to read crash reports."),
+]
 
 
 def package(
@@ -25,13 +36,7 @@ def package(
         list[Path] | None, typer.Option(help="For the app's self-test; else thumbnails of the index.")
     ] = None,
     title: Annotated[str, typer.Option(help="Shown by the app.", rich_help_panel=_APP)] = "Pocketvlad",
-    abi: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 28 MB more); repeatable.",
-            rich_help_panel=_APP,
-        ),
-    ] = None,
+    abi: Abis = None,
     application_id: Annotated[
         str | None,
         typer.Option(help="Apps of different ids are installed side by side.", rich_help_panel=_APP),
@@ -45,10 +50,7 @@ def package(
     password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
     ] = None,
-    symbols: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the app's own library with names and lines, to read crash reports."),
-    ] = None,
+    symbols: Symbols = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
     force: Force = False,
     as_json: Json = False,
