@@ -7,7 +7,7 @@ all blocks: NetVLAD's clusters hold the same channels of the same network each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.lut.tensor import LutTensor
 
-POOLED = 0.5  # share of the pooled covariance among the blocks
 _DAMPING = 0.1  # share of the mean variance in what weighs the centroids
 
 
@@ -31,16 +30,18 @@ class Trust:
     Attributes:
         low_rank: share of the vectors themselves in the curvature.
         damping: share of the mean variance, the same in all directions, in the blocks.
+        pooled: share of the pooled covariance among the blocks, the rest is each block's own.
     """
 
     low_rank: float
     damping: float
+    pooled: float = 0.5
 
 
 USUAL = Trust(0.5, 0.1)
-FEW_SURVIVORS = Trust(
-    0.02, 0.7
-)  # large errors to make up for: they would be fitted to the few vectors at hand
+# Large errors to make up for would be fitted to the few vectors at hand. Chosen where photos indoors calibrate for
+# photos outdoors and the other way round: with (0.02, 0.7, 0.5) the descriptors of the other kind are further off.
+FEW_SURVIVORS = Trust(0.001, 0.9, 1.0)
 _LARGEST_BLOCK = 512
 _FEW = 4  # from blocks of this length on
 
@@ -76,6 +77,8 @@ def fit_wide(
     importance = centred.square().mean(dim=0)
     grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), name)
     trust = FEW_SURVIVORS if recipe.block >= _FEW else USUAL
+    if not block:  # blocks that are none of the head's have less in common
+        trust = replace(trust, pooled=USUAL.pooled)
     size = block_of(inputs.shape[1], block, recipe.block or 1)
     grid, curvature = grid.snapped(), wide_curvature(centred, size, trust)
     if recipe.calibrate == "gptq":
@@ -111,6 +114,6 @@ def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvatu
     energy = energy.clamp_min(floor)[:, None, None]
     pooled = own.mean(dim=0)
     pooled = pooled / pooled.diagonal().mean()
-    blocks = (1 - POOLED) * own + POOLED * energy * pooled
+    blocks = (1 - trust.pooled) * own + trust.pooled * energy * pooled
     blocks = (1 - trust.damping) * blocks + trust.damping * energy * torch.eye(block)
     return Curvature((1 - trust.low_rank) * blocks, centred * (trust.low_rank / count) ** 0.5)
