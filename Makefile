@@ -3,7 +3,7 @@
 # make bench  side-by-side tables and out/bench/bench.json
 # make lint   ruff and mypy
 # make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800"
-# make arm64  the runtime without torch in an arm64 Python under qemu, in out/arm64: the same bits as here
+# make arm64  the runtime without torch in an arm64 Python under qemu, in out/arm64
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The runtime without torch in an arm64 Python under qemu: the same bits as here. Nothing outside FOLDER changes: Debian's arm64
+# The runtime without torch in an arm64 Python under qemu: its descriptors beside those of here. Nothing outside FOLDER changes: Debian's arm64
 # Python and the wheels are unpacked into it. Usage: tests/arm64.sh PYTHON FOLDER
 set -eu
 python=$1 folder=$2

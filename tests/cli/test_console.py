@@ -28,6 +28,23 @@ def test_results_and_tables_show_names_as_they_are(capsys, monkeypatch):
     assert harmless(captured.out + captured.err)
 
 
+def test_lists_of_words_are_read_by_people_too(capsys):
+    """An import's notes, an APK's libraries; not what a table shows, nor what was skipped twice."""
+    values = {
+        "abis": ("arm64-v8a", "x86_64"),
+        "notes": ["480x640 is assumed"],
+        "rows": [{"a": 1}],
+        "none": [],
+    }
+    Output(False).result({**values, "skipped": ["one"]})
+    shown = capsys.readouterr()
+    assert shown.out.split("\n")[:2] == [
+        "                abis  arm64-v8a; x86_64",
+        "               notes  480x640 is assumed",
+    ]
+    assert shown.err.strip() == "skipped  one"
+
+
 def test_stages_and_progress_show_names_as_they_are(capsys):
     with Stages(_console(True)).stage(f"compress {EVIL}") as line:
         line.text = EVIL

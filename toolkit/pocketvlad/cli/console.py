@@ -52,9 +52,9 @@ class Output:
             if ranks.speaks():
                 print(json.dumps(values, default=str))
             return
-        shown = {} if silent else values
+        shown = {} if silent else {key: value for key, value in values.items() if key != "skipped"}
         for key, value in shown.items():
-            if value is not None and not isinstance(value, (list, dict)):
+            if value is not None and (_is_words(value) or not isinstance(value, (list, dict))):
                 _console(False).print(_line(key, value), markup=False)
         skipped = values.get("skipped", ())
         for line in skipped[:_SKIPPED_SHOWN]:
@@ -185,7 +185,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_words(value: Any) -> bool:
+    """Whether it is a list of texts, such as an import's notes."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(each, str) for each in value)
+
+
 def _cell(value: Any) -> str:
+    if _is_words(value):
+        return "; ".join(map(printable, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
