@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -57,6 +58,25 @@ def test_stages_and_progress_show_names_as_they_are(capsys):
 def test_an_error_shows_a_name_as_it_is(run):
     code, _, err = run("index", "info", "/nowhere/[/red]\x1b[31m\u202ex.pvix")
     assert code == 1 and r"/nowhere/[/red]\x1b[31m\u202ex.pvix" in err and harmless(err)
+
+
+def test_a_photo_whose_name_is_no_utf8_is_searched_and_described(chain, photos, tmp_path):
+    """As old archives unpack to, in a terminal whose encoding is strict."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/stra\xdfe")
+    shutil.copytree(photos / "place-1", folder)
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    for words in (
+        ("index", "search", chain["p.pvix"], f"{folder}/0.jpg", "--program", chain["model.pte"]),
+        ("describe", chain["model.pte"], "--photos", tmp_path, "--out", tmp_path / "d.h5"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "pocketvlad", *map(str, words)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        assert ("place-1" in done.stdout and "stra\ufffde" in done.stdout) or words[0] == "describe"
 
 
 def test_a_table_into_a_pipe_is_not_wrapped(capsys, monkeypatch):

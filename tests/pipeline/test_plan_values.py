@@ -10,10 +10,10 @@ from helpers.runs import MODEL, write_plan
 GOOD = dict(line.split(" = ") for line in MODEL.splitlines())
 
 
-def written(folder, **model: object):
+def written(folder, photos: int = 2, **model: object):
     """A plan with photos that cannot be read, which is what it would end in."""
     for place in range(2):
-        for view in range(2):
+        for view in range(photos):
             photo = folder / f"photos/{place}/{view}.jpg"
             photo.parent.mkdir(parents=True, exist_ok=True)
             photo.write_bytes(b"\xff\xd8\xff\xe0 cut short")
@@ -50,6 +50,11 @@ def test_a_value_that_cannot_be(run, tmp_path, key, value, words):
 
 def test_good_values_come_as_far_as_the_photos(run, tmp_path):
     refused(run("run", written(tmp_path), "--out", tmp_path / "out"), "no photo of", "can be read")
+
+
+def test_one_photo_a_place_is_said_before_it_is_read(run, tmp_path):
+    result = run("run", written(tmp_path, photos=1), "--out", tmp_path / "out")
+    refused(result, "have no query with a right answer", "places with two photos or more")
 
 
 def test_options_out_of_range_are_wrong_usage(run, tmp_path):

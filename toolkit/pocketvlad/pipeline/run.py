@@ -73,6 +73,9 @@ class Run:
         self.stages = StageRunner(out, stages)
         self._source = ModelSource(files.plan, self.stages.note)
         self._source.require_possible()
+        split_places(
+            files.dataset, self.plan.photos.fit
+        )  # said before the photos are read, where it cannot be done
         # without the photos that cannot be read: every program then answers for the same ones
         self.dataset = readable(files.dataset)
         self.fitting, self.testing = split_places(self.dataset, self.plan.photos.fit)
