@@ -11,8 +11,9 @@ from pocketvlad.dataset import open_dataset
 from pocketvlad.model.choice import STRENGTHS
 from pocketvlad.model.whitening import FULL, PCA, fit_softened
 from studies import whitening
+from studies.beside_fixed import COLUMNS, NONE, Measured, Setting
 from studies.tables import read_tables
-from studies.whitening import Measured, Vectors, directions, measured
+from studies.whitening import Vectors, directions, grid_of
 
 PLACES, VALUES = 12, 40
 VIEWS = {"in": 3, "out": 4}
@@ -41,47 +42,62 @@ def test_each_half_and_each_collection_fits_and_no_place_does_both(collections):
         assert len(each.testing.queries) == len(each.tests)
 
 
-def test_scores_are_those_of_the_layers_themselves(collections):
+def test_scores_are_those_of_the_layers_themselves(collections, tmp_path):
     direction = directions(collections)[2]
     random = torch.Generator().manual_seed(0)
     vectors = Vectors(
         torch.randn(len(direction.fits), 2, VALUES, generator=random),
         torch.randn(len(direction.tests), VALUES, generator=random),
     )
-    found = measured(vectors, direction, [8, 16], None)
-    assert found.chosen in found.scores and len(found.scores) == 1 + 2 * len(STRENGTHS)
+    found = grid_of(vectors, direction, [8, 16], tmp_path / "grid.npz")
+    assert len(found) == 1 + 2 * len(STRENGTHS)
     with torch.no_grad():
         unit = torch.nn.functional.normalize(
             fit_softened(vectors.fitting.flatten(0, 1), 8, 0.6)(vectors.testing)
         )
     wanted = whitening.evaluate_descriptors(direction.testing, unit.numpy()).per_query
-    assert found.scores[8, 0.6] == pytest.approx(wanted, abs=0.02)
+    assert found[8, 0.6] == pytest.approx(wanted, abs=0.02)
+    again = grid_of(vectors, direction, [], tmp_path / "grid.npz")
+    assert again.keys() == found.keys() and all((again[key] == found[key]).all() for key in found)
+
+
+def grid(**scores: tuple[float, float]) -> dict[Setting, np.ndarray]:
+    """Of 8 dimensions at every strength: 0.3 for both queries but where said."""
+    rest = {(8, strength): np.full(2, 0.3) for strength in STRENGTHS}
+    named = {"none": NONE, "full": (8, FULL), "pca": (8, PCA)}
+    return rest | {named[name]: np.array(both) for name, both in scores.items()}
 
 
 def test_the_best_fixed_one_is_of_these_queries_and_full_has_as_many_dimensions():
-    scores = {
-        (None, PCA): np.array([0.1, 0.9]),
-        (8, FULL): np.array([0.5, 0.4]),
-        (8, PCA): np.array([0.6, 0.3]),
-    }
-    found = Measured((8, PCA), scores)
-    assert found.best() is scores[None, PCA] and found.full() is scores[8, FULL]
-    assert found.of(np.array([True, False])).best().tolist() == [0.6]
-    assert Measured((None, PCA), scores).full() is scores[8, FULL]
+    scores, whose = grid(none=(0.1, 0.9), full=(0.5, 0.4), pca=(0.6, 0.3)), np.array([0, 1])
+    found = Measured.of((8, PCA), scores, None, whose)
+    assert found.best is scores[NONE] and found.full is scores[8, FULL] and found.own is scores[8, PCA]
+    assert found.asked(whose == 0).best.tolist() == [0.6]
+    assert Measured.of(NONE, scores, None, whose).full is scores[8, FULL]
+    asked = Measured.of((8, PCA), scores, 8, whose)  # of so many dimensions no whitening is no candidate
+    assert NONE not in asked.candidates and asked.plain is scores[NONE]
 
 
-def test_its_file_is_a_table(collections, tmp_path):
+def test_of_two_halves_the_best_fixed_one_is_the_same_in_both():
+    whose = np.array([0, 1])
+    one = Measured.of((8, FULL), grid(none=(0, 0), full=(0.9, 0.9), pca=(0.1, 0.1)), 8, whose)
+    other = Measured.of((8, PCA), grid(none=(0, 0), full=(0.1, 0.1), pca=(0.8, 0.8)), 8, whose)
+    found = Measured.together([one, other])
+    assert found.own.tolist() == [0.9, 0.9, 0.8, 0.8] and found.said == "8, 1; 8, 0"
+    assert found.best.tolist() == [0.9, 0.9, 0.1, 0.1]
+    assert [row[1] for row in found.rows("both", ["in", "out"])] == ["4", "2", "2"]
+
+
+def test_its_file_is_a_table_and_a_second_run_chooses_nothing_anew(collections, tmp_path, monkeypatch):
     photos = [f"folder:{each.photos[0].path.parents[1]}" for each in collections]
     options = ["--clusters", "2", "--size", "64x64", "--views", "2", "--out", str(tmp_path)]
     whitening.main(["--photos", *photos, *options])
     table = read_tables(tmp_path)["whitening"]
-    assert table.columns == whitening.COLUMNS
-    assert [row[0] for row in table.rows][:3] == [
-        "even places → others, 64 dimensions",
-        "  of in",
-        "  of out",
-    ]
-    assert (
-        len(table.rows) == 2 * (3 + 3 + 1 + 1)
-        and len(list(tmp_path.glob("kept/squeezenet1_1-64x64-2-*.npy"))) == 1
-    )
+    assert table.columns == COLUMNS
+    names = [row[0] for row in table.rows]
+    assert names[:4] == ["64 dimensions", "both halves", "  of in", "  of out"]
+    assert len(names) == 2 * (1 + 3 + 3 + 3 + 1 + 1)
+    for name in ("choose_whitening", "fit_softened"):
+        monkeypatch.setattr(whitening, name, None)
+    whitening.main(["--photos", *photos, *options])
+    assert read_tables(tmp_path)["whitening"].rows == table.rows

@@ -27,34 +27,21 @@ from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
-from pocketvlad.evaluate.metrics import bootstrap_difference
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
 from pocketvlad.model.network import Network
 from pocketvlad.model.views import photo_views
-from pocketvlad.model.whitening import EPSILON, FULL, PCA, fit_softened, whitening_scale
+from pocketvlad.model.whitening import EPSILON, FULL, fit_softened, whitening_scale
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.fit import FitOptions, backbone_for
 from pocketvlad.steps.whitening import places_of
 from pocketvlad.threads import in_order, one_thread
+from studies.beside_fixed import COLUMNS, NONE, Measured, Setting
 from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.folds import FITTING, every_photo_asks
-from studies.scores import interval
-
-_SHOWN = (FULL, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, PCA)  # strengths that have a column
-COLUMNS = (
-    "fits → tests",
-    "queries",
-    "chosen: dimensions, strength",
-    "mAP",
-    "not whitened",
-    *(f"strength {strength:g}" for strength in _SHOWN),
-    "over full (95%)",
-    "over the best fixed (95%)",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,54 +136,15 @@ def vectors_of(
     return Vectors(fitting, testing)
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Average precisions of the testing photos' queries, float64 [queries] each.
-
-    Attributes:
-        chosen: (dimensions, strength) of the choice; dimensions None: none.
-        scores: of every whitening by (dimensions, strength), all fitted to all views; no whitening has None and PCA.
-    """
-
-    chosen: tuple[int | None, float]
-    scores: dict[tuple[int | None, float], np.ndarray]
-
-    def full(self) -> np.ndarray:
-        """Of full whitening with as many dimensions as were chosen; with the most there are for no whitening."""
-        dim = self.chosen[0] or max(dim for dim, _ in self.scores if dim)
-        return self.scores[dim, FULL]
-
-    def best(self) -> np.ndarray:
-        """Of the whitening that these queries like best, which nobody can know before."""
-        return max(self.scores.values(), key=lambda each: float(each.mean()))
-
-    def of(self, asked: np.ndarray) -> Measured:
-        """Of some queries alone, bool [queries]."""
-        return Measured(self.chosen, {key: each[asked] for key, each in self.scores.items()})
-
-    def cells(self, name: str) -> tuple[str, ...]:
-        """Text by ``COLUMNS``."""
-        own, (dim, strength) = self.scores[self.chosen], self.chosen
-        shown = dim or max(dim for dim, _ in self.scores if dim)
-        means = (own, self.scores[None, PCA], *(self.scores[shown, each] for each in _SHOWN))
-        said = "none" if dim is None else f"{dim}, {strength:g}"
-        points = (f"{100 * each.mean():.1f}" for each in means)
-        return (name, str(len(own)), said, *points, _change(self.full(), own), _change(self.best(), own))
-
-
-def _change(before: np.ndarray, after: np.ndarray) -> str:
-    change = bootstrap_difference(before, after)
-    return interval(change.points())
-
-
 @torch.no_grad()
 @one_thread()
-def measured(vectors: Vectors, direction: Direction, dims: Sequence[int], dim: int | None) -> Measured:
-    """The choice of dimensions and strength, or of strength alone, beside every fixed one of ``dims``."""
-    views = vectors.fitting.shape[1]
-    chosen = choose_whitening(
-        vectors.fitting, places_of(direction.fitting), Wanted(dim=dim, views=views)
-    ).chosen
+def grid_of(
+    vectors: Vectors, direction: Direction, dims: Sequence[int], kept: Path
+) -> dict[Setting, np.ndarray]:
+    """Average precisions of every whitening of ``dims``, all fitted to all views, and of none; kept in a file."""
+    if kept.exists():
+        with np.load(kept) as found:
+            return {_setting(key): found[key] for key in found.files}
     layer = fit_softened(vectors.fitting.flatten(0, 1), max(dims), FULL)
     whitened, variances = layer(vectors.testing).double(), layer.weight.double().square().sum(dim=1)
     variances = 1 / variances - EPSILON
@@ -205,53 +153,72 @@ def measured(vectors: Vectors, direction: Direction, dims: Sequence[int], dim: i
         unit = torch.nn.functional.normalize(descriptors, dim=1).float()
         return evaluate_descriptors(direction.testing, unit.numpy()).per_query
 
-    found: dict[tuple[int | None, float], np.ndarray] = {(None, PCA): score(vectors.testing)}
-    for kept in dims:
-        part = variances[:kept]
+    grid: dict[Setting, np.ndarray] = {NONE: score(vectors.testing)}
+    for dim in dims:
+        part = variances[:dim]
         full = whitening_scale(part, FULL)
         for strength in STRENGTHS:
-            found[kept, strength] = score(whitened[:, :kept] * (whitening_scale(part, strength) / full))
-    return Measured((chosen.dim, chosen.strength), found)
+            grid[dim, strength] = score(whitened[:, :dim] * (whitening_scale(part, strength) / full))
+    np.savez(kept, **{f"{dim or 0},{strength}": each for (dim, strength), each in grid.items()})
+    return grid
 
 
-def rows_of(
-    name: str, found: Measured, direction: Direction, collections: Sequence[Dataset]
-) -> list[tuple[str, ...]]:
-    """One row for all queries, and one for those of each collection where several test."""
-    rows = [found.cells(name)]
-    asking = [direction.testing.photos[query.photo].path for query in direction.testing.queries]
-    masks = []
-    for each in collections:
-        inside = {photo.path for photo in each.photos}
-        masks.append(np.array([path in inside for path in asking]))
-    if sum(mask.any() for mask in masks) > 1:
-        named = zip(collections, masks, strict=True)
-        rows += [found.of(mask).cells(f"  of {Path(each.name).name}") for each, mask in named]
-    return rows
+def _setting(key: str) -> Setting:
+    dim, _, strength = key.partition(",")
+    return int(dim) or None, float(strength)
 
 
-def kept_rows(
-    model: FitOptions, backbone: nn.Module, features: np.ndarray, collections: Sequence[Dataset], kept: Path
-) -> list[tuple[str, ...]]:
-    """Every direction's rows, with as many dimensions as there are and with chosen ones; ``kept``: the features."""
-    log, rows = StageLog(kept.parent), []
-    rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, whitening)]
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is measured; ``kept``: the file of the local features, beside which everything else is kept."""
 
-    def made(direction: Direction, name: str, dims: Sequence[int], dim: int | None) -> dict[str, Any]:
-        file = kept.with_name(f"{kept.stem}-{direction.name.replace(' ', '-')}.npz")
-        vectors = vectors_of(model, backbone, features, direction, file)
-        return {"rows": rows_of(name, measured(vectors, direction, dims, dim), direction, collections)}
+    model: FitOptions
+    backbone: nn.Module
+    features: np.ndarray
+    collections: Sequence[Dataset]
+    kept: Path
 
-    for direction in directions(collections):
-        dims = [dim for dim in DIMS if dim < len(direction.fits) * features.shape[1]]
-        for dim in (dims[-1], None):
-            name = f"{direction.name}, {'dimensions chosen' if dim is None else f'{dim} dimensions'}"
-            tried = dims if dim is None else [dim]
-            body = partial(made, direction, name, tried, dim)
-            figures, _ = log.run(name, {"features": kept.name, "rule": rule}, [], body)
-            rows += [tuple(row) for row in figures["rows"]]
-            print(*rows[-1], sep="  ", file=sys.stderr)
-    return rows
+    def rows(self) -> list[tuple[str, ...]]:
+        """Both halves, each and together, then each collection against the others."""
+        ways, rows = directions(self.collections), []
+        most = max(dim for dim in DIMS if all(dim in self._dims(way) for way in ways))
+        for dim in (most, None):
+            found = [self.measured(way, dim) for way in ways]
+            asked = "dimensions chosen" if dim is None else f"{dim} dimensions"
+            named = [
+                ("both halves", Measured.together(found[:2])),
+                *zip((w.name for w in ways), found, strict=True),
+            ]
+            names = [Path(each.name).name for each in self.collections]
+            rows += [(asked,), *(row for name, each in named for row in each.rows(name, names))]
+        return rows
+
+    def _dims(self, way: Direction) -> list[int]:
+        return [dim for dim in DIMS if dim < len(way.fits) * self.features.shape[1]]
+
+    def measured(self, way: Direction, dim: int | None) -> Measured:
+        """The choice of dimensions and strength, or of strength alone, beside every fixed one."""
+        stem = f"{self.kept.stem}-{way.name.replace(' ', '-')}"
+        vectors = vectors_of(
+            self.model, self.backbone, self.features, way, self.kept.with_name(f"{stem}.npz")
+        )
+        grid = grid_of(vectors, way, self._dims(way), self.kept.with_name(f"{stem}-grid.npz"))
+
+        def body() -> dict[str, Any]:
+            views = self.features.shape[1]
+            wanted = Wanted(dim=dim, views=views)
+            with one_thread():
+                chosen = choose_whitening(vectors.fitting, places_of(way.fitting), wanted).chosen
+            return {"dim": chosen.dim, "strength": chosen.strength}
+
+        rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, whitening)]
+        said, _ = StageLog(self.kept.parent).run(f"{stem} {dim}", {"rule": rule}, [], body)
+        asking = [way.testing.photos[query.photo].path for query in way.testing.queries]
+        owners = [{photo.path for photo in each.photos} for each in self.collections]
+        whose = np.array([next(i for i, each in enumerate(owners) if path in each) for path in asking])
+        found = Measured.of((said["dim"], said["strength"]), grid, dim, whose)
+        print(*found.cells(f"{way.name}, {dim}"), sep="  ", file=sys.stderr)
+        return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -277,7 +244,7 @@ def main(arguments: Sequence[str]) -> None:
     backbone = backbone_for(model.config(), model, photos)
     kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
     features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
-    rows = kept_rows(model, backbone, features, collections, options.out / "kept" / kept)
+    rows = Study(model, backbone, features, collections, options.out / "kept" / kept).rows()
     data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
     publish(
         options.out / "whitening.json",

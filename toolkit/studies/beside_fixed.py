@@ -1,0 +1,110 @@
+"""A chosen whitening beside every fixed one, on the queries of places that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pocketvlad.evaluate.metrics import bootstrap_difference
+from pocketvlad.model.choice import STRENGTHS
+from pocketvlad.model.whitening import FULL, PCA
+from studies.scores import interval
+
+Setting = tuple[int | None, float]  # dimensions and strength
+NONE: Setting = (None, PCA)  # no whitening
+_SHOWN = (FULL, 0.9, 0.7, 0.45, PCA)  # strengths that have a column
+COLUMNS = (
+    "fits → tests",
+    "queries",
+    "chosen: dimensions, strength",
+    "mAP",
+    "not whitened",
+    *(f"strength {strength:g}" for strength in _SHOWN),
+    "over full (95%)",
+    "over the best fixed (95%)",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Average precisions of the testing photos' queries, float64 [queries] each.
+
+    Attributes:
+        said: what was chosen.
+        own: of the chosen one.
+        full: of full whitening with as many dimensions; with the most there are where none was chosen.
+        plain: of no whitening.
+        curve: of each strength with as many dimensions as ``full``.
+        candidates: of all that could be chosen.
+        collection: whose each query is, int [queries].
+    """
+
+    said: str
+    own: np.ndarray
+    full: np.ndarray
+    plain: np.ndarray
+    curve: dict[float, np.ndarray]
+    candidates: dict[Setting, np.ndarray]
+    collection: np.ndarray
+
+    @classmethod
+    def of(
+        cls, chosen: Setting, grid: dict[Setting, np.ndarray], dim: int | None, whose: np.ndarray
+    ) -> Measured:
+        """``dim``: what was wanted; None: any, or no whitening."""
+        most = chosen[0] or max(each for each, _ in grid if each)
+        candidates = {key: each for key, each in grid.items() if dim is None or key[0] == dim}
+        said = "none" if chosen[0] is None else f"{chosen[0]}, {chosen[1]:g}"
+        curve = {strength: grid[most, strength] for strength in STRENGTHS}
+        return cls(said, grid[chosen], curve[FULL], grid[NONE], curve, candidates, whose)
+
+    @classmethod
+    def together(cls, parts: Sequence[Measured]) -> Measured:
+        """Of all their queries; the best is one for all of them."""
+
+        def joined(get: Callable[[Measured], np.ndarray]) -> np.ndarray:
+            return np.concatenate([get(part) for part in parts])
+
+        keys = set.intersection(*({*part.candidates} for part in parts))
+        return cls(
+            "; ".join(part.said for part in parts),
+            joined(lambda part: part.own),
+            joined(lambda part: part.full),
+            joined(lambda part: part.plain),
+            {key: joined(lambda part, key=key: part.curve[key]) for key in STRENGTHS},
+            {key: joined(lambda part, key=key: part.candidates[key]) for key in sorted(keys, key=str)},
+            joined(lambda part: part.collection),
+        )
+
+    @property
+    def best(self) -> np.ndarray:
+        """Of the candidate that these queries like best, which nobody can know before."""
+        return max(self.candidates.values(), key=lambda each: float(each.mean()))
+
+    def asked(self, which: np.ndarray) -> Measured:
+        """Of some queries alone, bool [queries]."""
+        curve = {key: each[which] for key, each in self.curve.items()}
+        candidates = {key: each[which] for key, each in self.candidates.items()}
+        own, full, plain = self.own[which], self.full[which], self.plain[which]
+        return Measured(self.said, own, full, plain, curve, candidates, self.collection[which])
+
+    def cells(self, name: str) -> tuple[str, ...]:
+        """Text by ``COLUMNS``."""
+        means = (self.own, self.plain, *(self.curve[each] for each in _SHOWN))
+        points = (f"{100 * each.mean():.1f}" for each in means)
+        gains = _change(self.full, self.own), _change(self.best, self.own)
+        return (name, str(len(self.own)), self.said, *points, *gains)
+
+    def rows(self, name: str, collections: Sequence[str]) -> list[tuple[str, ...]]:
+        """One for all queries, and one for those of each collection where several test."""
+        rows, there = [self.cells(name)], np.unique(self.collection)
+        if len(there) > 1:
+            rows += [self.asked(self.collection == each).cells(f"  of {collections[each]}") for each in there]
+        return rows
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> str:
+    change = bootstrap_difference(before, after)
+    return interval(change.points())
