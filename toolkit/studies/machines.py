@@ -1,8 +1,8 @@
 r"""How alike a model is that is fitted, compressed and exported on several machines: by its bytes and by its mAP.
 
 One half of the places of a collection fits, the other half tests. Other machines are this one told to do without its
-widest instructions, by the variables that torch, oneDNN, MKL and OpenBLAS read. Fitting on one and compressing on the
-other says which of the two steps drifts apart. With ``--phones`` each program also describes the testing photos in the
+widest instructions, by the variables that torch, oneDNN, MKL and OpenBLAS read, as every command is. With ``--crossed``
+one fits and the other compresses, which says where they drift apart; with ``--phones`` each program also describes the testing photos in the
 app's own arm64 library, by qemu. Prints a table and writes out/studies/machines/machines.json; a second run keeps what
 has not changed:
 
@@ -171,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", default="192x256")
     parser.add_argument("--recipe", default="compact-8x-int8")
     parser.add_argument("--machines", nargs="+", choices=MACHINES, default=list(MACHINES))
+    parser.add_argument("--crossed", action="store_true", help="also fit on one and compress on another")
     parser.add_argument("--phones", nargs="+", choices=CPUS, default=[], help="emulated, by qemu")
     parser.add_argument("--out", type=Path, default=OUT / "machines")
     parser.add_argument("--inside", nargs=3, help=argparse.SUPPRESS)
@@ -184,7 +185,7 @@ def main(arguments: Sequence[str]) -> None:
         make(step, options, Files.of(options.out, fits, compresses))
         return
     pairs = [(name, name) for name in options.machines]
-    pairs += [pair for pair in CROSSED if {*pair} <= {*options.machines}]
+    pairs += CROSSED if options.crossed else []
     figures = [measured(options, arguments, *pair) for pair in pairs]
     columns = (*COLUMNS, *(f"mAP on {cpu}" for cpu in options.phones))
     rows = [cells(found, options.phones) for found in figures]
