@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,18 +64,15 @@ class Measured:
     def together(cls, parts: Sequence[Measured]) -> Measured:
         """Of all their queries; the best is one for all of them."""
 
-        def joined(get: Callable[[Measured], np.ndarray]) -> np.ndarray:
-            return np.concatenate([get(part) for part in parts])
-
         keys = set.intersection(*({*part.candidates} for part in parts))
         return cls(
             "; ".join(part.said for part in parts),
-            joined(lambda part: part.own),
-            joined(lambda part: part.full),
-            joined(lambda part: part.plain),
-            {key: joined(lambda part, key=key: part.curve[key]) for key in STRENGTHS},
-            {key: joined(lambda part, key=key: part.candidates[key]) for key in sorted(keys, key=str)},
-            joined(lambda part: part.collection),
+            np.concatenate([part.own for part in parts]),
+            np.concatenate([part.full for part in parts]),
+            np.concatenate([part.plain for part in parts]),
+            {key: np.concatenate([part.curve[key] for part in parts]) for key in STRENGTHS},
+            {key: np.concatenate([part.candidates[key] for part in parts]) for key in sorted(keys, key=str)},
+            np.concatenate([part.collection for part in parts]),
         )
 
     @property

@@ -159,7 +159,8 @@ def grid_of(
         full = whitening_scale(part, FULL)
         for strength in STRENGTHS:
             grid[dim, strength] = score(whitened[:, :dim] * (whitening_scale(part, strength) / full))
-    np.savez(kept, **{f"{dim or 0},{strength}": each for (dim, strength), each in grid.items()})
+    named: dict[str, Any] = {f"{dim or 0},{strength}": each for (dim, strength), each in grid.items()}
+    np.savez(kept, **named)
     return grid
 
 
