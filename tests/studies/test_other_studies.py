@@ -7,7 +7,7 @@ import pytest
 
 from bench.searching import DIM, unit
 from pocketvlad.compress.recipe import check_recipe, load_recipe
-from studies import equal_bytes, fidelity, residual_bits, techniques
+from studies import equal_bytes, fidelity, noise, residual_bits, techniques
 from studies.fidelity import LAYERS, WHOLE, Fidelity
 from studies.scores import Outcome
 from studies.tables import read_tables
@@ -84,3 +84,13 @@ def test_what_loses_nothing():
     assert outcome(-1.9).loses_nothing and not outcome(-2.1).loses_nothing
     assert outcome(-1.9).smaller == pytest.approx(6.0)
     assert outcome(-1.9).cells() == ("a", "2.00", "8.0x", "0.9900", "30.1", "+0.1 (−1.9 to +1.0)")
+
+
+def test_bits_shared_out_by_costs_do_better_than_bits_all_alike():
+    """And no share of them does better: moving bits from one layer to another costs."""
+    found = noise.Costs((100, 1000), (8.0, 1.0))
+    assert found.alike(4) == pytest.approx((1 + 9 * 4.0**-4) ** -0.5)
+    moved = [
+        (1 + 8 * 4.0 ** -(4 + 10 * less) + 4.0 ** -(4 - less)) ** -0.5 for less in np.linspace(0, 0.9, 300)
+    ]
+    assert found.shared(4) == pytest.approx(max(moved), abs=1e-6) and found.shared(4) > found.alike(4)

@@ -139,7 +139,7 @@ class Chain:
         plain, wanted = self._float32()
         arguments = ["--recipe", recipe, "--photos", self.photos.calibration, "--out", str(compressed)]
         if not log.exists():
-            seconds, peak = command("compress", str(self._model()), *arguments, "--force")
+            seconds, peak = command("compress", str(self.model()), *arguments, "--force")
             log.write_text(json.dumps({"seconds": seconds, "peak": peak}))
         command("export", str(compressed), "--out", str(program), "--force")
         found, spent = self._described(program), json.loads(log.read_text())
@@ -159,7 +159,7 @@ class Chain:
             *(start["anonymous"] / 1e6 for start in starts),
         )
 
-    def _model(self) -> Path:
+    def model(self) -> Path:
         """The made checkpoint, imported."""
         model, checkpoint = self.folder / "model.safetensors", self.folder / "checkpoint.pth"
         if not model.exists():
@@ -174,7 +174,7 @@ class Chain:
         """The uncompressed program and its descriptors."""
         program, kept = self.folder / "float32.pte", self.folder / "float32.npy"
         if not program.exists():
-            command("export", str(self._model()), "--out", str(program))
+            command("export", str(self.model()), "--out", str(program))
         if not kept.exists():
             np.save(kept, self._described(program))
         return program, np.load(kept)
