@@ -95,6 +95,15 @@ def test_a_model_of_gem_describes():
         assert network(torch.randn(1, 3, 64, 64)).shape == (1, 16)
 
 
+def test_the_int8_rival_of_a_gem_model_runs_its_own_layout():
+    """A whole image that leaves XNNPACK's delegate comes out turned: the rival hands its locations over in a row."""
+    network = programs.random_network("resnet18", 16, 64, 96, head=programs.GEM)
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        found = quantized.Int8Backbone(network, [x])(x)
+        assert torch.nn.functional.cosine_similarity(found, network(x)).item() > 0.99
+
+
 def test_the_network_in_xnnpacks_operators_computes_the_same():
     network = programs.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
     x = torch.randn(1, 3, 64, 64)

@@ -104,7 +104,7 @@ def programs(
 
 def file_name(model: Timed, label: str) -> str:
     """Of a contender's program in the cache folder."""
-    name = f"{model.backbone}-{model.height}x{model.width}-{label}"
+    name = f"{model.name}-{label}"
     for mark in (", ", " ", "/"):
         name = name.replace(mark, "-")
     return f"{name.lower()}-{_content(model, label)}.pte"
@@ -114,7 +114,7 @@ def _content(model: Timed, label: str) -> str:
     """A hash of what makes a program."""
     packing = OURS.get(label)
     makers = (
-        (random_network, quantized, peers)
+        (random_network, contenders, quantized, peers)
         if packing is None
         else (random_network, _packed, _random_codes, _grids)
     )
@@ -139,8 +139,10 @@ def contenders(
     plain = partial(random_network, backbone, dim, height, width, head=head)
 
     def int8() -> nn.Module:
-        rival = quantized.PlainOperators(plain()) if head == NETVLAD else plain()
-        return quantized.static_int8(rival, [torch.randn(1, 3, height, width)])
+        network, photos = plain(), [torch.randn(1, 3, height, width)]
+        if head == NETVLAD:
+            return quantized.static_int8(quantized.PlainOperators(network), photos)
+        return quantized.Int8Backbone(network, photos)
 
     return {
         FP32: plain,

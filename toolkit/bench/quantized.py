@@ -41,6 +41,30 @@ class PlainOperators(nn.Module):
         return functional.normalize(self.whitening(vlad), dim=1)
 
 
+class _Locations(nn.Module):
+    """A backbone's features [B, D, N]: XNNPACK's delegate mistakes the layout of an image that leaves it."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.backbone(x).flatten(2)
+
+
+class Int8Backbone(nn.Module):
+    """The network with its backbone in int8 and its head in float32; ``photos`` as for :func:`static_int8`."""
+
+    def __init__(self, network: Network, photos: Iterable[Tensor]):
+        super().__init__()
+        self.backbone = static_int8(_Locations(network.backbone), photos)
+        self.head, self.whitening = network.head, network.whitening
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.head(self.backbone(x).unsqueeze(3))
+        return found if self.whitening is None else functional.normalize(self.whitening(found), dim=1)
+
+
 def static_int8(
     module: nn.Module, photos: Iterable[Tensor], operators: tuple[torch._ops.OpOverload, ...] = ()
 ) -> nn.Module:
