@@ -3,12 +3,13 @@
 # make bench  side-by-side tables and out/bench/bench.json
 # make lint   ruff and mypy
 # make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800"
+# make scale  one large job measured: SCALE="photos 100000 FOLDER", "index 1000000 FOLDER", "installed 0 FOLDER python3.13"
 # make arm64  the runtime without torch in an arm64 Python under qemu, in out/arm64
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint fuzz arm64 clean machine
+.PHONY: demo test bench lint fuzz arm64 scale clean machine
 
 demo: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(VENV)/.installed-demo || echo "go on without the trained weights"
@@ -30,6 +31,9 @@ fuzz: $(VENV)/.installed-dev machine
 
 arm64: $(VENV)/.installed-dev machine
 	tests/arm64.sh $(BIN)/python out/arm64
+
+scale: $(VENV)/.installed-dev
+	PYTHONPATH=toolkit:tests $(BIN)/python -m scale $(SCALE)
 
 machine:
 	@sh tests/machine.sh

@@ -82,6 +82,22 @@ def constant(program):
     return next(each for each in values_of(program, "Tensor") if each.data_buffer_idx)
 
 
+def without_place(program, index: int) -> None:
+    """The tensor lies nowhere: the runtime would read it from address 0."""
+    tensor = program.execution_plan[0].values[index].val
+    if type(tensor).__name__ == "TensorList":
+        tensor = program.execution_plan[0].values[tensor.items[0]].val
+    tensor.allocation_info, tensor.data_buffer_idx = None, 0
+
+
+def free(program) -> None:
+    """The result is freed at the end: the next run would read it from address 0."""
+    from executorch.exir.schema import FreeCall, Instruction
+
+    plan = program.execution_plan[0]
+    plan.chains[0].instructions.append(Instruction(FreeCall(plan.outputs[0])))
+
+
 def swap_arguments(program) -> None:
     call = next(
         c
@@ -104,6 +120,8 @@ BREAKS: dict[str, Callable] = {
     "6 a constant that is longer": lambda p: constant(p).sizes.__setitem__(0, 1 << 30),
     "6 no such constant": lambda p: setattr(constant(p), "data_buffer_idx", 4000),
     "6 more memory than a phone has": lambda p: p.execution_plan[0].non_const_buffer_sizes.append(1 << 40),
+    "6 a result without a place": lambda p: without_place(p, p.execution_plan[0].outputs[0]),
+    "6 an argument without a place": lambda p: without_place(p, calls_of(p)[0].args[-1]),
     "7 a list of tensors as ints": lambda p: values_of(p, "IntList")[0].items.__setitem__(
         0, next(i for i, v in enumerate(p.execution_plan[0].values) if type(v.val).__name__ == "Tensor")
     ),
@@ -111,6 +129,7 @@ BREAKS: dict[str, Callable] = {
     "8 no such operator": lambda p: setattr(calls_of(p)[0], "op_index", 99),
     "8 no such argument": lambda p: calls_of(p)[0].args.__setitem__(0, 1 << 20),
     "8 no such input": lambda p: p.execution_plan[0].inputs.__setitem__(0, -1),
+    "8 a tensor that is freed": free,
     "9 arguments of another kind": swap_arguments,
     "9 an argument too few": lambda p: calls_of(p)[0].args.pop(),
 }

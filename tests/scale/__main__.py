@@ -2,6 +2,7 @@
 
     PYTHONPATH=toolkit:tests python -m scale photos 100000 FOLDER
     PYTHONPATH=toolkit:tests python -m scale index 1000000 FOLDER
+    PYTHONPATH=toolkit:tests python -m scale installed 0 FOLDER python3.11 python3.12 python3.13
 
 FOLDER keeps photos, parts and runs: what is there is not made again. Prints a line of JSON for each figure; exit status
 1 where bytes differ or memory grows.
@@ -164,6 +165,24 @@ def large_index(count: int, folder: Path) -> bool:
     return most < MOST
 
 
+def installed(folder: Path, pythons: list[str]) -> bool:
+    """The source distribution and its wheel in environments of each Python: describe, index, search, evaluate."""
+    from fuzz.native import write_recogniser
+    from helpers.installed import distributions, install_runtime, smoke
+    from helpers.many_photos import write_many
+    from pocketvlad.runtime.sealed import seal_program
+
+    write_many(folder / "photos", 12, places=4)
+    program = write_recogniser(folder)[0].rename(folder / "model.pte")
+    seal_program(program)
+    for kind, path in zip(("sdist", "wheel"), distributions(folder), strict=True):
+        for python in pythons:
+            start = time.monotonic()
+            smoke(install_runtime(path, folder / f"{kind}-{Path(python).name}", python), folder)
+            say(installed=path.name, python=python, seconds=round(time.monotonic() - start, 1))
+    return True
+
+
 def main() -> int:
     job, number, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     if job == "part":
@@ -174,6 +193,8 @@ def main() -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
+    if job == "installed":
+        return 0 if installed(folder, sys.argv[4:]) else 1
     sound = photos(number, folder) if job == "photos" else large_index(number, folder)
     return 0 if sound else 1
 

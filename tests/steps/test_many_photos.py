@@ -16,10 +16,9 @@ import pocketvlad
 from fuzz.native import write_recogniser
 from helpers import many_photos
 from helpers.faults import fault
-from pocketvlad.dataset import Photo, open_dataset
+from pocketvlad.dataset import Photo, decoder, open_dataset
+from pocketvlad.dataset.decoder import Wish, decoded
 from pocketvlad.errors import PhotoError
-from pocketvlad.evaluate import decoder
-from pocketvlad.evaluate.decoder import Wish, decoded
 from pocketvlad.evaluate.describe import Reading, collected
 from pocketvlad.evaluate.files import release, room
 from pocketvlad.index import open_index, search_index

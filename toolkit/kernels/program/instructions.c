@@ -7,12 +7,15 @@ static int is_value(const pv_parts* parts, uint32_t plan, uint32_t index) {
   return pv_value_kind(parts, plan, index) != 0;
 }
 
-static int are_values(pv_parts* parts, uint32_t plan, pv_list items) {
-  if (!pv_flat_afford(&parts->flat, items.count)) return 0;
+/* 0, or the rule that a list of values breaks: each is there, and a tensor has a place for its bytes. */
+static int check_names(pv_parts* parts, uint32_t plan, pv_list items) {
+  if (!pv_flat_afford(&parts->flat, items.count)) return RULE_INSTRUCTIONS;
   for (uint32_t i = 0; i < items.count; i++) {
-    if (!is_value(parts, plan, pv_read32(parts->flat.data + items.at + 4 * i))) return 0;
+    const uint32_t index = pv_read32(parts->flat.data + items.at + 4 * i);
+    if (!is_value(parts, plan, index)) return RULE_INSTRUCTIONS;
+    if (!pv_has_place(parts, plan, index)) return RULE_TENSORS;
   }
-  return 1;
+  return 0;
 }
 
 /* A call of an operator (`kernel`) or of a delegate. */
@@ -20,14 +23,18 @@ static int check_call(pv_parts* parts, uint32_t plan, uint32_t call, int kernel)
   const pv_list named = pv_flat_list(&parts->flat, plan, kernel ? PLAN_OPERATORS : PLAN_DELEGATES);
   const pv_list arguments = pv_flat_list(&parts->flat, call, CALL_ARGUMENTS);
   const uint32_t index = pv_flat_int(&parts->flat, call, CALL_INDEX);
-  if (index >= named.count || !are_values(parts, plan, arguments)) return RULE_INSTRUCTIONS;
+  if (index >= named.count) return RULE_INSTRUCTIONS;
+  const int broken = check_names(parts, plan, arguments);
+  if (broken) return broken;
   return !kernel || pv_operator_takes(parts, plan, index, arguments) ? 0 : RULE_ARGUMENTS;
 }
 
 /* A jump back could go round for ever. */
-static int check_jump(const pv_parts* parts, uint32_t plan, uint32_t jump, uint32_t self, uint32_t count) {
+static int check_jump(pv_parts* parts, uint32_t plan, uint32_t jump, uint32_t self, uint32_t count) {
   const uint32_t to = pv_flat_int(&parts->flat, jump, JUMP_TO);
-  const int kind = pv_value_kind(parts, plan, pv_flat_int(&parts->flat, jump, JUMP_CONDITION));
+  const uint32_t condition = pv_flat_int(&parts->flat, jump, JUMP_CONDITION);
+  const int kind = pv_value_kind(parts, plan, condition);
+  if (!pv_has_place(parts, plan, condition)) return RULE_TENSORS;
   return (kind == VALUE_TENSOR || kind == VALUE_BOOL) && to > self && to <= count ? 0 : RULE_INSTRUCTIONS;
 }
 
@@ -48,18 +55,17 @@ static int check_instruction(pv_parts* parts, uint32_t plan, uint32_t instructio
       return check_move(parts, plan, found);
     case CALL_JUMP:
       return check_jump(parts, plan, found, self, count);
-    default:
-      return pv_value_kind(parts, plan, pv_flat_int(&parts->flat, found, 0)) == VALUE_TENSOR ? 0 : RULE_INSTRUCTIONS;
+    default: /* a free: who reads the tensor afterwards, in the next run at the latest, would read from nowhere */
+      return RULE_INSTRUCTIONS;
   }
 }
 
 int pv_check_instructions(pv_parts* parts, uint32_t plan) {
   const pv_list chains = pv_flat_list(&parts->flat, plan, PLAN_CHAINS);
   if (!chains.count) return RULE_FIELDS;
-  if (!are_values(parts, plan, pv_flat_list(&parts->flat, plan, PLAN_INPUTS)) ||
-      !are_values(parts, plan, pv_flat_list(&parts->flat, plan, PLAN_OUTPUTS))) {
-    return RULE_INSTRUCTIONS;
-  }
+  const int inputs = check_names(parts, plan, pv_flat_list(&parts->flat, plan, PLAN_INPUTS));
+  const int outputs = check_names(parts, plan, pv_flat_list(&parts->flat, plan, PLAN_OUTPUTS));
+  if (inputs || outputs) return inputs ? inputs : outputs;
   for (uint32_t c = 0; c < chains.count; c++) {
     const pv_list steps = pv_flat_list(&parts->flat, pv_flat_at(&parts->flat, chains, c), CHAIN_INSTRUCTIONS);
     for (uint32_t i = 0; i < steps.count; i++) {

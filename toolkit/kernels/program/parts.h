@@ -38,6 +38,8 @@ int pv_check_delegates(pv_parts* parts, uint32_t plan);
 
 /* The kind of a method's value, VALUE_...; 0 for an index it does not have. */
 int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index);
+/* Whether a tensor lies in the program, in planned memory, or where the caller puts an input; true of what is none. */
+int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index);
 /* Whether an operator takes values of these kinds; true of an operator without a known signature. */
 int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
 /* Bytes of a tensor's elements, 0 for a type no tensor has. */

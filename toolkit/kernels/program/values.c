@@ -89,6 +89,22 @@ static int check_tensor(const pv_parts* parts, uint32_t plan, uint32_t tensor) {
   return fits ? 0 : RULE_TENSORS;
 }
 
+int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index) {
+  const pv_flat* flat = &parts->flat;
+  if (pv_value_kind(parts, plan, index) != VALUE_TENSOR) return 1;
+  const uint32_t tensor = pv_flat_follow(flat, pv_flat_at(flat, pv_flat_list(flat, plan, PLAN_VALUES), index), VALUE);
+  const uint32_t extra = pv_flat_follow(flat, tensor, TENSOR_EXTRA);
+  if (pv_flat_int(flat, tensor, TENSOR_BUFFER) || pv_flat_follow(flat, tensor, TENSOR_MEMORY)) return 1;
+  int sound = 0;
+  if ((extra && pv_flat_byte(flat, extra, EXTRA_LOCATION)) || !tensor_bytes(flat, tensor, &sound)) return 1;
+  const pv_list inputs = pv_flat_list(flat, plan, PLAN_INPUTS);
+  if (!pv_flat_afford(&parts->flat, inputs.count)) return 0;
+  for (uint32_t i = 0; i < inputs.count; i++) {
+    if (pv_read32(flat->data + inputs.at + 4 * i) == index) return 1;
+  }
+  return 0;
+}
+
 /* Lists of int32 that name tensors: those stand before the list, which the runtime builds at once. */
 static int check_tensor_list(pv_parts* parts, uint32_t plan, uint32_t self, uint32_t list, int optional) {
   const pv_list items = pv_flat_list(&parts->flat, list, ITEMS);
@@ -98,6 +114,7 @@ static int check_tensor_list(pv_parts* parts, uint32_t plan, uint32_t self, uint
     if (optional && index == UINT32_MAX) continue;
     const int kind = index < self ? pv_value_kind(parts, plan, index) : 0;
     if (kind != VALUE_TENSOR && !(optional && kind == VALUE_NULL)) return RULE_LISTS;
+    if (!pv_has_place(parts, plan, index)) return RULE_TENSORS;
   }
   return 0;
 }

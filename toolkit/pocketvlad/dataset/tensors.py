@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from pocketvlad.dataset.decoder import Wish, decoded
 from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import DatasetError, PhotoError
@@ -68,18 +70,18 @@ def open_tensors(
     tensors: list[Tensor | None] = []
     numbers: list[int] = []
     skipped: list[str] = []
-    for number, photo in enumerate(dataset.photos):
-        if len(numbers) == most:
-            break
-        try:
-            tensor = _tensor(photo, preprocess)
-        except PhotoError as error:
-            skipped.append(str(error))
-        else:
-            numbers.append(number)
-            tensors.append(tensor if keep else None)
-        if progress is not None:
-            progress(number + 1, len(dataset.photos))
+    count = len(dataset.photos) if most is None else min(most, len(dataset.photos))
+    with closing(decoded(dataset.photos, count, Wish(preprocess))) as found:
+        for number, each in enumerate(found):
+            if isinstance(each.tensor, str):
+                skipped.append(each.tensor)
+            else:
+                numbers.append(number)
+                tensors.append(torch.from_numpy(each.tensor) if keep else None)
+            if progress is not None:
+                progress(number + 1, len(dataset.photos))
+            if len(numbers) == most:
+                break
     if not numbers:
         raise PhotoError(f"no photo of {dataset.name} could be read", found=skipped[0] if skipped else "none")
     kept = dataset if len(numbers) == len(dataset.photos) else dataset.subset(numbers)

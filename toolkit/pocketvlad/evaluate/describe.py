@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from pocketvlad import artifact, ranks
+from pocketvlad.dataset.decoder import Decoded, Wish, decoded
 from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
-from pocketvlad.evaluate.decoder import Decoded, Wish, decoded
 from pocketvlad.evaluate.files import room
 from pocketvlad.evaluate.journal import Journal
 from pocketvlad.model.preprocess import Preprocess

@@ -81,9 +81,10 @@ std::unique_ptr<LoadedMethod> LoadedMethod::load(const Program& program, const c
 bool read_constant(const Program& program, const char* name, void* out, size_t bytes) {
   Error error = Error::Ok;
   auto loaded = LoadedMethod::load(program, name, &error);
-  if (!loaded || loaded->method().outputs_size() != 1 || loaded->method().execute() != Error::Ok) return false;
+  if (!loaded || loaded->method().inputs_size() || loaded->method().outputs_size() != 1) return false;
+  if (loaded->method().execute() != Error::Ok) return false;
   const auto& value = loaded->method().get_output(0);
-  if (!value.isTensor() || value.toTensor().nbytes() != bytes) return false;
+  if (!value.isTensor() || value.toTensor().nbytes() != bytes || !value.toTensor().const_data_ptr()) return false;
   std::memcpy(out, value.toTensor().const_data_ptr(), bytes);
   return true;
 }

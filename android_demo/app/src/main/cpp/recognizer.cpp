@@ -217,8 +217,10 @@ static int describe(pv_recognizer* r, const uint8_t* pixels, int width, int heig
   Error code = method.set_input(EValue(Tensor(&image)), 0);
   if (code == Error::Ok) code = method.execute();
   if (code != Error::Ok) return refuse(error, "The model failed on this photo", static_cast<int>(code));
-  const Tensor& result = method.get_output(0).toTensor();
-  if (result.scalar_type() != ScalarType::Float || result.numel() != r->dim) {
+  const EValue& output = method.get_output(0);
+  if (!output.isTensor()) return refuse(error, "The model returned something that is no descriptor");
+  const Tensor& result = output.toTensor();
+  if (result.scalar_type() != ScalarType::Float || result.numel() != r->dim || !result.const_data_ptr()) {
     return refuse(error, "The model returned something that is no descriptor");
   }
   std::memcpy(descriptor, result.const_data_ptr<float>(), sizeof(float) * static_cast<size_t>(r->dim));

@@ -1,6 +1,6 @@
 """Photos decoded in processes of their own: side by side, and none that ends or stops its decoder ends the work.
 
-``python -m pocketvlad.evaluate.decoder`` is such a process. It reads pickled requests of its parent; its answers are
+``python -m pocketvlad.dataset.decoder`` is such a process. It reads pickled requests of its parent; its answers are
 bytes alone, for what read a hostile photo is not to be trusted.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ def decode(photo: Photo, wish: Wish) -> Decoded:
 
 def decoded(
     photos: Iterable[Photo], count: int, wish: Wish, processes: int | None = None
-) -> Iterator[Decoded]:
+) -> Generator[Decoded, None, None]:
     """The photos in their order; ``count`` of them, where there are many decoded by ``processes``."""
     processes = min(os.cpu_count() or 1, 8) if processes is None else processes
     if count < FEW or processes < 1:
@@ -129,7 +129,7 @@ class _Worker:
             [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
         process = subprocess.Popen(
-            [sys.executable, "-m", "pocketvlad.evaluate.decoder"],
+            [sys.executable, "-m", "pocketvlad.dataset.decoder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
@@ -139,12 +139,12 @@ class _Worker:
             pickle.dump(self._wish, process.stdin)
             process.stdin.flush()
         if process.stdout.read(len(_READY)) != _READY:
-            raise RuntimeError(f"{sys.executable} -m pocketvlad.evaluate.decoder does not start")
+            raise RuntimeError(f"{sys.executable} -m pocketvlad.dataset.decoder does not start")
         return process
 
     def _answer(self, photo: Photo, source: IO[bytes]) -> Decoded:
         sound, size, more = _HEAD.unpack(_exactly(source, _HEAD.size))
-        data, beside = _exactly(source, size), _exactly(source, more)
+        data, beside = _exactly(source, size), bytes(_exactly(source, more))
         if not sound:
             return Decoded(photo, data.decode("utf-8", "replace"))
         side = self._wish.preprocess
@@ -157,9 +157,9 @@ class _Worker:
             self._process.communicate()
 
 
-def _exactly(source: IO[bytes], size: int) -> bytes:
-    found = source.read(size)
-    if len(found) != size:
+def _exactly(source: IO[bytes], size: int) -> bytearray:
+    found = bytearray(size)
+    if source.readinto(found) != size:  # type: ignore[attr-defined]
         raise EOFError
     return found
 
@@ -183,6 +183,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from pocketvlad.evaluate import decoder  # whose classes the parent pickles
+    from pocketvlad.dataset import decoder  # whose classes the parent pickles
 
     decoder.main()
