@@ -6,12 +6,11 @@
 
 /* One letter an argument: T tensor, N number, I int, F float, B bool, S string, L ints, D floats, A bools, V tensors,
  * W tensors or none; small letters may be none; * is what the kernel writes. */
-typedef struct signature {
-  const char *name, *kinds;
-} signature;
-static const signature signatures[] = {
+#define SIGNATURE(name, kinds) name "\0" kinds "\0"
+/* Pairs of strings, an empty name at the end: a table of pointers would be twice as large in a shared library. */
+static const char signatures[] =
 #include "signatures.inc"
-};
+    ;
 
 static int is_kind(char letter, int kind) {
   const int optional = letter >= 'a' && letter <= 'z';
@@ -55,8 +54,9 @@ static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
   const uint32_t overload = pv_flat_follow(flat, operator_, OPERATOR_OVERLOAD);
   const char* first = (const char*)flat->data + name + 4;
   const char* second = overload ? (const char*)flat->data + overload + 4 : "";
-  for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
-    if (is_named(signatures[i].name, first, second)) return signatures[i].kinds;
+  for (const char *each = signatures, *kinds; *each; each = kinds + strlen(kinds) + 1) {
+    kinds = each + strlen(each) + 1;
+    if (is_named(each, first, second)) return kinds;
   }
   return 0;
 }

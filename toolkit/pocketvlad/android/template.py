@@ -121,19 +121,10 @@ def build_template(out: Path, *, force: bool = False) -> None:
 
 
 def _smaller(base: Path, work: Path) -> Path:
-    """The resources without their names, which only tools ask for: code has their numbers."""
+    """The resources without names and folders, which only tools ask for: code has their numbers."""
     out = work / "smaller.apk"
-    run_tool(
-        [
-            _aapt2(work),
-            "optimize",
-            "--collapse-resource-names",
-            "--enable-sparse-encoding",
-            "-o",
-            str(out),
-            str(base),
-        ]
-    )
+    options = ["--collapse-resource-names", "--shorten-resource-paths"]
+    run_tool([_aapt2(work), "optimize", *options, "-o", str(out), str(base)])
     return out
 
 
