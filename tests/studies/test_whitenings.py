@@ -49,7 +49,7 @@ def test_scores_are_those_of_the_layers_themselves(collections, tmp_path):
         torch.randn(len(direction.fits), 2, VALUES, generator=random),
         torch.randn(len(direction.tests), VALUES, generator=random),
     )
-    found = grid_of(vectors, direction, [8, 16], tmp_path / "grid.npz")
+    found = grid_of(lambda: vectors, direction, [8, 16], tmp_path / "grid.npz")
     assert len(found) == 1 + 2 * len(STRENGTHS)
     with torch.no_grad():
         unit = torch.nn.functional.normalize(
@@ -57,7 +57,7 @@ def test_scores_are_those_of_the_layers_themselves(collections, tmp_path):
         )
     wanted = whitening.evaluate_descriptors(direction.testing, unit.numpy()).per_query
     assert found[8, 0.6] == pytest.approx(wanted, abs=0.02)
-    again = grid_of(vectors, direction, [], tmp_path / "grid.npz")
+    again = grid_of(lambda: vectors, direction, [], tmp_path / "grid.npz")
     assert again.keys() == found.keys() and all((again[key] == found[key]).all() for key in found)
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +139,13 @@ def vectors_of(
 @torch.no_grad()
 @one_thread()
 def grid_of(
-    vectors: Vectors, direction: Direction, dims: Sequence[int], kept: Path
+    made: Callable[[], Vectors], direction: Direction, dims: Sequence[int], kept: Path
 ) -> dict[Setting, np.ndarray]:
     """Average precisions of every whitening of ``dims``, all fitted to all views, and of none; kept in a file."""
     if kept.exists():
         with np.load(kept) as found:
             return {_setting(key): found[key] for key in found.files}
+    vectors = made()
     layer = fit_softened(vectors.fitting.flatten(0, 1), max(dims), FULL)
     whitened, variances = layer(vectors.testing).double(), layer.weight.double().square().sum(dim=1)
     variances = 1 / variances - EPSILON
@@ -200,16 +201,15 @@ class Study:
     def measured(self, way: Direction, dim: int | None) -> Measured:
         """The choice of dimensions and strength, or of strength alone, beside every fixed one."""
         stem = f"{self.kept.stem}-{way.name.replace(' ', '-')}"
-        vectors = vectors_of(
-            self.model, self.backbone, self.features, way, self.kept.with_name(f"{stem}.npz")
-        )
+        file = self.kept.with_name(f"{stem}.npz")
+        vectors = cache(partial(vectors_of, self.model, self.backbone, self.features, way, file))
         grid = grid_of(vectors, way, self._dims(way), self.kept.with_name(f"{stem}-grid.npz"))
 
         def body() -> dict[str, Any]:
             views = self.features.shape[1]
             wanted = Wanted(dim=dim, views=views)
             with one_thread():
-                chosen = choose_whitening(vectors.fitting, places_of(way.fitting), wanted).chosen
+                chosen = choose_whitening(vectors().fitting, places_of(way.fitting), wanted).chosen
             return {"dim": chosen.dim, "strength": chosen.strength}
 
         rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, questions, whitening)]
