@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from pocketvlad.errors import PhotoError
-from pocketvlad.model import choice
 from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, VIEWS, Candidate, Wanted, choose_whitening
 from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.whitening import (
@@ -179,44 +177,6 @@ def test_no_whitening_is_chosen_where_it_is_clearly_better_and_nothing_is_said()
     assert choose_whitening(vectors, KNOWN, Wanted(dim=60, views=1)).chosen.dim == 60
 
 
-def test_no_whitening_must_be_ahead_by_more_than_chance():
-    random = np.random.default_rng(0)
-    noise = random.normal(size=100)
-    assert not choice._surely_ahead(noise + 0.1, np.zeros(100))
-    assert choice._surely_ahead(noise + 0.5, np.zeros(100))
-
-
-def test_answers_ask_back_where_questions_are_few():
-    """Photos 0 to 2 show place a, 3 is junk there; 4 and 5 answer for 6, which of them are alike is not known."""
-    asked = [Question(0, frozenset({1, 2}), frozenset({3})), Question(6, frozenset({4, 5}))]
-    labels = ["a", "a", "a", "a", None, None, None]
-    found = Places(labels, asked, [True] * 7).every_photo_asks().questions
-    assert {each.photo: (set(each.right), set(each.junk)) for each in found} == {
-        0: ({1, 2}, {3}),
-        1: ({0, 2}, {3}),
-        2: ({0, 1}, {3}),
-        4: ({6}, {5}),
-        5: ({6}, {4}),
-        6: ({4, 5}, set()),
-    }
-
-
-def test_where_every_photo_asks_nothing_is_added():
-    known = places(LABELS)
-    again = known.every_photo_asks()
-    assert again.questions == known.questions and again.answers == known.answers
-
-
-@pytest.mark.parametrize(("few", "asked"), [(PLACES, PLACES), (PLACES + 1, len(LABELS))])
-def test_one_question_a_place_is_few(monkeypatch, few, asked):
-    monkeypatch.setattr(choice, "FEW_QUESTIONS", few)
-    known = places(LABELS)
-    first = [known.questions[LABELS.index(label)] for label in sorted(set(LABELS))]
-    vectors = made_vectors(quiet_places=True)[:, None]
-    found = choose_whitening(vectors, Places(known.labels, first, known.answers), Wanted(dim=16, views=1))
-    assert found.queries == asked
-
-
 def test_views_are_tried_up_to_what_the_dimensions_need():
     assert Wanted().views_of(90) == VIEWS
     assert Wanted().views_of(2000) == (1, 2)
@@ -249,8 +209,7 @@ def test_places_are_known_by_labels_and_by_right_answers():
     )
 
 
-def test_a_query_outside_the_database_is_no_answer(monkeypatch):
-    monkeypatch.setattr(choice, "FEW_QUESTIONS", 0)
+def test_a_query_outside_the_database_is_no_answer():
     vectors = made_vectors(quiet_places=True)[:, None]
     outside = set(range(0, len(LABELS), PHOTOS))
     asked = [q for q in KNOWN.questions if q.photo in outside]

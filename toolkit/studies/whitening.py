@@ -28,7 +28,7 @@ from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
-from pocketvlad.model import choice, questions, whitening
+from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
 from pocketvlad.model.network import Network
 from pocketvlad.model.views import photo_views
@@ -212,7 +212,7 @@ class Study:
                 chosen = choose_whitening(vectors().fitting, places_of(way.fitting), wanted).chosen
             return {"dim": chosen.dim, "strength": chosen.strength}
 
-        rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, questions, whitening)]
+        rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, whitening)]
         said, _ = StageLog(self.kept.parent).run(f"{stem} {dim}", {"rule": rule}, [], body)
         asking = [way.testing.photos[query.photo].path for query in way.testing.queries]
         owners = [{photo.path for photo in each.photos} for each in self.collections]

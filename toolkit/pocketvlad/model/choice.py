@@ -24,12 +24,11 @@ UNCHOSEN = 0.7  # strength where places are not known: on held-out places the be
 PARTS = 5  # the places are dealt into at most; ten, of few places each, tell no more
 PLACES_A_PART = 3  # at least, to have wrong answers
 MOST_PHOTOS = 600  # that choose: more cost more and tell little more
-FEW_QUESTIONS = 300  # below which the photos that answer ask too: few tell a setting from another by luck
 _FEWEST_PLACES = 5  # of two photos or more, below which nothing is told from chance
 _VECTORS_A_DIMENSION = 3.0
 _FEWEST_VECTORS_A_DIMENSION = 1.5
 _SAME = 0.001  # of mAP: below it the smaller of two candidates is preferred
-_SURE = 2.0  # standard errors that no whitening must be ahead, which costs many times the dimensions
+_WORTH_ALL = 0.005  # of mAP that no whitening must be ahead, which costs many times the dimensions
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,9 @@ class Choice:
 
     Attributes:
         chosen: the best, its neighbours in strength counted in: places are few, and one score alone is good by
-            luck; of equals the fewest dimensions, then the fewest views, then the strongest. No whitening only where
-            the questions tell that it is better: its vectors are many times as long, and the parts, which fit with
-            fewer photos than there are, speak for it.
+            luck; of equals the fewest dimensions, then the fewest views, then the strongest.
         curve: candidates that differ from it in one thing at most, and no whitening at all.
-        queries, places: that measured, the photos that answer among few queries; 0 where places are not known and the
-            whitening is the one for that case.
+        queries, places: that measured; 0 where places are not known and the whitening is the one for that case.
         seconds: that choosing took, the views' vectors apart.
     """
 
@@ -124,17 +120,13 @@ def choose_whitening(vectors: Tensor, places: Places, wanted: Wanted) -> Choice:
     """
     start, tried, kept = time.perf_counter(), wanted.views_of(len(vectors)), _looked_at(places)
     known = places.subset(kept)
-    if len(known.questions) < FEW_QUESTIONS:
-        known = known.every_photo_asks()
     parts = _parts(known)
-    scored = _scored(vectors[kept], parts, wanted, tried) if parts else {}
+    scored = _scored(vectors[kept], parts, wanted, tried) if parts else []
     if not scored:
         return Choice(_unmeasured(vectors.shape[0], vectors.shape[1], wanted))
-    plain, *whitened = scored
-    chosen = _best(whitened)
-    if wanted.dim is None and wanted.strength is None and _surely_ahead(scored[plain], scored[chosen]):
-        chosen = plain
-    curve = (*(each for each in whitened if _near(each, chosen)), plain)
+    plain = scored[0]
+    chosen = _best(scored if wanted.dim is None and wanted.strength is None else scored[1:])
+    curve = (*(each for each in scored[1:] if _near(each, chosen)), plain)
     questions = sum(len(part.questions) for part in parts)
     return Choice(chosen, curve, questions, len(known.groups()), time.perf_counter() - start)
 
@@ -178,25 +170,17 @@ def _part(places: Places, asked: Sequence[Question], held: np.ndarray, fitting: 
     )
 
 
-def _scored(
-    vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]
-) -> dict[Candidate, np.ndarray]:
-    """Candidates of ``tried`` views with every question's precision, float64 [questions].
+def _scored(vectors: Tensor, parts: Sequence[_Part], wanted: Wanted, tried: Sequence[int]) -> list[Candidate]:
+    """Candidates of ``tried`` views with their scores, no whitening first; none where no part has vectors enough.
 
-    No whitening comes first; there is none at all where no part has vectors enough. Where no views bear the dimensions
-    that are wanted, the strength is measured with as many as the most views bear.
+    Where no views bear the dimensions that are wanted, the strength is measured with as many as the most views bear.
     """
     photos, most, _ = vectors.shape
     products = gram(vectors.flatten(0, 1)).view(photos, most, photos, most)
-    found: dict[Candidate, np.ndarray] = {}
-
-    def note(dim: int | None, strength: float, views: int, precisions: list[np.ndarray]) -> None:
-        each = np.concatenate(precisions)
-        found[Candidate(dim, strength, views, float(each.mean()))] = each
-
-    plain = [_cosines(products[part.held, 0][:, part.held, 0]) for part in parts]
-    of_parts = zip(parts, plain, strict=True)
-    note(None, PCA, 1, [_precisions(part, cosines, len(parts)) for part, cosines in of_parts])
+    plain = [
+        _precisions(part, _cosines(products[part.held, 0][:, part.held, 0]), len(parts)) for part in parts
+    ]
+    found = [Candidate(None, PCA, 1, _mean(plain))]
     dims = DIMS if wanted.dim is None else (wanted.dim,)
     strengths = STRENGTHS if wanted.strength is None else (wanted.strength,)
     fewest = min(len(part.fitting) for part in parts)
@@ -217,8 +201,8 @@ def _scored(
                     )
                     for (values, variances), part in zip(projected, parts, strict=True)
                 ]
-                note(dim, strength, views, scores)
-    return found if len(found) > 1 else {}
+                found.append(Candidate(dim, strength, views, _mean(scores)))
+    return found if len(found) > 1 else []
 
 
 def _projected(products: Tensor, part: _Part, most: int) -> tuple[Tensor, Tensor]:
@@ -258,25 +242,27 @@ def _precisions(part: _Part, cosines: Tensor, times: int) -> np.ndarray:
     return (precision * right).sum(axis=1) / right.sum(axis=1)
 
 
-def _best(whitened: Sequence[Candidate]) -> Candidate:
+def _mean(scores: Sequence[np.ndarray]) -> float:
+    return float(np.concatenate(scores).mean())
+
+
+def _best(scored: Sequence[Candidate]) -> Candidate:
     """See :class:`Choice`."""
-    even = _evened(whitened)
+    even = _evened(scored)
+    plain = next((each for each in scored if each.dim is None), None)
+    if plain is not None and (plain.score or 0.0) > max(each.score or 0.0 for each in even) + _WORTH_ALL:
+        return plain
     top = max(even.values())
     equals = [each for each, score in even.items() if score >= top - _SAME]
     return min(equals, key=lambda each: (each.dim, each.views, -each.strength))
 
 
-def _surely_ahead(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether questions do better by more than chance: float64 [questions] each."""
-    gains = one - other
-    return bool(gains.mean() > _SURE * gains.std(ddof=1) / len(gains) ** 0.5)
-
-
-def _evened(whitened: Sequence[Candidate]) -> dict[Candidate, float]:
+def _evened(scored: Sequence[Candidate]) -> dict[Candidate, float]:
     """Of each whitening the mean score of itself and the next weaker and stronger ones like it."""
     lines: dict[tuple[int, int], list[Candidate]] = {}
-    for each in whitened:
-        lines.setdefault((each.dim or 0, each.views), []).append(each)
+    for each in scored:
+        if each.dim is not None:
+            lines.setdefault((each.dim, each.views), []).append(each)
     found = {}
     for line in lines.values():
         for place, each in enumerate(line):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,31 +53,6 @@ class Places:
             if label is not None or number in named:
                 found.setdefault(find(number), []).append(number)
         return found
-
-    def every_photo_asks(self) -> Places:
-        """With the right answers asking back, for the question and for those of its right answers that show its place.
-
-        Of those others whose place is not known nothing is said: they do not count. Where every photo asks for the
-        others of its place, nothing changes.
-        """
-        right: dict[int, set[int]] = defaultdict(set)
-        junk: dict[int, set[int]] = defaultdict(set)
-        for question in self.questions:
-            same = {question.photo, *question.right}
-            right[question.photo] |= question.right
-            junk[question.photo] |= question.junk
-            for photo in question.right:
-                alike = {other for other in same if other == question.photo or self._one_place(photo, other)}
-                right[photo] |= alike - {photo}
-                junk[photo] |= question.junk | (same - alike)
-        questions = [
-            Question(photo, frozenset(found), frozenset(junk[photo] - found - {photo}))
-            for photo, found in sorted(right.items())
-        ]
-        return Places(self.labels, questions, self.answers)
-
-    def _one_place(self, one: int, other: int) -> bool:
-        return self.labels[one] is not None and self.labels[one] == self.labels[other]
 
     def subset(self, kept: Sequence[int]) -> Places:
         """Of these photos alone."""
