@@ -123,8 +123,8 @@ def _part(name: str) -> str:
         return "runtime"
     if name.startswith("lib/"):
         return "our library"
-    if name.startswith("assets/selftest/") and name.endswith(".png"):
-        return "examples"
+    if name.startswith("assets/selftest/"):
+        return "examples"  # with their answers
     return named.get(name, "resources")
 
 
