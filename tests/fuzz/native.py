@@ -154,6 +154,10 @@ def run(
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        raise RuntimeError(f"exit status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-6000:]}")
+        said = [
+            line for line in done.stderr.splitlines() if " executorch:" not in line
+        ]  # its log of refusals
+        words = "\n".join([*done.stdout.splitlines()[-20:], *said[-60:]])
+        raise RuntimeError(f"exit status {done.returncode}\n{words}")
     lines = [line.rpartition(" ") for line in done.stdout.splitlines()]
     return [(what, int(number)) for what, _, number in lines]
