@@ -57,7 +57,7 @@ def photos(count: int, folder: Path) -> bool:
     from helpers.many_photos import write_many
 
     if not (folder / "photos").exists():
-        write_many(folder / "making", count)
+        write_many(folder / "making", count, places=count // 5)
         (folder / "making").rename(folder / "photos")
     if not (folder / "m.pte").exists():
         write_recogniser(folder)[0].rename(folder / "m.pte")
