@@ -186,7 +186,7 @@ def test_a_column_of_numbers_and_msls_with_fewer_queries(gsv_cities):
         (objects([0], [3]), "names an image beyond its list; found 3; allowed: 0 to 2"),
         (objects([0], [-1]), "names an image beyond its list; found -1"),
         (objects([0], [0.5]), "names an image beyond its list; found 0.5"),
-        (objects([0], range(10**12)), "names an image beyond its list; found 3"),
+        (objects([0], range(10**12)), "is not a plain ground truth; found a range of 1000000000000 numbers"),
         (objects([0]), "does not fit its queries; found 1; allowed: 2 rows"),
         (objects([0], ["a"]), "is not a ground truth; found .* allowed: lists of numbers"),
         (objects([0], None), "is not a ground truth; found None"),
