@@ -108,7 +108,8 @@ def test_every_kind_of_layer_is_compressed_and_packed(kind, recipe):
 @torch.no_grad()
 def test_calibration_corrects_layers_of_many_rows_at_few_bits(kind):
     network, examples = layer_alone(kind)
-    examples = [(x.cumsum(-1),) for (x,) in examples]  # neighbours alike, as in photos: what compensation lives on
+    # neighbours alike, as in photos: what compensation lives on
+    examples = [(x.cumsum(-1),) for (x,) in examples]
     layer = LayerRecipe(bits=3, row_scale="max", calibrate="gptq")
     found = compress_network(network, Recipe(1, "few", layer=layer), calibration=examples).to_torch()
     plain = compress_network(network, Recipe(1, "few", layer=LayerRecipe(3, row_scale="max"))).to_torch()
