@@ -15,8 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.apks import change, edited
 from helpers.packages import Package, make_package, package_compressed, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
+from pocketvlad.android.entries import INDEX, PROGRAM
+from pocketvlad.android.signing import debug_keys
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe
 from pocketvlad.dataset import open_dataset
@@ -122,35 +125,37 @@ def test_a_wrong_answer_does_not_pass(package, tmp_path):
     assert verdicts == [(True, False), (False, False), (True, True)]
 
 
-def damaged_program(package: Package, folder: Path) -> Package:
-    program = folder / "model.pte"
-    program.write_bytes(package.program.read_bytes()[: package.program.stat().st_size // 3])
-    return replace(package, program=program)
+def damaged_program(package: Package, apk: Path) -> None:
+    cut = change(PROGRAM, lambda data: data[: len(data) // 3])
+    edited(package.apk, apk, debug_keys(apk.with_suffix(".p12")), cut)
 
 
-def foreign_index(package: Package, folder: Path) -> Package:
+def with_foreign_index(package: Package, folder: Path) -> Package:
     index = folder / "places.pvix"
     write_index(index, replace(open_index(package.index), fingerprint=bytes(32)))
     return replace(package, index=index)
 
 
-def damaged_index(package: Package, folder: Path) -> Package:
-    index = folder / "places.pvix"
-    index.write_bytes(package.index.read_bytes()[:-1])
-    return replace(package, index=index)
+def foreign_index(package: Package, apk: Path) -> None:
+    write_apk(apk, with_foreign_index(package, apk.parent))
+
+
+def damaged_index(package: Package, apk: Path) -> None:
+    cut = change(INDEX, lambda data: data[:-1])
+    edited(package.apk, apk, debug_keys(apk.with_suffix(".p12")), cut)
 
 
 @needs_x86
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("broken", "message"),
     [
         (damaged_program, "this machine .*: The model file is damaged: rule"),
         (foreign_index, "The place index belongs to another model; build it again"),
         (damaged_index, "The place index is damaged: rule "),
     ],
 )
-def test_what_the_app_refuses_is_one_line(package, tmp_path, change, message):
-    write_apk(tmp_path / "a.apk", change(package, tmp_path))
+def test_what_the_app_refuses_is_one_line(package, tmp_path, broken, message):
+    broken(package, tmp_path / "a.apk")
     with pytest.raises(PhoneError, match=message) as caught:
         emulate.run_selftest(tmp_path / "a.apk", abi="x86_64")
     assert "\n" not in str(caught.value)
@@ -212,6 +217,6 @@ def test_without_photos_the_indexs_thumbnails_are_the_pictures(package, tmp_path
 
 
 def test_selftest_of_another_model_is_refused(package, tmp_path):
-    other = foreign_index(package, tmp_path)
+    other = with_foreign_index(package, tmp_path)
     with pytest.raises(IndexFormatError, match="another model"):
         selftest.build(other.program, other.index, package.photos[:1])

@@ -78,7 +78,7 @@ def test_a_program_describes_and_searches(answers, run, photos, chain, tmp_path)
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("compress", ("torch is missing", "pip install 'pocketvlad[workstation]'")),
+        ("compress", ("safetensors is missing", "pip install 'pocketvlad[workstation]'")),
         ("h5", ("h5py is missing", "pip install 'pocketvlad[workstation]'")),
         ("no APK", ("is not a readable APK",)),
         ("damaged index", ("model.pte",)),

@@ -5,6 +5,7 @@ import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNotNull;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
+import static org.junit.Assume.assumeTrue;
 import static org.pocketvlad.demo.ui.App.settle;
 import static org.pocketvlad.demo.ui.App.start;
 
@@ -20,6 +21,7 @@ import android.hardware.camera2.CameraCharacteristics;
 import android.hardware.camera2.CameraManager;
 import android.hardware.camera2.CameraMetadata;
 import android.net.Uri;
+import android.os.Build;
 import android.util.Size;
 import android.view.View;
 import android.view.ViewGroup;
@@ -129,6 +131,7 @@ public class PagesTest {
     /** The camera's system on a JVM opens and starts a camera, but gives no frames. */
     @Test
     public void theBackCameraIsOpenedAndClosed() throws Exception {
+        assumeTrue("Robolectric's camera of API 27 and older uses its thread after it has quit", Build.VERSION.SDK_INT > 27);
         CameraManager cameras = (CameraManager) RuntimeEnvironment.getApplication().getSystemService(
                 Context.CAMERA_SERVICE);
         for (int facing : new int[] {CameraMetadata.LENS_FACING_FRONT, CameraMetadata.LENS_FACING_BACK}) {
