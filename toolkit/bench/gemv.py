@@ -17,7 +17,6 @@ import torch
 
 from bench import caches, peers
 from bench.rows import Comparison, Timing, compare, take_turns
-from pocketvlad.core.native import executorch
 
 SHAPES = [(16384, 4096), (32768, 4096)]
 FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"
@@ -59,9 +58,7 @@ OURS = [
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows, for ``threads`` threads; programs are cached in ``folder``."""
-    executorch()
-    torch.set_num_threads(threads)
-    peers.portable_lib._unsafe_reset_threadpool(threads)
+    peers.use_threads(threads)
     found: list[Comparison] = []
     for columns, rows in SHAPES:
         say(f"{columns} -> {rows}: preparing")

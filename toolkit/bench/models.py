@@ -13,7 +13,6 @@ import torch
 from bench import peers
 from bench.programs import FP32, GEM, INT8, OURS, Timed, programs
 from bench.rows import Comparison, compare, take_turns
-from pocketvlad.core.native import executorch
 
 MODELS = [
     Timed("alexnet", 4096, 480, 640, {FP32: None, INT8: 1.3}),
@@ -44,8 +43,7 @@ def run(
         only: models of these names or backbones, if any.
         labels: these contenders, if any.
     """
-    executorch()
-    peers.portable_lib._unsafe_reset_threadpool(threads)
+    peers.use_threads(threads)
     found: list[Comparison] = []
     for model in chosen(only):
         paths = programs(model, folder, say, labels)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerAxis, PerGroup
 
+from pocketvlad.core.native import executorch
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import LutLinear
 from pocketvlad.lut.layouts import Bitmap, Dense, Layout, OneOf
@@ -27,6 +28,13 @@ XNNPACK = {
     "XNNPACK int4": (_INT4, PerAxis(0)),
     "XNNPACK int4 group 32": (_INT4, PerGroup(32)),
 }
+
+
+def use_threads(threads: int) -> None:
+    """Torch and the runtime, with our operators loaded, compute on so many threads from here on."""
+    executorch()
+    torch.set_num_threads(threads)
+    portable_lib._unsafe_reset_threadpool(threads)
 
 
 def xnnpack_linear(folder: Path, peer: str, rows: int, columns: int, batch: int = 1) -> Path:

@@ -13,7 +13,6 @@ import torch
 
 from bench import peers
 from bench.rows import Comparison, compare, take_turns
-from pocketvlad.core.native import executorch
 
 SHAPES = [(384, 1152), (384, 1536), (1536, 384)]  # columns, rows
 TOKENS = (50, 257, 1370)
@@ -23,9 +22,7 @@ BITS = 4
 
 def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
     """All rows, for ``threads`` threads; programs are cached in ``folder``."""
-    executorch()
-    torch.set_num_threads(threads)
-    peers.portable_lib._unsafe_reset_threadpool(threads)
+    peers.use_threads(threads)
     found: list[Comparison] = []
     for columns, rows in SHAPES:
         for tokens in TOKENS:
