@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,13 +25,7 @@ def from_float(x: np.ndarray, grid: Grid) -> np.ndarray:
     batch, channels, height, width = x.shape
     quads = -(-channels // QUAD)
     y = np.empty((batch, quads, height, width, QUAD), np.int8)
-    for image, out in zip(x, y, strict=True):
-        pixels = height * width
-        check(
-            kernels().pv_i8_from_float(
-                image.ctypes.data, channels, pixels, _grid(grid), out.ctypes.data, 0, quads
-            )
-        )
+    _convert(kernels().pv_i8_from_float, x, y, (channels, height * width, quads), grid)
     return y
 
 
@@ -39,14 +34,17 @@ def to_float(x: np.ndarray, channels: int, grid: Grid) -> np.ndarray:
     x = np.ascontiguousarray(x)
     batch, quads, height, width, _ = x.shape
     y = np.empty((batch, channels, height, width), np.float32)
-    for image, out in zip(x, y, strict=True):
-        pixels = height * width
-        check(
-            kernels().pv_i8_to_float(
-                image.ctypes.data, channels, pixels, _grid(grid), out.ctypes.data, 0, quads
-            )
-        )
+    _convert(kernels().pv_i8_to_float, x, y, (channels, height * width, quads), grid)
     return y
+
+
+def _convert(
+    kernel: Callable[..., int], x: np.ndarray, y: np.ndarray, size: tuple[int, int, int], grid: Grid
+) -> None:
+    """Every image from x to y; ``size``: channels, pixels and quads of one."""
+    channels, pixels, quads = size
+    for image, out in zip(x, y, strict=True):
+        check(kernel(image.ctypes.data, channels, pixels, _grid(grid), out.ctypes.data, 0, quads))
 
 
 def convolution(
