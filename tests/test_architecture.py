@@ -49,17 +49,9 @@ def part_of(path: Path, depth: int = 0) -> str:
 
 
 def imports_of(path: Path) -> set[tuple[str, ...]]:
-    """What a file imports of the package, as paths inside it; imports in functions too, for typing alone not."""
+    """What a file imports of the package, as paths inside it; imports in functions and for typing alone too."""
     tree, found = ast.parse(path.read_text()), set()
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pocketvlad":
             module = tuple(node.module.split(".")[1:])
             found |= {(*module, alias.name) for alias in node.names}

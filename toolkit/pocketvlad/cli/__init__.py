@@ -144,7 +144,7 @@ def reproduce(
     from pocketvlad.steps import inputs
 
     inputs.of_reproduce(train, test, weights, model, out)
-    from pocketvlad.pipeline.reproduce import ReproduceOptions
+    from pocketvlad.pipeline.direction import ReproduceOptions
     from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
     from pocketvlad.report.paper import terminal_table
     from pocketvlad.schema import to_table

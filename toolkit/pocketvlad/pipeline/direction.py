@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from pocketvlad.evaluate.metrics import Difference, metric_name
 from pocketvlad.evaluate.retrieval import RetrievalResult, compare, evaluate_descriptors
 from pocketvlad.export.pack import EXACT
 from pocketvlad.model.network import Network, load_model
-from pocketvlad.pipeline.paper import l1_recipe, row_recipe
+from pocketvlad.pipeline.paper import L1, THRESHOLDS, l1_recipe, row_recipe
 from pocketvlad.pipeline.pictures import answers_picture, histogram_picture, shown_layers
 from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Accuracy
@@ -36,11 +36,35 @@ from pocketvlad.runtime.describer import open_describer
 from pocketvlad.steps import export, fit
 from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.describe import describe_by
-
-if TYPE_CHECKING:
-    from pocketvlad.pipeline.reproduce import ReproduceOptions
+from pocketvlad.steps.fit import FitOptions
 
 _PICTURED_RATIO = 12.0  # the paper's figure shows a model about 12 times smaller
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """What `pocketvlad reproduce` is asked.
+
+    Attributes:
+        train, test: ``KIND:PATH``; the model is fitted and fine-tuned on one, measured on the other.
+        fit: the fitted model.
+        model: a whole model file instead, which is then not fitted.
+        both_ways: also the other way round.
+        match: ``thresholds`` or ``pruned``, see :func:`pocketvlad.pipeline.paper.row_recipe`.
+        steps: of fine-tuning; 0: post-training compression alone.
+        l1: lambda of the run behind the weight histograms.
+        threads: of the programs.
+    """
+
+    train: str
+    test: str
+    fit: FitOptions
+    model: Path | None = None
+    both_ways: bool = False
+    match: str = THRESHOLDS
+    steps: int = 0
+    l1: float = L1
+    threads: int = 2
 
 
 @dataclass(frozen=True)

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from pocketvlad import artifact, machine
 from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import readable
-from pocketvlad.pipeline.direction import Direction
-from pocketvlad.pipeline.paper import L1, MATCHES, THRESHOLDS, paper_network
+from pocketvlad.pipeline.direction import Direction, ReproduceOptions
+from pocketvlad.pipeline.paper import MATCHES, paper_network
 from pocketvlad.pipeline.stages import Stages
 from pocketvlad.report.paper import markdown
 from pocketvlad.report.reproduction import Reproduction
 from pocketvlad.schema import one_of, to_table
-from pocketvlad.steps.fit import FitOptions
-
-
-@dataclass(frozen=True)
-class ReproduceOptions:
-    """What `pocketvlad reproduce` is asked.
-
-    Attributes:
-        train, test: ``KIND:PATH``; the model is fitted and fine-tuned on one, measured on the other.
-        fit: the fitted model.
-        model: a whole model file instead, which is then not fitted.
-        both_ways: also the other way round.
-        match: ``thresholds`` or ``pruned``, see :func:`pocketvlad.pipeline.paper.row_recipe`.
-        steps: of fine-tuning; 0: post-training compression alone.
-        l1: lambda of the run behind the weight histograms.
-        threads: of the programs.
-    """
-
-    train: str
-    test: str
-    fit: FitOptions
-    model: Path | None = None
-    both_ways: bool = False
-    match: str = THRESHOLDS
-    steps: int = 0
-    l1: float = L1
-    threads: int = 2
 
 
 def reproduce(options: ReproduceOptions, out: Path, stages: Stages) -> Reproduction:
