@@ -81,6 +81,7 @@ LAYERS = {
     "pointwise": (nn.Conv2d(4, 6, 1), (1, 4, 7, 9)),
     "1-D": (nn.Conv1d(4, 6, 3, padding=2, groups=2), (1, 4, 11)),
     "tokens": (nn.Linear(4, 6), (1, 11, 4)),
+    "few outputs": (nn.Linear(9, 2), (1, 11, 9)),
 }
 
 
@@ -92,10 +93,10 @@ def test_moments_are_those_of_what_the_layer_multiplies(kind):
     layer, shape = LAYERS[kind]
     inputs = [torch.randn(shape) + 0.5 for _ in range(3)]
     moments = layer_moments(layer, [2 * x for x in inputs], inputs, torch.Generator())
-    channels = layer.weight.shape[0]
+    channels, rows = layer.weight.shape[0], isinstance(layer, nn.Linear)
     outputs = torch.cat([
-        (functional.linear(x, layer.weight) if kind == "tokens" else layer(x) - _bias(layer))
-        .transpose(1, -1 if kind == "tokens" else 1).reshape(1, channels, -1)[0].T
+        (functional.linear(x, layer.weight) if rows else layer(x) - _bias(layer))
+        .transpose(1, -1 if rows else 1).reshape(1, channels, -1)[0].T
         for x in inputs
     ])  # fmt: skip
     assert location_count(layer, inputs[0]) == len(outputs) / 3
@@ -106,7 +107,7 @@ def test_moments_are_those_of_what_the_layer_multiplies(kind):
     torch.testing.assert_close(mean, outputs.mean(dim=0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(energy, outputs.var(dim=0, unbiased=False), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(moments.reference_mean, 2 * moments.mean)
-    torch.testing.assert_close(moments.cross, 2 * moments.gram, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(moments.pull, weight @ moments.gram, rtol=1e-3, atol=1e-4)
 
 
 def _bias(layer):

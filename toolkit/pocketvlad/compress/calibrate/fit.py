@@ -102,10 +102,8 @@ def _damped(gram: Tensor, share: float) -> Tensor:
 
 def _least_squares(weight: Tensor, moments: Moments, curvature: Tensor) -> Tensor:
     """Weights that best give the uncompressed outputs on the compressed inputs, float32 like ``weight``."""
-    groups = moments.gram.shape[0]
-    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-    pull = rows @ (moments.cross - moments.gram)
-    moved = rows + torch.linalg.solve(curvature, pull.transpose(1, 2)).transpose(1, 2)
+    rows = weight.reshape(moments.pull.shape)
+    moved = rows + torch.linalg.solve(curvature, moments.pull.transpose(1, 2)).transpose(1, 2)
     return moved.reshape(weight.shape).contiguous()
 
 
