@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -19,6 +22,20 @@ from helpers.without_torch import RUN
 HEAVY = "torch torchvision torchao executorch sklearn scipy matplotlib"
 
 
+class Code:
+    def __reduce__(self):
+        return os.mkdir, ("code-was-here",)
+
+
+def zipped(content):
+    """As torch.save packs a pickle."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+        archive.writestr("archive/version", "3")
+    return found.getvalue()
+
+
 def write_checkpoints(folder):
     """Files that are none, each with the words that say so."""
     whole = folder / "whole.npz"
@@ -29,6 +46,8 @@ def write_checkpoints(folder):
         "page.pth": (b"<!DOCTYPE html>", "a web page"),
         "words.pth": (b"just some words", "is not a checkpoint"),
         "cut.pth": (whole.read_bytes()[:600], "is damaged"),
+        "code.pth": (pickle.dumps({"state_dict": Code()}), "would run code"),
+        "zipped-code.pth": (zipped(pickle.dumps({"model": Code()}, 2)), "would run code when loaded"),
         "cut.safetensors": ((folder / "cut.safetensors").read_bytes()[:600], "is damaged"),
     }
     for name, (content, _) in files.items():
@@ -81,7 +100,37 @@ def cases(here):
         found[f"{command} without photos"] = [*words, "--photos", "bare", "--out", "d.h5"], "no photo"
         found[f"{command} onto a file"] = [*words, "--photos", "photos", "--out", out], "exists already"
     shutil.copy(here / "there", here / "there.h5")
-    return found | other_cases(here)
+    return found | other_cases(here) | mistyped(here)
+
+
+def mistyped(here):
+    """Names and numbers that there are not."""
+    fit = ["fit", "--photos", "photos", "--out", "m", "--backbone"]
+    load = ["import", "model.safetensors", "--out", "m"]
+    whiten = ["whiten", "model.safetensors", "--photos", "photos", "--out", "m"]
+    reproduce = ["reproduce", "--train", "photos", "--test", "photos", "--out", "o", "--backbone"]
+    backbone = write_plan(folder_of(here, "5"), model='backbone = "vgg61"\n', datasets='"../photos"')
+    head = write_plan(
+        folder_of(here, "6"), model='backbone = "vgg16"\nhead = "netvald"\n', datasets='"../photos"'
+    )
+    strength = write_plan(
+        folder_of(here, "7"), model='backbone = "vgg16"\nwhitening = "strong"\n', datasets='"../photos"'
+    )
+    return {
+        "backbone": ([*fit, "vgg61"], "did you mean 'vgg16'"),
+        "head": ([*fit, "vgg16", "--head", "netvald"], "did you mean 'netvlad'"),
+        "dim": ([*fit, "vgg16", "--dim", "many"], "allowed: auto, 1 or more"),
+        "strength": ([*fit, "vgg16", "--whitening", "7"], "allowed: auto, full, pca, 0 to 1"),
+        "layout": ([*load, "--layout", "mixvrp"], "did you mean 'mixvpr'"),
+        "as": ([*load, "--as", "backbone"], "allowed: model, classifier"),
+        "preprocess": ([*load, "--preprocess", "hlok"], "did you mean 'hloc'"),
+        "whiten's dim": ([*whiten, "--dim", "-1"], "allowed: auto, 1 or more"),
+        "reproduce's backbone": ([*reproduce, "vgg61"], "did you mean 'vgg16'"),
+        "reproduce's match": ([*reproduce, "vgg16", "--match", "both"], "allowed: thresholds, pruned"),
+        "plan's backbone": (["run", backbone, "--out", "o"], "did you mean 'vgg16'"),
+        "plan's head": (["run", head, "--out", "o"], "did you mean 'netvlad'"),
+        "plan's strength": (["run", strength, "--out", "o"], "allowed: auto, full, pca, 0 to 1"),
+    }
 
 
 def other_cases(here):
@@ -142,3 +191,4 @@ def test_every_refusal_comes_before_torch(here):
         if code != 1 or out or len(lines) != 1 or words not in lines[0]:
             wrong[name] = (words, code, out, err)
     assert not wrong, wrong
+    assert not (here / "code-was-here").exists()

@@ -14,7 +14,7 @@ from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.model.fit import backbone_from_photos, fit_network
 from pocketvlad.model.network import load_model
-from pocketvlad.steps.fit import FitOptions
+from pocketvlad.steps.fit_options import FitOptions
 
 PLACES, PHOTOS = 6, 3
 

@@ -10,7 +10,8 @@ from pocketvlad import artifact
 from pocketvlad.steps.compress import compress
 from pocketvlad.steps.describe import describe
 from pocketvlad.steps.export import export
-from pocketvlad.steps.fit import FitOptions, fit
+from pocketvlad.steps.fit import fit
+from pocketvlad.steps.fit_options import FitOptions
 from pocketvlad.steps.index import build
 
 RECIPES = ("compact-16x", "compact-10x-int8")

@@ -12,7 +12,7 @@ from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.checkpoint import import_checkpoint
-from pocketvlad.importer.pickles import key_of_code
+from pocketvlad.importer.pickles import code_in, key_of_code
 from pocketvlad.model.network import save_model
 
 __all__ = ["tiny_transformers"]  # a fixture
@@ -128,4 +128,6 @@ def test_where_code_is_found_without_running_it(tmp_path, zipped, capsys):
     assert key_of_code(tmp_path / "e") is None
     (tmp_path / "f").write_bytes((tmp_path / "c").read_bytes()[:150])
     assert key_of_code(tmp_path / "f") is None
+    found = [code_in(tmp_path / name) for name in "cdefg"]  # torch's own modules are left to torch
+    assert found == ["__builtin__.print", None, "__builtin__.print", None, None]
     assert not capsys.readouterr().out

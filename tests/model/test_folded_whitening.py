@@ -6,7 +6,6 @@ import torch
 from helpers.checkpoints import tiny_transformers
 from helpers.models import make_network, make_photos
 from pocketvlad.model.backbones import random_backbone
-from pocketvlad.model.choice import Wanted
 from pocketvlad.model.fit import whiten_network
 from pocketvlad.model.heads.gem import GemOptions
 from pocketvlad.model.heads.salad import Salad, SaladOptions
@@ -14,6 +13,7 @@ from pocketvlad.model.network import Network, NetworkConfig, load_model, save_mo
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.questions import Places
 from pocketvlad.model.unit import unit_length
+from pocketvlad.model.wanted import Wanted
 from pocketvlad.model.whitening import fit_softened
 
 __all__ = ["tiny_transformers"]  # a fixture

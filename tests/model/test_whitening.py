@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pocketvlad.errors import PhotoError
-from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, VIEWS, Candidate, Wanted, choose_whitening
+from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, Candidate, choose_whitening
 from pocketvlad.model.questions import Places, Question
+from pocketvlad.model.wanted import VIEWS, Wanted
 from pocketvlad.model.whitening import (
     EPSILON,
     FULL,

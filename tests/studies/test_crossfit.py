@@ -11,7 +11,7 @@ import pytest
 from helpers.photos import write_places
 from pocketvlad.cli.console import Output
 from pocketvlad.dataset import open_dataset
-from pocketvlad.steps.fit import FitOptions
+from pocketvlad.steps.fit_options import FitOptions
 from studies import contenders, crossfit, scenes
 from studies.folds import CrossFit, every_photo_asks, open_folds
 from studies.scores import COLUMNS

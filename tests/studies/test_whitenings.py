@@ -9,7 +9,8 @@ import torch
 from helpers.photos import write_places
 from pocketvlad.dataset import open_dataset
 from pocketvlad.model.choice import STRENGTHS
-from pocketvlad.model.whitening import FULL, PCA, fit_softened
+from pocketvlad.model.wanted import FULL, PCA
+from pocketvlad.model.whitening import fit_softened
 from studies import whitening
 from studies.beside_fixed import COLUMNS, NONE, Measured, Setting
 from studies.tables import read_tables
@@ -68,20 +69,26 @@ def grid(**scores: tuple[float, float]) -> dict[Setting, np.ndarray]:
     return rest | {named[name]: np.array(both) for name, both in scores.items()}
 
 
+TWO = np.array([0, 1])  # collections and places of two queries
+
+
+def measured(chosen: Setting, scores: dict[Setting, np.ndarray], dim: int | None) -> Measured:
+    return Measured.of(chosen, scores, dim, TWO, TWO)
+
+
 def test_the_best_fixed_one_is_of_these_queries_and_full_has_as_many_dimensions():
-    scores, whose = grid(none=(0.1, 0.9), full=(0.5, 0.4), pca=(0.6, 0.3)), np.array([0, 1])
-    found = Measured.of((8, PCA), scores, None, whose)
+    scores = grid(none=(0.1, 0.9), full=(0.5, 0.4), pca=(0.6, 0.3))
+    found = measured((8, PCA), scores, None)
     assert found.best is scores[NONE] and found.full is scores[8, FULL] and found.own is scores[8, PCA]
-    assert found.asked(whose == 0).best.tolist() == [0.6]
-    assert Measured.of(NONE, scores, None, whose).full is scores[8, FULL]
-    asked = Measured.of((8, PCA), scores, 8, whose)  # of so many dimensions no whitening is no candidate
+    assert found.asked(TWO == 0).best.tolist() == [0.6]
+    assert measured(NONE, scores, None).full is scores[8, FULL]
+    asked = measured((8, PCA), scores, 8)  # of so many dimensions no whitening is no candidate
     assert NONE not in asked.candidates and asked.plain is scores[NONE]
 
 
 def test_of_two_halves_the_best_fixed_one_is_the_same_in_both():
-    whose = np.array([0, 1])
-    one = Measured.of((8, FULL), grid(none=(0, 0), full=(0.9, 0.9), pca=(0.1, 0.1)), 8, whose)
-    other = Measured.of((8, PCA), grid(none=(0, 0), full=(0.1, 0.1), pca=(0.8, 0.8)), 8, whose)
+    one = measured((8, FULL), grid(none=(0, 0), full=(0.9, 0.9), pca=(0.1, 0.1)), 8)
+    other = measured((8, PCA), grid(none=(0, 0), full=(0.1, 0.1), pca=(0.8, 0.8)), 8)
     found = Measured.together([one, other])
     assert found.own.tolist() == [0.9, 0.9, 0.8, 0.8] and found.said == "8, 1; 8, 0"
     assert found.best.tolist() == [0.9, 0.9, 0.1, 0.1]
@@ -92,11 +99,15 @@ def test_its_file_is_a_table_and_a_second_run_chooses_nothing_anew(collections, 
     photos = [f"folder:{each.photos[0].path.parents[1]}" for each in collections]
     options = ["--clusters", "2", "--size", "64x64", "--views", "2", "--out", str(tmp_path)]
     whitening.main(["--photos", *photos, *options])
-    table = read_tables(tmp_path)["whitening"]
+    tables = read_tables(tmp_path)
+    table = tables["whitening"]
     assert table.columns == COLUMNS
     names = [row[0] for row in table.rows]
     assert names[:4] == ["64 dimensions", "both halves", "  of in", "  of out"]
     assert len(names) == 2 * (1 + 3 + 3 + 3 + 1 + 1)
+    assert [row[0] for row in tables["regret"].rows] == [name for name in names if name[:2] != "  "]
+    assert tables["regret"].rows[1][1] == "84, 24"
+    assert {row[0] for row in tables["constants"].rows} > {"64 dimensions", "chosen each time", "64, 1"}
     for name in ("choose_whitening", "fit_softened"):
         monkeypatch.setattr(whitening, name, None)
     whitening.main(["--photos", *photos, *options])

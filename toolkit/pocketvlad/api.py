@@ -124,7 +124,8 @@ def fit(
         PhotoError: too few photos, or none that can be read.
     """
     from pocketvlad.dataset.tensors import open_tensors
-    from pocketvlad.steps.fit import FitOptions, fitted_network
+    from pocketvlad.steps.fit import fitted_network
+    from pocketvlad.steps.fit_options import FitOptions
 
     options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
     tensors = open_tensors(dataset_of(photos), options.config().preprocess)

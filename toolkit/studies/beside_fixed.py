@@ -9,7 +9,7 @@ import numpy as np
 
 from pocketvlad.evaluate.metrics import bootstrap_difference
 from pocketvlad.model.choice import STRENGTHS
-from pocketvlad.model.whitening import FULL, PCA
+from pocketvlad.model.wanted import FULL, PCA
 from studies.scores import interval
 
 Setting = tuple[int | None, float]  # dimensions and strength
@@ -39,6 +39,7 @@ class Measured:
         curve: of each strength with as many dimensions as ``full``.
         candidates: of all that could be chosen.
         collection: whose each query is, int [queries].
+        places: of which each query is, int [queries], no number twice among all photos.
     """
 
     said: str
@@ -48,17 +49,23 @@ class Measured:
     curve: dict[float, np.ndarray]
     candidates: dict[Setting, np.ndarray]
     collection: np.ndarray
+    places: np.ndarray
 
     @classmethod
     def of(
-        cls, chosen: Setting, grid: dict[Setting, np.ndarray], dim: int | None, whose: np.ndarray
+        cls,
+        chosen: Setting,
+        grid: dict[Setting, np.ndarray],
+        dim: int | None,
+        whose: np.ndarray,
+        places: np.ndarray,
     ) -> Measured:
         """``dim``: what was wanted; None: any, or no whitening."""
         most = chosen[0] or max(each for each, _ in grid if each)
         candidates = {key: each for key, each in grid.items() if dim is None or key[0] == dim}
-        said = "none" if chosen[0] is None else f"{chosen[0]}, {chosen[1]:g}"
         curve = {strength: grid[most, strength] for strength in STRENGTHS}
-        return cls(said, grid[chosen], curve[FULL], grid[NONE], curve, candidates, whose)
+        own, full = grid[chosen], curve[FULL]
+        return cls(said_of(chosen), own, full, grid[NONE], curve, candidates, whose, places)
 
     @classmethod
     def together(cls, parts: Sequence[Measured]) -> Measured:
@@ -73,6 +80,7 @@ class Measured:
             {key: np.concatenate([part.curve[key] for part in parts]) for key in STRENGTHS},
             {key: np.concatenate([part.candidates[key] for part in parts]) for key in sorted(keys, key=str)},
             np.concatenate([part.collection for part in parts]),
+            np.concatenate([part.places for part in parts]),
         )
 
     @property
@@ -80,12 +88,17 @@ class Measured:
         """Of the candidate that these queries like best, which nobody can know before."""
         return max(self.candidates.values(), key=lambda each: float(each.mean()))
 
+    def regret(self, scores: np.ndarray) -> float:
+        """Points of mAP that these average precisions lie below those of the best candidate."""
+        return 100 * float(self.best.mean() - scores.mean())
+
     def asked(self, which: np.ndarray) -> Measured:
         """Of some queries alone, bool [queries]."""
         curve = {key: each[which] for key, each in self.curve.items()}
         candidates = {key: each[which] for key, each in self.candidates.items()}
         own, full, plain = self.own[which], self.full[which], self.plain[which]
-        return Measured(self.said, own, full, plain, curve, candidates, self.collection[which])
+        whose, places = self.collection[which], self.places[which]
+        return Measured(self.said, own, full, plain, curve, candidates, whose, places)
 
     def cells(self, name: str) -> tuple[str, ...]:
         """Text by ``COLUMNS``."""
@@ -100,6 +113,12 @@ class Measured:
         if len(there) > 1:
             rows += [self.asked(self.collection == each).cells(f"  of {collections[each]}") for each in there]
         return rows
+
+
+def said_of(setting: Setting) -> str:
+    """``512, 0.45``, or ``none``."""
+    dim, strength = setting
+    return "none" if dim is None else f"{dim}, {strength:g}"
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> str:

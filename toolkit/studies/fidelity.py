@@ -25,7 +25,7 @@ from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps.common import parse_size
-from pocketvlad.steps.fit import FitOptions
+from pocketvlad.steps.fit_options import FitOptions
 from studies.command import publish, study_parser
 from studies.contenders import OUT, Contender, be_quiet, by_recipe
 from studies.folds import FITTING, CrossFit, Fold, open_folds

@@ -26,6 +26,7 @@ from pocketvlad.dataset.types import Query, merge
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model.network import Network, load_model, save_model
+from pocketvlad.model.wanted import AUTO, WORDS
 from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.stages import StageRunner, Stages, kernels
 from pocketvlad.progress import Progress
@@ -33,7 +34,7 @@ from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps import compress, export, fit
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.describe import Described, describe_all
-from pocketvlad.steps.whitening import AUTO, STRENGTHS
+from pocketvlad.steps.fit_options import FitOptions
 from studies.scores import Scores, Tested, joined
 from studies.softening import soften_whitening
 
@@ -53,7 +54,7 @@ class CrossFit:
     """
 
     photos: tuple[str, ...]
-    model: fit.FitOptions
+    model: FitOptions
     out: Path
     threads: int = 2
 
@@ -282,7 +283,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> N
     parser.add_argument("--head", default="netvlad")
     parser.add_argument("--clusters", type=int, default=64)
     parser.add_argument("--dim", type=int, default=512, help="after whitening; 0: none")
-    parser.add_argument("--whitening", choices=(AUTO, *STRENGTHS), default=AUTO)
+    parser.add_argument("--whitening", choices=(AUTO, *WORDS), default=AUTO)
     parser.add_argument("--size", default=size)
     parser.add_argument("--out", type=Path, default=out)
 
@@ -290,7 +291,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> N
 def cross_fit(options: argparse.Namespace) -> CrossFit:
     """What the arguments ask for."""
     height, width = parse_size(options.size)
-    model = fit.FitOptions(
+    model = FitOptions(
         options.backbone,
         options.weights,
         options.head,

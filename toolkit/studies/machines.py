@@ -33,6 +33,7 @@ from pocketvlad.resources import resource_dir
 from pocketvlad.steps import compress, export, fit
 from pocketvlad.steps.common import dataset_hash, parse_size
 from pocketvlad.steps.evaluate import evaluate
+from pocketvlad.steps.fit_options import FitOptions
 from studies.command import publish, study_parser
 from studies.contenders import OUT
 from studies.folds import FITTING
@@ -73,7 +74,7 @@ def _slug(machine: str) -> str:
 def make(step: str, options: argparse.Namespace, files: Files) -> None:
     """Fit, or compress and export, in this process."""
     height, width = parse_size(options.size)
-    model = fit.FitOptions(
+    model = FitOptions(
         options.backbone, options.weights, clusters=options.clusters, dim="auto", height=height, width=width
     )
     fitting = open_dataset(options.photos).split(FITTING[0])

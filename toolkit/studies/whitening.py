@@ -3,7 +3,8 @@ r"""What the chosen whitening is worth: on places and buildings it was not fitte
 Half of the places fit the head and the whitening and the other half tests, and the other way round; with several
 collections also one of them fits and the others test, which are other buildings. The backbone sees every view of every
 photo once; its local features and what the heads make of them are kept in the output folder, and so are the rows, until
-the rule that chooses changes. Prints a table and writes out/studies/whitening/whitening.json:
+the rule that chooses changes. Prints three tables and writes out/studies/whitening/*.json: accuracy; how far the choice
+lies below the best fixed setting, beside what that must cost on so few queries (:mod:`studies.regret`); constants:
 
     PYTHONPATH=toolkit .venv/bin/python -m studies.whitening --photos folder:indoor folder:outdoor \
       --weights squeezenet1_1.safetensors
@@ -29,15 +30,18 @@ from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model import choice, whitening
-from pocketvlad.model.choice import DIMS, STRENGTHS, Wanted, choose_whitening
+from pocketvlad.model.choice import STRENGTHS, choose_whitening
 from pocketvlad.model.network import Network
 from pocketvlad.model.views import photo_views
-from pocketvlad.model.whitening import EPSILON, FULL, fit_softened, whitening_scale
+from pocketvlad.model.wanted import DIMS, FULL, Wanted
+from pocketvlad.model.whitening import EPSILON, fit_softened, whitening_scale
 from pocketvlad.pipeline.log import StageLog
 from pocketvlad.steps.common import dataset_hash, parse_size
-from pocketvlad.steps.fit import FitOptions, backbone_for
+from pocketvlad.steps.fit import backbone_for
+from pocketvlad.steps.fit_options import FitOptions
 from pocketvlad.steps.whitening import places_of
 from pocketvlad.threads import in_order, one_thread
+from studies import regret
 from studies.beside_fixed import COLUMNS, NONE, Measured, Setting
 from studies.command import publish, study_parser
 from studies.contenders import OUT
@@ -180,20 +184,19 @@ class Study:
     collections: Sequence[Dataset]
     kept: Path
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Both halves, each and together, then each collection against the others."""
-        ways, rows = directions(self.collections), []
+    def groups(self) -> dict[str, dict[str, Measured]]:
+        """Both halves, each and together, then each collection against the others: of given and of free dimensions."""
+        ways = directions(self.collections)
         most = max(dim for dim in DIMS if all(dim in self._dims(way) for way in ways))
+        groups = {}
         for dim in (most, None):
-            found = [self.measured(way, dim) for way in ways]
-            asked = "dimensions chosen" if dim is None else f"{dim} dimensions"
-            named = [
-                ("both halves", Measured.together(found[:2])),
-                *zip((w.name for w in ways), found, strict=True),
-            ]
-            names = [Path(each.name).name for each in self.collections]
-            rows += [(asked,), *(row for name, each in named for row in each.rows(name, names))]
-        return rows
+            found = {way.name: self.measured(way, dim) for way in ways}
+            both = Measured.together([*found.values()][:2])
+            groups["dimensions chosen" if dim is None else f"{dim} dimensions"] = {
+                "both halves": both,
+                **found,
+            }
+        return groups
 
     def _dims(self, way: Direction) -> list[int]:
         return [dim for dim in DIMS if dim < len(way.fits) * self.features.shape[1]]
@@ -214,12 +217,24 @@ class Study:
 
         rule = [artifact.file_sha256(Path(str(module.__file__))) for module in (choice, whitening)]
         said, _ = StageLog(self.kept.parent).run(f"{stem} {dim}", {"rule": rule}, [], body)
-        asking = [way.testing.photos[query.photo].path for query in way.testing.queries]
-        owners = [{photo.path for photo in each.photos} for each in self.collections]
-        whose = np.array([next(i for i, each in enumerate(owners) if path in each) for path in asking])
-        found = Measured.of((said["dim"], said["strength"]), grid, dim, whose)
+        whose, places = self._asking(way)
+        found = Measured.of((said["dim"], said["strength"]), grid, dim, whose, places)
         print(*found.cells(f"{way.name}, {dim}"), sep="  ", file=sys.stderr)
         return found
+
+    def _asking(self, way: Direction) -> tuple[np.ndarray, np.ndarray]:
+        """Of each query the number of its collection and that of its place among all."""
+        shown = {p.path: (i, str(p.place)) for i, each in enumerate(self.collections) for p in each.photos}
+        numbers = {place: number for number, place in enumerate(sorted({*shown.values()}))}
+        asking = [shown[way.testing.photos[query.photo].path] for query in way.testing.queries]
+        return np.array([whose for whose, _ in asking]), np.array([numbers[place] for place in asking])
+
+
+def in_sections(
+    groups: dict[str, dict[str, Measured]], rows: Callable[[dict[str, Measured]], list[tuple[str, ...]]]
+) -> list[tuple[str, ...]]:
+    """The rows of each group under its name."""
+    return [each for name, group in groups.items() for each in ((name,), *rows(group))]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -245,18 +260,19 @@ def main(arguments: Sequence[str]) -> None:
     backbone = backbone_for(model.config(), model, photos)
     kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
     features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
-    rows = Study(model, backbone, features, collections, options.out / "kept" / kept).rows()
+    groups = Study(model, backbone, features, collections, options.out / "kept" / kept).groups()
     data = f"{model.backbone}, {len(photos)} photos, {options.size}, {options.views} views"
-    publish(
-        options.out / "whitening.json",
-        COLUMNS,
-        rows,
-        title=f"mAP of whitenings; {data}",
-        data=data,
-        module="studies.whitening",
-        arguments=arguments,
-        width=220,
+    names = [Path(each.name).name for each in collections]
+    shown = partial(publish, data=data, module="studies.whitening", arguments=arguments)
+    rows = in_sections(
+        groups, lambda row: [one for name, each in row.items() for one in each.rows(name, names)]
     )
+    shown(options.out / "whitening.json", COLUMNS, rows, title=f"mAP of whitenings; {data}", width=220)
+    rows, title = in_sections(groups, regret.regret_rows), "points below the best fixed whitening"
+    shown(options.out / "regret.json", regret.COLUMNS, rows, title=f"{title}; {data}", width=220)
+    columns = regret.constant_columns(next(iter(groups.values())))
+    rows, title = in_sections(groups, regret.constant_rows), f"the same of constants; {data}"
+    shown(options.out / "constants.json", columns, rows, title=title, width=180)
 
 
 if __name__ == "__main__":

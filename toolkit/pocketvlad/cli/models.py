@@ -83,7 +83,7 @@ def import_(
     from pocketvlad.steps.common import parse_size
 
     wanted_size = parse_size(size) if size else None
-    inputs.of_import(checkpoint, out, force=force)
+    inputs.of_import(checkpoint, layout, wanted, preprocess, out, force=force)
     from pocketvlad.steps.importing import import_file
 
     said: dict[str, Any] = {"layout": layout, "wanted": wanted, "size": wanted_size, "preprocess": preprocess}
@@ -120,14 +120,15 @@ def fit(
     """
     from pocketvlad.steps import inputs
     from pocketvlad.steps.common import parse_size
+    from pocketvlad.steps.fit_options import FitOptions
 
     height, width = parse_size(size)
-    dataset = inputs.of_fit(photos, weights, out, force=force)
-    from pocketvlad.steps import fit as step
-
-    options = step.FitOptions(
+    options = FitOptions(
         backbone, weights, head, clusters, _number(dim), height, width, views, seed, _number(whitening)
     )
+    dataset = inputs.of_fit(photos, options, out, force=force)
+    from pocketvlad.steps import fit as step
+
     with progress("fitting") as report:
         result = step.fit(dataset, out, options, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
@@ -150,12 +151,12 @@ def whiten(
     """Give a model another whitening, fitted to photos and chosen on places held out of the fit."""
     from pocketvlad.steps import inputs
 
-    dataset = inputs.of_whiten(model, photos, out, force=force)
+    said = {"dim": _number(dim), "whitening": _number(whitening), "views": views}
+    dataset = inputs.of_whiten(model, photos, out, **said, force=force)
     from pocketvlad.steps import whitening as step
 
-    said = {"dim": _number(dim), "whitening": _number(whitening), "views": views, "seed": seed}
     with progress("whitening") as report:
-        result = step.whiten_file(model, dataset, out, **said, force=force, progress=report)
+        result = step.whiten_file(model, dataset, out, **said, seed=seed, force=force, progress=report)
     output, values = Output(as_json), result.to_json()
     output.result({**values, **result.config})
     output.table(curve_title(values["whitening"]), curve_rows(values["whitening"]))

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from pocketvlad import artifact
-from pocketvlad.errors import CheckpointError, RecipeError, unknown
+from pocketvlad.errors import CheckpointError, RecipeError
 from pocketvlad.importer import (
     boq,
     convap,
@@ -28,7 +28,7 @@ from pocketvlad.importer import (
     salad,
     torchvision,
 )
-from pocketvlad.importer.files import require_checkpoint
+from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
 from pocketvlad.importer.reading import read_checkpoint, read_content
 from pocketvlad.importer.types import ImportedModel, OtherLayoutError
@@ -78,8 +78,7 @@ def import_checkpoint(
         RecipeError: a size the model cannot take.
     """
     path = Path(path)
-    if layout != "auto" and layout not in LAYOUTS:
-        raise unknown(CheckpointError, "unknown layout", layout, ("auto", *LAYOUTS))
+    require_layout(layout)
     one_of("import", "preprocess", preprocess, tuple(RULES))
     require_checkpoint(path)
     content = read_content(path)

@@ -7,10 +7,27 @@ import zipfile
 from pathlib import Path
 
 from pocketvlad import artifact
-from pocketvlad.errors import CheckpointError
+from pocketvlad.errors import CheckpointError, unknown
 from pocketvlad.importer.matlab5 import is_mat
+from pocketvlad.importer.pickles import code_in
+from pocketvlad.importer.unsupported import code_refused
 from pocketvlad.model.kinds import BACKBONE
 
+LAYOUTS = (  # of :data:`pocketvlad.importer.checkpoint.LAYOUTS`, and "auto"
+    "patchnetvlad",
+    "nanne",
+    "openibl",
+    "cosplace",
+    "mixvpr",
+    "convap",
+    "salad",
+    "megaloc",
+    "boq",
+    "dinov2",
+    "dvgl",
+    "relja",
+    "torchvision",
+)
 _LFS_POINTER = b"version https://git-lfs"
 ZIP, _PICKLE = b"PK\x03\x04", b"\x80"  # torch.save's two formats
 _ARRAY, _ARRAYS = b"\x93NUMPY", ".npy"  # begins a NumPy array; ends the names in an archive of them
@@ -22,7 +39,7 @@ def require_checkpoint(path: Path) -> None:
     """Refuse a file that holds no checkpoint, as far as can be told from outside.
 
     Raises:
-        CheckpointError: missing, empty, truncated, a stand-in, a file of ours, or of another format.
+        CheckpointError: missing, empty, truncated, a stand-in, a file of ours, of another format, or with code in it.
     """
     kind = artifact.kind_of(path)
     if kind not in (None, BACKBONE):
@@ -30,10 +47,14 @@ def require_checkpoint(path: Path) -> None:
     head = head_of(path)
     if is_safetensors(head):
         _require_safetensors(path)
-    elif head.startswith(ZIP):
-        are_arrays(path)
     elif not is_mat(head):
-        require_pickle(path, head)
+        _require_pickled(path, head)
+
+
+def require_layout(layout: str) -> None:
+    """CheckpointError for a layout that there is not; ``auto`` is any."""
+    if layout not in ("auto", *LAYOUTS):
+        raise unknown(CheckpointError, "unknown layout", layout, ("auto", *LAYOUTS))
 
 
 def head_of(path: Path) -> bytes:
@@ -106,6 +127,18 @@ def first_sentence(error: Exception) -> str:
     """The part of torch's long messages that says what happened."""
     text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
     return re.split(r"[.:]\s|\n", text.strip())[0][:120] or type(error).__name__
+
+
+def _require_pickled(path: Path, head: bytes) -> None:
+    """Of torch.save's two formats, or NumPy's archives."""
+    if head.startswith(ZIP):
+        if are_arrays(path):
+            return
+    else:
+        require_pickle(path, head)
+    code = code_in(path)
+    if code is not None:
+        raise code_refused(path, code)
 
 
 def _require_safetensors(path: Path) -> None:

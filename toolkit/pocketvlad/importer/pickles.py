@@ -1,4 +1,4 @@
-"""Where in a pickle the code is: looked at without running any of it."""
+"""Code in a pickle, and where: looked at without running any of it, and without torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 _ZIP = b"PK\x03\x04"
 _HEADERS = 3  # pickles before the content in torch's old format: magic number, protocol, machine
@@ -21,6 +21,10 @@ _SAFE = (
     "_codecs.",
 )
 _STORAGE = "Storage"  # ends the names of torch's
+_READ_BY_TORCH = ("torch", "numpy", "collections", "_codecs")  # modules of which it reads something
+_BUILTINS = ("builtins", "__builtin__")  # in Python 3 and 2; of them torch reads these alone:
+_PLAIN = ("bytearray", "set", "complex")
+_Unpickler: Any = pickle._Unpickler
 
 
 class Named:
@@ -46,8 +50,15 @@ class Named:
     extend = add = append
 
 
-class _Looker(pickle.Unpickler):
-    """Imports nothing: every global is a class of its own made here."""
+class _Looker(_Unpickler):
+    """Imports nothing: every global is a class of its own made here.
+
+    Python's own unpickler and not the one in C: that one makes room for as many things as a few bytes say. So does this
+    one for a bytearray, of which torch writes none this way.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = {**_Unpickler.dispatch}
+    dispatch.pop(pickle.BYTEARRAY8[0])
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -59,6 +70,37 @@ class _Looker(pickle.Unpickler):
         return pid[1] if pid[0] == "module" else None
 
 
+class _CodeError(Exception):
+    """Found, under this name."""
+
+
+class _Finder(_Looker):
+    """Stops at the first name that is surely code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        root = module.partition(".")[0]
+        if root not in _READ_BY_TORCH and not (root in _BUILTINS and name in _PLAIN):
+            raise _CodeError(f"{module}.{name}")
+        return super().find_class(module, name)
+
+
+def code_in(path: Path) -> str | None:
+    """The first function or class that a file names and torch's own careful reader surely refuses.
+
+    None where there is none or that cannot be told; torch, which reads the file then, refuses more.
+
+    Args:
+        path: a file of ``torch.save``, or any pickle.
+    """
+    try:
+        _content(path, _Finder)
+    except _CodeError as found:
+        return str(found)
+    except Exception:  # a damaged or hostile file may raise anything
+        return None
+    return None
+
+
 def key_of_code(path: Path) -> str | None:
     """The key of the outermost dictionary whose value holds code; None where that cannot be told.
 
@@ -66,7 +108,7 @@ def key_of_code(path: Path) -> str | None:
         path: a file of ``torch.save`` that was refused.
     """
     try:
-        content = _content(path)
+        content = _content(path, _Looker)
     except Exception:  # a damaged or hostile file may raise anything; then there is no key to name
         return None
     if not isinstance(content, Mapping):
@@ -74,22 +116,22 @@ def key_of_code(path: Path) -> str | None:
     return next((str(key) for key, value in content.items() if _holds_code(value, 0)), None)
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, looker: type[_Looker]) -> Any:
     with path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
         file.seek(0)
         if not zipped:
-            return _legacy(file)
+            return _legacy(file, looker)
         with zipfile.ZipFile(file) as archive:
             name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             with archive.open(name) as content:
-                return _Looker(content).load()
+                return looker(content).load()
 
 
-def _legacy(file: IO[bytes]) -> Any:
+def _legacy(file: IO[bytes], looker: type[_Looker]) -> Any:
     for _ in range(_HEADERS):
-        _Looker(file).load()
-    return _Looker(file).load()
+        looker(file).load()
+    return looker(file).load()
 
 
 def _holds_code(value: Any, depth: int) -> bool:

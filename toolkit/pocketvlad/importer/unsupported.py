@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.pickles import key_of_code
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INSTEAD = "import MegaLoc, BoQ or EigenPlaces instead"
 _STRIP = (

@@ -15,45 +15,17 @@ import torch
 from torch import Tensor
 
 from pocketvlad.model.questions import Places, Question
-from pocketvlad.model.whitening import FULL, PCA, centred, gram, principal, whitening_scale
+from pocketvlad.model.wanted import DIMS, FEWEST_VECTORS_A_DIMENSION, FULL, PCA, Wanted
+from pocketvlad.model.whitening import centred, gram, principal, whitening_scale
 
-DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimensions are free
-VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
 STRENGTHS = (FULL, 0.99, 0.97, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, PCA)
 UNCHOSEN = 0.7  # strength where places are not known: on held-out places the best fixed one on average
 PARTS = 5  # the places are dealt into at most; ten, of few places each, tell no more
 PLACES_A_PART = 3  # at least, to have wrong answers
 MOST_PHOTOS = 600  # that choose: more cost more and tell little more
 _FEWEST_PLACES = 5  # of two photos or more, below which nothing is told from chance
-_VECTORS_A_DIMENSION = 3.0
-_FEWEST_VECTORS_A_DIMENSION = 1.5
 _SAME = 0.001  # of mAP: below it the smaller of two candidates is preferred
 _WORTH_ALL = 0.005  # of mAP that no whitening must be ahead, which costs many times the dimensions
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is said of a whitening; None is free.
-
-    Attributes:
-        dim: N, its rows.
-        strength: from PCA to FULL.
-        views: of each photo: itself, its mirror image, then random crops of either.
-    """
-
-    dim: int | None = None
-    strength: float | None = None
-    views: int | None = None
-
-    def views_of(self, photos: int) -> tuple[int, ...]:
-        """The numbers of views tried; the last one has vectors enough for every dimension."""
-        if self.views is not None:
-            return (self.views,)
-        dim = self.dim or DIMS[-1]
-        enough = next((v for v in VIEWS[1:] if v * photos >= _VECTORS_A_DIMENSION * dim), VIEWS[-1])
-        if self.dim is not None:
-            enough = max(enough, -(-round(_FEWEST_VECTORS_A_DIMENSION * dim) // photos))
-        return (*(v for v in VIEWS if v < enough), enough)
 
 
 @dataclass(frozen=True)
@@ -281,6 +253,6 @@ def _near(candidate: Candidate, chosen: Candidate) -> bool:
 
 def _unmeasured(photos: int, views: int, wanted: Wanted) -> Candidate:
     """The whitening where no places tell."""
-    borne = int(photos * views / _FEWEST_VECTORS_A_DIMENSION)
+    borne = int(photos * views / FEWEST_VECTORS_A_DIMENSION)
     dim = wanted.dim or max((dim for dim in DIMS if dim <= borne), default=max(1, borne))
     return Candidate(dim, UNCHOSEN if wanted.strength is None else wanted.strength, views)

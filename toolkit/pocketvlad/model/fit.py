@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.model.backbones import empty_backbone
-from pocketvlad.model.choice import Choice, Wanted, choose_whitening
+from pocketvlad.model.choice import Choice, choose_whitening
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.questions import Places
 from pocketvlad.model.scratch import init_backbone_from_photos
 from pocketvlad.model.views import photo_views
+from pocketvlad.model.wanted import Wanted
 from pocketvlad.model.whitening import fit_softened, fit_whitening
 from pocketvlad.progress import Progress, Steps
 from pocketvlad.threads import in_order, one_thread

@@ -8,6 +8,7 @@ from pocketvlad import artifact
 from pocketvlad.errors import ArtifactError
 
 MODEL, COMPRESSED, BACKBONE = "model", "compressed", "backbone"
+CLASSIFIER = "classifier"  # a model whose head gives scores, where one is asked for or told
 
 
 def kind_of_model(path: Path | str) -> str:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.errors import PhotoError
+from pocketvlad.model.wanted import FULL
 
-FULL, PCA = 1.0, 0.0  # strengths: every component as loud as any other; principal components as they are
 EPSILON = 1e-9  # added to the eigenvalues, as in the original NetVLAD code
 _CHECKED_ROWS = 256  # of a whitening layer, when asked whether it is PCA
 _LARGEST_COSINE = 0.05  # between two of its rows, which are orthogonal up to float32 and the fitted sample

@@ -36,7 +36,7 @@ from pocketvlad.runtime.describer import open_describer
 from pocketvlad.steps import export, fit
 from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.describe import describe_by
-from pocketvlad.steps.fit import FitOptions
+from pocketvlad.steps.fit_options import FitOptions
 
 _PICTURED_RATIO = 12.0  # the paper's figure shows a model about 12 times smaller
 

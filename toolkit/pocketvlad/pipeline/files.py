@@ -11,8 +11,12 @@ from pocketvlad.dataset import Dataset, merge, open_dataset
 from pocketvlad.importer.files import require_checkpoint
 from pocketvlad.importer.packages import PREFIX, weights_file
 from pocketvlad.model.kinds import BACKBONE
+from pocketvlad.model.names import require_names
+from pocketvlad.pipeline.paper import MATCHES
 from pocketvlad.pipeline.plan import Plan, load_plan
-from pocketvlad.steps.inputs import require_uncompressed
+from pocketvlad.schema import one_of
+from pocketvlad.steps.fit_options import FitOptions
+from pocketvlad.steps.inputs import require_fit, require_uncompressed
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,29 @@ def _require_model(plan: Plan) -> None:
             require_checkpoint(source)
         else:
             require_uncompressed(source, "name")
-    elif named.weights is not None and not named.weights.startswith(PREFIX):
+        return
+    for backbone in filter(None, (named.backbone, named.fallback)):
+        require_names(backbone, named.head)
+        named.fit_options(backbone, None).require_possible()
+    if named.weights is not None and not named.weights.startswith(PREFIX):
         require_checkpoint(plan.resolve(named.weights))
     elif named.weights is not None and named.fallback is None:
         weights_file(named.weights)
+
+
+def require_reproducible(
+    train: str, test: str, match: str, options: FitOptions, model: Path | None, out: Path
+) -> None:
+    """What `pocketvlad reproduce` is asked, before anything large is loaded.
+
+    Raises:
+        PocketvladError: the first thing that will not do.
+    """
+    one_of("reproduce", "match", match, MATCHES)
+    artifact.require_folder(out)
+    if model is None:
+        require_fit(options)
+    else:
+        require_uncompressed(model, "name")
+    for spec in (train, test):
+        open_dataset(spec)

@@ -10,6 +10,7 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.importer.photo_rules import OURS, RULES
 from pocketvlad.schema import from_table, one_of, read_toml
 from pocketvlad.steps.common import parse_size
+from pocketvlad.steps.fit_options import FitOptions
 
 VERSION = 1
 MODEL, BASELINE = "model", "float32"  # names of a run's files; no recipe may have them
@@ -52,6 +53,21 @@ class ModelPlan:
     preprocess: str = OURS
     views: int = 0
     seed: int = 0
+
+    def fit_options(self, backbone: str, weights: str | Path | None) -> FitOptions:
+        """Of a fit with this backbone and these weights."""
+        return FitOptions(
+            backbone,
+            weights,
+            self.head,
+            self.clusters,
+            self.dim,
+            self.height,
+            self.width,
+            self.views,
+            self.seed,
+            self.whitening,
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pocketvlad.progress import Progress
 from pocketvlad.steps import fit
 from pocketvlad.steps.common import megabytes, parse_size
 from pocketvlad.steps.compress import require_packable
+from pocketvlad.steps.fit_options import FitOptions
 
 
 class ModelSource:
@@ -73,22 +74,10 @@ class ModelSource:
         missing = plan.weights is not None and self._weights is None
         return (plan.fallback if missing else plan.backbone) or ""
 
-    def _options(self, name: str) -> fit.FitOptions:
-        plan = self._plan.model
-        return fit.FitOptions(
-            name,
-            self._named_weights(),
-            plan.head,
-            plan.clusters,
-            plan.dim,
-            plan.height,
-            plan.width,
-            plan.views,
-            plan.seed,
-            plan.whitening,
-        )
+    def _options(self, name: str) -> FitOptions:
+        return self._plan.model.fit_options(name, self._named_weights())
 
-    def _require_packable(self, options: fit.FitOptions) -> None:
+    def _require_packable(self, options: FitOptions) -> None:
         config = options.config()
         if self._plan.compress.recipes:
             require_packable(Network.empty(config))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,72 +11,17 @@ from torch import nn
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
-from pocketvlad.errors import RecipeError
 from pocketvlad.importer.checkpoint import read_backbone_weights
 from pocketvlad.importer.packages import weights_file
-from pocketvlad.model.backbones import backbone_spec, build_backbone
+from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.choice import Choice
 from pocketvlad.model.fit import backbone_from_photos, fit_chosen, fit_network
-from pocketvlad.model.heads import HEADS, head_class
 from pocketvlad.model.network import Network, NetworkConfig, save_model
-from pocketvlad.model.preprocess import Preprocess
-from pocketvlad.model.whitening import FULL
+from pocketvlad.model.wanted import FULL, wanted_whitening
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import Result, dataset_of, megabytes
-from pocketvlad.steps.whitening import AUTO, places_of, wanted_whitening, whitening_record
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """What is fitted.
-
-    Attributes:
-        backbone: a key of :data:`pocketvlad.model.backbones.BACKBONES`.
-        weights: of the backbone, a file or ``package:NAME``; None builds it from the photos.
-        head: a key of :data:`pocketvlad.model.heads.HEADS`.
-        clusters: K, of a head that has clusters.
-        dim: dimensions after whitening; 0: none; ``auto``: chosen.
-        height, width: of the input, pixels.
-        views: per photo for the whitening; 0: as many as it needs.
-        seed: of every random choice.
-        whitening: its strength: ``auto``: chosen; ``full``, ``pca`` or a number from 0 (PCA alone) to 1 (full).
-    """
-
-    backbone: str
-    weights: str | Path | None = None
-    head: str = "netvlad"
-    clusters: int = 64
-    dim: int | str = 512
-    height: int = 480
-    width: int = 640
-    views: int = 0
-    seed: int = 0
-    whitening: float | str = AUTO
-
-    def config(self) -> NetworkConfig:
-        """Of the network that is fitted.
-
-        Raises:
-            RecipeError: a value that is not allowed, or a head that describes no places.
-            CheckpointError: an unknown backbone or head.
-        """
-        _require_possible(self)
-        head = head_class(self.head)
-        if not head.describes:
-            allowed = ", ".join(name for name, each in HEADS.items() if each.describes)
-            raise RecipeError("the head of a fit describes no places", found=self.head, allowed=allowed)
-        kind = head.Options
-        given = {"clusters": self.clusters} if "clusters" in {f.name for f in fields(kind)} else {}
-        spec = backbone_spec(self.backbone)
-        preprocess = Preprocess(self.height, self.width, spec.mean, spec.std)
-        dim = self.dim if isinstance(self.dim, int) and self.dim else None
-        config = NetworkConfig(self.backbone, preprocess, self.head, kind(**given), dim)
-        config.check_size()
-        return config
-
-    def weights_sha256(self) -> str:
-        """Of the weights' file; ``the photos`` where there is none."""
-        return "the photos" if self.weights is None else artifact.file_sha256(weights_file(self.weights))
+from pocketvlad.steps.fit_options import FitOptions
+from pocketvlad.steps.whitening import places_of, whitening_record
 
 
 @dataclass(frozen=True)
@@ -168,14 +113,3 @@ def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensor
             config.backbone, weights, last_activation=config.last_activation, size=config.size
         )
     return backbone_from_photos(config, photos, options.seed)  # type: ignore[arg-type]
-
-
-def _require_possible(options: FitOptions) -> None:
-    for name, least in (("clusters", 2), ("seed", 0)):
-        if getattr(options, name) < least:
-            found, allowed = getattr(options, name), f"{least} or more"
-            raise RecipeError(f"{name} of a fit is not allowed", found=found, allowed=allowed)
-    if options.dim != 0:
-        wanted_whitening(options.dim, options.whitening, options.views)
-    elif options.views < 0:
-        raise RecipeError("views of a fit is not allowed", found=options.views, allowed="0 or more")

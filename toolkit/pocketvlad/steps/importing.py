@@ -12,12 +12,10 @@ from pocketvlad.importer.checkpoint import import_checkpoint, save_imported
 from pocketvlad.importer.photo_rules import OURS
 from pocketvlad.importer.torchvision import build_classifier
 from pocketvlad.importer.types import ImportedModel
-from pocketvlad.model.kinds import BACKBONE
+from pocketvlad.model.kinds import BACKBONE, CLASSIFIER
 from pocketvlad.model.network import KIND, Network, save_model
 from pocketvlad.schema import one_of
 from pocketvlad.steps.common import Result, megabytes
-
-CLASSIFIER = "classifier"
 
 
 @dataclass(frozen=True)

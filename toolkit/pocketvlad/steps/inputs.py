@@ -11,28 +11,39 @@ from pocketvlad import artifact
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import RecipeError
-from pocketvlad.importer.files import require_checkpoint
+from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.packages import weights_file
-from pocketvlad.model.kinds import COMPRESSED, kind_of_model
+from pocketvlad.importer.photo_rules import RULES
+from pocketvlad.model.kinds import CLASSIFIER, COMPRESSED, MODEL, kind_of_model
+from pocketvlad.model.names import require_names
+from pocketvlad.model.wanted import wanted_whitening
+from pocketvlad.schema import one_of
 from pocketvlad.steps.common import dataset_of
+from pocketvlad.steps.fit_options import FitOptions
 
 
-def of_import(checkpoint: Path, out: Path, *, force: bool) -> None:
-    """Raises CheckpointError or ArtifactError."""
+def of_import(checkpoint: Path, layout: str, wanted: str, preprocess: str, out: Path, *, force: bool) -> None:
+    """Raises CheckpointError, RecipeError or ArtifactError; arguments as those of the import."""
+    one_of("import", "as", wanted, (MODEL, CLASSIFIER))
+    one_of("import", "preprocess", preprocess, tuple(RULES))
+    require_layout(layout)
     artifact.require_new(out, force=force)
     require_checkpoint(checkpoint)
 
 
-def of_fit(photos: str, weights: str | None, out: Path, *, force: bool) -> Dataset:
-    """The photos; raises CheckpointError, DatasetError or ArtifactError."""
+def of_fit(photos: str, options: FitOptions, out: Path, *, force: bool) -> Dataset:
+    """The photos; raises CheckpointError, RecipeError, DatasetError or ArtifactError."""
     artifact.require_new(out, force=force)
-    require_weights(weights)
+    require_fit(options)
     return dataset_of(photos)
 
 
-def of_whiten(model: Path, photos: str, out: Path, *, force: bool) -> Dataset:
+def of_whiten(
+    model: Path, photos: str, out: Path, *, dim: int | str, whitening: float | str, views: int, force: bool
+) -> Dataset:
     """The photos; raises DatasetError, RecipeError or ArtifactError."""
     artifact.require_new(out, force=force)
+    wanted_whitening(dim, whitening, views)
     require_uncompressed(model, "whiten")
     return dataset_of(photos)
 
@@ -53,20 +64,18 @@ def of_export(model: Path, photos: str | None, out: Path, *, force: bool) -> Dat
     return None if photos is None else dataset_of(photos)
 
 
-def of_reproduce(train: str, test: str, weights: Path | None, model: Path | None, out: Path) -> None:
-    """Raises CheckpointError, DatasetError, RecipeError or ArtifactError."""
-    artifact.require_folder(out)
-    require_weights(weights)
-    if model is not None:
-        require_uncompressed(model, "name")
-    for spec in (train, test):
-        dataset_of(spec)
+def require_fit(options: FitOptions) -> None:
+    """What of a fit can be told from names and numbers and from outside of the weights.
 
-
-def require_weights(weights: str | Path | None) -> None:
-    """CheckpointError for weights of a backbone that are no checkpoint; MissingToolError for a missing package."""
-    if weights is not None:
-        require_checkpoint(weights_file(weights))
+    Raises:
+        CheckpointError: a backbone or head that there is not, or weights that are no checkpoint.
+        RecipeError: a number that is not allowed.
+        MissingToolError: the weights' package is not installed.
+    """
+    require_names(options.backbone, options.head)
+    options.require_possible()
+    if options.weights is not None:
+        require_checkpoint(weights_file(options.weights))
 
 
 def require_uncompressed(model: Path, verb: str) -> None:

@@ -11,17 +11,14 @@ from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
-from pocketvlad.model.choice import Choice, Wanted
+from pocketvlad.model.choice import Choice
 from pocketvlad.model.fit import Whitened, whiten_network
 from pocketvlad.model.network import Network, save_model
 from pocketvlad.model.questions import Places, Question
-from pocketvlad.model.whitening import FULL, PCA
+from pocketvlad.model.wanted import AUTO, Wanted, wanted_whitening
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.schema import to_table
 from pocketvlad.steps.common import Result, dataset_of, megabytes
-
-AUTO = "auto"
-STRENGTHS = {"full": FULL, "pca": PCA}
 
 
 @dataclass(frozen=True)
@@ -148,25 +145,6 @@ def places_of(dataset: Dataset) -> Places:
         [Question(query.photo, query.positives, query.junk) for query in dataset.queries],
         [number in database for number in range(len(dataset.photos))],
     )
-
-
-def wanted_whitening(dim: int | str, whitening: float | str, views: int) -> Wanted:
-    """What is said of a whitening that there is; arguments as :func:`whiten_file`.
-
-    Raises:
-        RecipeError: a value that is not allowed.
-    """
-    words = ", ".join((AUTO, *STRENGTHS))
-    if dim != AUTO and not (isinstance(dim, int) and dim >= 1):
-        raise RecipeError("dim of a whitening is not allowed", found=repr(dim), allowed=f"{AUTO}, 1 or more")
-    strength = None if whitening == AUTO else STRENGTHS.get(str(whitening), whitening)
-    if isinstance(strength, str) or (strength is not None and not PCA <= strength <= FULL):
-        raise RecipeError(
-            "strength of a whitening is not allowed", found=repr(whitening), allowed=f"{words}, 0 to 1"
-        )
-    if views < 0:
-        raise RecipeError("views of a whitening is not allowed", found=views, allowed="0 or more")
-    return Wanted(dim if isinstance(dim, int) else None, strength, views or None)
 
 
 def whitening_words(choice: Choice) -> str:
