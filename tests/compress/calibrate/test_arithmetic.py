@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from pocketvlad.compress.calibrate import arithmetic
 from pocketvlad.compress.calibrate.arithmetic import first_tensor, int8_layers, outputs_of
+from pocketvlad.compress.codes.int8 import quantized_like
 
 
 class HeavyTailed(nn.Module):
@@ -30,7 +32,38 @@ def test_a_layer_with_heavy_tailed_inputs_stays_in_float():
     assert int8_layers(network, examples, 1.0, both) == both
     assert int8_layers(network, examples, 0.0, both) == frozenset()
     assert int8_layers(network, examples, 1.0, frozenset({"heavy"})) == {"heavy"}
-    assert not any(module._forward_pre_hooks for module in network.modules())
+    for module in network.modules():
+        assert not module._forward_pre_hooks and not module._forward_hooks and "forward" not in vars(module)
+
+
+class WritesIntoOutputs(nn.Module):
+    """Layers of which one runs twice, and whose outputs are changed where they lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.first, self.twice = (nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+
+    def forward(self, x):
+        x = nn.functional.hardswish(self.first(x), inplace=True)
+        x = nn.functional.hardswish(self.twice(self.twice(x)), inplace=True)
+        return self.last(x).mul_(3)
+
+
+@torch.no_grad()
+def test_each_layers_loss_is_that_of_the_whole_network_run_with_it_alone_in_int8():
+    torch.manual_seed(0)
+    network = WritesIntoOutputs().eval()
+    example = (torch.randn(1, 4, 9, 9),)
+    example[0][0, :, 0, 0] = 60  # leaves the others few levels
+    layers = dict(network.named_children())
+    found = dict(arithmetic._losses(network, example, layers))
+    assert list(found) == ["first", "twice", "last"]
+    wanted = outputs_of(network, [example])
+    for name, layer in layers.items():
+        hook = layer.register_forward_pre_hook(lambda layer, inputs: (quantized_like(layer, inputs[0]),))
+        lost = 1 - float((outputs_of(network, [example]) * wanted).sum())
+        hook.remove()
+        assert lost > 2e-6 and found[name] == pytest.approx(lost, abs=1e-7)
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -29,15 +30,11 @@ def int8_layers(
     """
     count = min(_EXAMPLES, max(1, _RUNS // max(1, len(among))))
     chosen = examples[:: -(-len(examples) // count)]
-    wanted = outputs_of(network, chosen)
-    losses = {}
-    for name, layer in network.named_modules():
-        if name in among:
-            hook = layer.register_forward_pre_hook(_quantize)
-            try:
-                losses[name] = float(1 - (outputs_of(network, chosen) * wanted).sum(dim=1).mean())
-            finally:
-                hook.remove()
+    layers = {name: layer for name, layer in network.named_modules() if name in among}
+    losses = dict.fromkeys(layers, 0.0)
+    for each in chosen:
+        for name, loss in _losses(network, each, layers):
+            losses[name] += loss / len(chosen)
     found, total = set(), 0.0
     for name in sorted(losses, key=lambda name: losses[name]):
         total += max(losses[name], 0.0)
@@ -45,6 +42,43 @@ def int8_layers(
             break
         found.add(name)
     return frozenset(found)
+
+
+def _losses(
+    network: nn.Module, example: tuple[Any, ...], layers: Mapping[str, nn.Module]
+) -> Iterator[tuple[str, float]]:
+    """1 - cosine of each layer that runs with its input quantized; layers before it are not computed again."""
+    outputs: dict[str, list[Tensor]] = {}
+    with ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.callback(layer.register_forward_hook(_recorder(outputs, name)).remove)
+        wanted = outputs_of(network, [example])
+    with ExitStack() as replaced:
+        for name, results in outputs.items():  # in the order they ran
+            hook = layers[name].register_forward_pre_hook(_quantize)
+            try:
+                yield name, float(1 - (outputs_of(network, [example]) * wanted).sum())
+            finally:
+                hook.remove()
+            if len(results) == 1:
+                replaced.enter_context(_answering(layers[name], results[0]))
+
+
+def _recorder(outputs: dict[str, list[Tensor]], name: str) -> Callable[..., None]:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        outputs.setdefault(name, []).append(output.clone())  # what comes next may write into it
+
+    return record
+
+
+@contextmanager
+def _answering(layer: nn.Module, output: Tensor) -> Iterator[None]:
+    """A layer that does not compute but says what it said before."""
+    vars(layer)["forward"] = lambda *inputs: output.clone()
+    try:
+        yield
+    finally:
+        del vars(layer)["forward"]
 
 
 def _quantize(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
