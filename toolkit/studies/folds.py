@@ -284,6 +284,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, size: str, out: Path) -> N
     parser.add_argument("--clusters", type=int, default=64)
     parser.add_argument("--dim", type=int, default=512, help="after whitening; 0: none")
     parser.add_argument("--whitening", choices=(AUTO, *WORDS), default=AUTO)
+    parser.add_argument("--views", type=int, default=0, help="per photo for the whitening; 0: chosen")
     parser.add_argument("--size", default=size)
     parser.add_argument("--out", type=Path, default=out)
 
@@ -299,6 +300,7 @@ def cross_fit(options: argparse.Namespace) -> CrossFit:
         dim=options.dim,
         height=height,
         width=width,
+        views=options.views,
         whitening=options.whitening,
     )
     return CrossFit(tuple(options.photos), model, options.out)
