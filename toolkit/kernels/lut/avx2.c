@@ -108,6 +108,7 @@ const pv_kernels pv_kernels_avx2 = {
     .quantize = avx2_quantize,
     .quantize4 = avx2_quantize4,
     .decode = avx2_decode,
+    .turn = pv_turn,
     .gemv_i8 = avx2_gemv_i8,
     .gemv_f32 = avx2_gemv_f32,
     .tile_i8 = avx2_tile_i8,

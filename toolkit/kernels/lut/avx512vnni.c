@@ -18,6 +18,7 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 #endif
 
 #include "avx512_decode.inc"
+#include "avx512_turn.inc"
 #include "avx512_gemv.inc"
 #include "avx512_gemm.inc"
 #include "avx512_ternary.inc"
@@ -132,6 +133,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .quantize = avx512_quantize,
     .quantize4 = avx512_quantize4,
     .decode = avx512_decode,
+    .turn = avx512_turn,
     .gemv_i8 = avx512_gemv_i8,
     .gemv_f32 = avx512_gemv_f32,
     .tile_i8 = avx512_tile_i8,

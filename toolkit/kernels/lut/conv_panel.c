@@ -1,6 +1,5 @@
 /* The weights of PV_TILE_ROWS output channels as the matrix products read them: [depth, taps, row, 4 channels]. */
 #include "conv.h"
-#include "tokens.h"
 
 enum { PV_WIDE = 16 }; /* taps or channels turned at once */
 
@@ -56,8 +55,7 @@ PV_INLINE void store_quads(const words4 row[4], size_t count, uint8_t* panel) {
 }
 
 /* Columns `half`, a half of the panel, of four int8 rows [channels, taps]. */
-static void turn_rows(const pv_geometry* g, const int8_t* const rows[4], uint8_t* half) {
-  const size_t taps = (size_t)g->taps, depth = (size_t)g->depth;
+static void turn_rows(size_t taps, size_t depth, const int8_t* const rows[4], uint8_t* half) {
   if (taps == 1) { /* a row is its quads */
     for (size_t d = 0; d < depth; d += 4) {
       words4 quads[4];
@@ -77,10 +75,9 @@ static void turn_rows(const pv_geometry* g, const int8_t* const rows[4], uint8_t
     }
 }
 
-void pv_turn_matrix(const int8_t* const rows[PV_TILE_ROWS], size_t quads, uint8_t* panel) {
-  const pv_geometry g = {.taps = 1, .depth = (int32_t)quads};
-  turn_rows(&g, rows, panel);
-  turn_rows(&g, rows + 4, panel + 16);
+void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel) {
+  turn_rows((size_t)taps, (size_t)depth, rows, panel);
+  turn_rows((size_t)taps, (size_t)depth, rows + 4, panel + 16);
 }
 
 /* Row `row` of the layer as column `r` of a panel of float32: plain weights, or int8 ones in float lanes. */
@@ -133,7 +130,6 @@ int pv_fill_panel(pv_panels* p, int32_t row, int32_t rows, uint8_t* panel, pv_fi
     weights[r] = (const int8_t*)p->decoded + (size_t)r * stride;
     memset(p->decoded + (size_t)r * stride, 0, stride);
   }
-  turn_rows(g, weights, panel);
-  turn_rows(g, weights + 4, panel + 16);
+  pv_active()->turn(weights, g->taps, g->depth, panel);
   return PV_OK;
 }

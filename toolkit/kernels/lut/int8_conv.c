@@ -100,17 +100,17 @@ static void convolve_tile(const pv_i8_task* t, pv_i8_tile* tile, int32_t rows, i
 }
 
 /* All pixels of output channels of one group whose panels are filled. */
-static void convolve(const pv_i8_task* t, const int8_t* x, int padded, int32_t rows, int8_t* y) {
+static void convolve(const pv_i8_task* t, const int8_t* x, int32_t rows, int8_t* y) {
   const pv_i8_geometry* g = t->geometry;
   const int32_t lanes = t->kernels->lanes, most = t->kernels->max_vectors;
   const int32_t stop = (g->out[0] - 1) * g->plane[1] + g->out[1];
   pv_i8_tile tile = {.offsets = t->offsets, .steps = g->steps};
   for (int32_t i = 0; i < stop;) {
-    const int32_t left = stop - i, whole = pv_min(left / lanes, most);
-    /* past the end of a copy there is room; of an image the last vector takes pixels again */
-    const int32_t again = !padded && !whole ? lanes - left : 0;
-    tile.vectors = padded ? pv_min((left + lanes - 1) / lanes, most) : whole ? whole : 1;
-    const int32_t first = i - again, count = pv_min(tile.vectors * lanes, stop - first);
+    const int32_t left = (stop - i + lanes - 1) / lanes, tiles = (left + most - 1) / most;
+    tile.vectors = pv_min((left + tiles - 1) / tiles, stop < lanes ? 1 : stop / lanes);
+    /* the last takes pixels again; past the end of fewer than a vector there is room */
+    const int32_t size = tile.vectors * lanes, first = stop < size ? 0 : pv_min(i, stop - size);
+    const int32_t count = pv_min(size, stop - first);
     tile.x = x + 4 * (size_t)first;
     convolve_tile(t, &tile, rows, first, count, y);
     i = first + count;
@@ -133,7 +133,7 @@ static int dense_rows(pv_i8_task* t, const int8_t* x, int padded, int8_t* y, int
     const int error = fill_panels(t, &panels, row, stop);
     if (error) return error;
     const int8_t* from = (padded ? t->planes : x) + 4 * (size_t)(group * g->depth) * in_plane;
-    convolve(t, from, padded, stop - row, y + (size_t)row * out_plane);
+    convolve(t, from, stop - row, y + (size_t)row * out_plane);
   }
   return PV_OK;
 }

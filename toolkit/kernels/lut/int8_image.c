@@ -5,6 +5,7 @@
 #include "int8_conv.h"
 
 enum { PV_I8_COLS = 66000 };    /* 255 * 127 * 66000 < 2^31 */
+enum { PV_TIGHT_COLUMNS = 3, PV_TIGHT_PARTS = 50 }; /* measured: gaps of more than a fiftieth cost more than copies */
 enum { PV_LEAST_PIXELS = 16 }; /* the largest `lanes`: fewer are copied, so that a vector of them can be read */
 
 static void conv_size(const pv_i8_conv* c, int32_t size[2]) {
@@ -56,6 +57,11 @@ static int32_t phases_of(const pv_i8_conv* c, int a) {
   return c->kernel[a] == 1 ? 1 : c->dilation[a] == 1 ? pv_min(c->kernel[a], c->stride[a]) : c->stride[a];
 }
 
+/* Copies for each column of the kernel, without gaps between rows: more is copied, but narrow images have many gaps. */
+static int is_tight(const pv_i8_conv* c, const int32_t out[2], int32_t pitch) {
+  return c->kernel[1] <= PV_TIGHT_COLUMNS && (pitch - out[1]) * PV_TIGHT_PARTS > pitch;
+}
+
 pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
   pv_i8_geometry g;
   const int32_t in[2] = {c->height, c->width};
@@ -71,7 +77,13 @@ pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
     g.plane[a] = (in[a] + before + after + stride - 1) / stride;
     if (a == 1 && stride == 1) g.plane[a] -= pv_min(before, after); /* one gap between rows is both */
   }
-  const int32_t shared = c->stride[1] == 1 ? pv_min(c->padding[1], c->padding[3]) : 0;
+  int32_t shared = c->stride[1] == 1 ? pv_min(c->padding[1], c->padding[3]) : 0;
+  g.tight = !g.depthwise && is_tight(c, g.out, g.plane[1]);
+  if (g.tight) {
+    g.phases[1] = c->kernel[1];
+    g.plane[1] = g.out[1];
+    shared = 0;
+  }
   g.plane_size = (size_t)g.plane[0] * (size_t)g.plane[1] + (size_t)shared;
   g.direct = !g.depthwise && g.taps == 1 && c->stride[0] == 1 && c->stride[1] == 1;
   return g;
@@ -111,9 +123,9 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
     for (int32_t ky = 0; ky < c->kernel[0]; ky++)
       for (int32_t kx = 0; kx < c->kernel[1]; kx++) {
         const int32_t y = ky * c->dilation[0], x = kx * c->dilation[1];
-        const size_t phase = (size_t)(y % c->stride[0] * g.phases[1] + x % c->stride[1]);
-        const size_t at = (size_t)(y / c->stride[0]) * (size_t)g.plane[1] + (size_t)(x / c->stride[1]);
-        *offsets++ = (int32_t)((size_t)d * quad + phase * g.plane_size + at);
+        const int32_t phase = y % c->stride[0] * g.phases[1] + (g.tight ? kx : x % c->stride[1]);
+        const int32_t at = y / c->stride[0] * g.plane[1] + (g.tight ? 0 : x / c->stride[1]);
+        *offsets++ = (int32_t)((size_t)d * quad + (size_t)phase * g.plane_size + (size_t)at);
       }
   const size_t planes = (size_t)pv_i8_conv_planes_count(lut, c) * quad;
   memset(pv_i8_conv_elements(&g, scratch) + 4 * planes, 0, 4 * PV_TILE_PIXELS);
@@ -141,12 +153,14 @@ void pv_i8_copy_every(const int8_t* x, int32_t first, int32_t stride, int32_t wi
     for (int32_t i = first; i < width; i += stride, out += 4) memcpy(out, x + 4 * (size_t)i, 4);
 }
 
+/* Pixel x of the row goes to column (x - start) / stride of a phase, for columns that begin at `start`. */
 static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* row) {
   const int32_t stride = c->stride[1], left = c->padding[1];
   for (int32_t phase = 0; phase < g->phases[1]; phase++) {
-    const int32_t first = ((phase - left) % stride + stride) % stride;
-    uint8_t* out = row + 4 * ((size_t)phase * g->plane_size + (size_t)((first + left) / stride));
-    pv_i8_copy_every(x, first, stride, c->width, out);
+    const int32_t start = g->tight ? phase * c->dilation[1] - left : phase - left;
+    const int32_t first = start >= 0 ? start : (start % stride + stride) % stride, column = (first - start) / stride;
+    const int32_t end = g->tight ? pv_min(c->width, start + (g->out[1] - 1) * stride + 1) : c->width;
+    pv_i8_copy_every(x, first, stride, end, row + 4 * ((size_t)phase * g->plane_size + (size_t)column));
   }
 }
 

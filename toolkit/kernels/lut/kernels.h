@@ -161,6 +161,8 @@ typedef struct pv_kernels {
   void (*quantize4)(const float* const x[4], size_t n, const pv_grid* grid, uint8_t* dst);
   /* out[i] = table[code i] for 128 * blocks codes */
   void (*decode)(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
+  /* int8 rows [4 * depth channels, taps], 64 bytes past them readable -> panel [depth, taps, PV_TILE_ROWS, 4] */
+  void (*turn)(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel);
   /* sums int32 or float32 [rows, batch] */
   void (*gemv_i8)(const pv_dot* dot, int32_t* sums);
   void (*gemv_f32)(const pv_dot* dot, float* sums);
@@ -195,6 +197,9 @@ int pv_dot_product_is_known(void);
 #define PV_KERNELS(isa) extern const pv_kernels pv_kernels_##isa;
 #include "kernels.inc"
 #undef PV_KERNELS
+
+/* The turn of 16-byte vectors, conv_panel.c. */
+void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel);
 
 /* Scalar bodies, also the tails and the rare cases of the others. */
 float pv_scalar_max_abs(const float* x, size_t n);

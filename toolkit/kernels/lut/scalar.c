@@ -168,6 +168,7 @@ const pv_kernels pv_kernels_scalar = {
     .quantize = pv_scalar_quantize,
     .quantize4 = scalar_quantize4,
     .decode = pv_scalar_decode,
+    .turn = pv_turn,
     .gemv_i8 = scalar_gemv_i8,
     .gemv_f32 = pv_scalar_gemv_f32,
     .tile_i8 = scalar_tile_i8,

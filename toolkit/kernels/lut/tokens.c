@@ -78,7 +78,7 @@ static void fill_panels(token_task* t, int32_t row, int32_t stop) {
           k->offset ? (int32_t)k->offset * k->i8_sum(weights[r], stride) : 0, lut->activation};
     }
     const size_t index = (size_t)((first - row) / PV_TILE_ROWS);
-    pv_turn_matrix(weights, stride / 4, t->panels + index * panel_bytes(lut));
+    k->turn(weights, 1, (int32_t)(stride / 4), t->panels + index * panel_bytes(lut));
   }
 }
 

@@ -16,7 +16,4 @@ void pv_tokens_prepare(const pv_lut* lut, int64_t batch, const int8_t* x8, void*
 void pv_tokens_rows(const pv_lut* lut, const pv_levels* levels, const float* scale, int64_t batch, const void* tokens,
                     void* worker, float* y, int32_t begin, int32_t end);
 
-/* conv_panel.c: 8 int8 rows of `quads` * 4 as a panel [quads, PV_TILE_ROWS, 4], `quads` a multiple of 4. */
-void pv_turn_matrix(const int8_t* const rows[PV_TILE_ROWS], size_t quads, uint8_t* panel);
-
 #endif
