@@ -43,24 +43,24 @@ PV_INLINE void load_quads(const int8_t* channels, size_t taps, words4 quads[4]) 
   }
 }
 
-/* Four rows of four quads -> quad i of the rows at panel + 4 * PV_TILE_ROWS * i, for the first `count` of them. */
-PV_INLINE void store_quads(const words4 row[4], size_t count, uint8_t* panel) {
+/* Four rows of four quads -> quad i of the rows at panel + i * pitch, for the first `count` of them. */
+PV_INLINE void store_quads(const words4 row[4], size_t count, uint8_t* panel, size_t pitch) {
   const words4 low01 = PV_SHUFFLE(words4, row[0], row[1], 0, 4, 1, 5), low23 = PV_SHUFFLE(words4, row[2], row[3], 0, 4, 1, 5);
   const words4 high01 = PV_SHUFFLE(words4, row[0], row[1], 2, 6, 3, 7);
   const words4 high23 = PV_SHUFFLE(words4, row[2], row[3], 2, 6, 3, 7);
   const words4 quad[4] = {
       PV_SHUFFLE(words4, low01, low23, 0, 1, 4, 5), PV_SHUFFLE(words4, low01, low23, 2, 3, 6, 7),
       PV_SHUFFLE(words4, high01, high23, 0, 1, 4, 5), PV_SHUFFLE(words4, high01, high23, 2, 3, 6, 7)};
-  for (size_t i = 0; i < count && i < 4; i++) memcpy(panel + 4 * PV_TILE_ROWS * i, &quad[i], sizeof quad[i]);
+  for (size_t i = 0; i < count && i < 4; i++) memcpy(panel + pitch * i, &quad[i], sizeof quad[i]);
 }
 
-/* Columns `half`, a half of the panel, of four int8 rows [channels, taps]. */
-static void turn_rows(size_t taps, size_t depth, const int8_t* const rows[4], uint8_t* half) {
+/* Columns `half`, a half of the panel, of four rows [channels, taps]. */
+static void turn_rows(size_t taps, size_t depth, const int8_t* const rows[4], uint8_t* half, size_t pitch) {
   if (taps == 1) { /* a row is its quads */
     for (size_t d = 0; d < depth; d += 4) {
       words4 quads[4];
       for (int r = 0; r < 4; r++) quads[r] = load16(rows[r] + 4 * d);
-      store_quads(quads, depth - d, half + 4 * PV_TILE_ROWS * d);
+      store_quads(quads, depth - d, half + pitch * d, pitch);
     }
     return;
   }
@@ -70,14 +70,14 @@ static void turn_rows(size_t taps, size_t depth, const int8_t* const rows[4], ui
       for (int r = 0; r < 4; r++) load_quads(rows[r] + 4 * d * taps + t, taps, quads[r]);
       for (size_t i = 0; t + 4 * i < taps && i < 4; i++) {
         for (int r = 0; r < 4; r++) turned[r] = quads[r][i];
-        store_quads(turned, taps - t - 4 * i, half + 4 * PV_TILE_ROWS * (d * taps + t + 4 * i));
+        store_quads(turned, taps - t - 4 * i, half + pitch * (d * taps + t + 4 * i), pitch);
       }
     }
 }
 
-void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel) {
-  turn_rows((size_t)taps, (size_t)depth, rows, panel);
-  turn_rows((size_t)taps, (size_t)depth, rows + 4, panel + 16);
+void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel, size_t pitch) {
+  turn_rows((size_t)taps, (size_t)depth, rows, panel, pitch);
+  turn_rows((size_t)taps, (size_t)depth, rows + 4, panel + 16, pitch);
 }
 
 /* Row `row` of the layer as column `r` of a panel of float32: plain weights, or int8 ones in float lanes. */
@@ -130,6 +130,6 @@ int pv_fill_panel(pv_panels* p, int32_t row, int32_t rows, uint8_t* panel, pv_fi
     weights[r] = (const int8_t*)p->decoded + (size_t)r * stride;
     memset(p->decoded + (size_t)r * stride, 0, stride);
   }
-  pv_active()->turn(weights, g->taps, g->depth, panel);
+  pv_active()->turn(weights, g->taps, g->depth, panel, 4 * PV_TILE_ROWS);
   return PV_OK;
 }

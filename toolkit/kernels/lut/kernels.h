@@ -14,8 +14,10 @@
 /* Ahead of a loop over registers: unrolled early, its array lives in registers (gcc 12 copies it about otherwise). */
 #if defined(__clang__)
 #define PV_UNROLL _Pragma("unroll")
+#define PV_UNROLL_16 PV_UNROLL
 #else
 #define PV_UNROLL _Pragma("GCC unroll 8")
+#define PV_UNROLL_16 _Pragma("GCC unroll 16")
 #endif
 
 /* Elements of two vectors by index, the second's after the first's; `lanes` is an integer vector of their shape. */
@@ -161,8 +163,9 @@ typedef struct pv_kernels {
   void (*quantize4)(const float* const x[4], size_t n, const pv_grid* grid, uint8_t* dst);
   /* out[i] = table[code i] for 128 * blocks codes */
   void (*decode)(const uint8_t* packed, size_t blocks, int bits, const uint8_t table[256], uint8_t* out);
-  /* int8 rows [4 * depth channels, taps], 64 bytes past them readable -> panel [depth, taps, PV_TILE_ROWS, 4] */
-  void (*turn)(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel);
+  /* bytes of rows [4 * depth channels, taps], 64 past them readable -> panel [depth, taps, PV_TILE_ROWS, 4], a tap `pitch`
+   * bytes from the next */
+  void (*turn)(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel, size_t pitch);
   /* sums int32 or float32 [rows, batch] */
   void (*gemv_i8)(const pv_dot* dot, int32_t* sums);
   void (*gemv_f32)(const pv_dot* dot, float* sums);
@@ -199,7 +202,7 @@ int pv_dot_product_is_known(void);
 #undef PV_KERNELS
 
 /* The turn of 16-byte vectors, conv_panel.c. */
-void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel);
+void pv_turn(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel, size_t pitch);
 
 /* Scalar bodies, also the tails and the rare cases of the others. */
 float pv_scalar_max_abs(const float* x, size_t n);

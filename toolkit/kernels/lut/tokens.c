@@ -2,7 +2,7 @@
  * fit the cache, which meet the tokens as the panels of a convolution meet its pixels. */
 #include "tokens.h"
 
-enum { PV_TOKEN_PANELS = 8, PV_TOKEN_PANELS_BYTES = 96 << 10, PV_SIDE = 16 };
+enum { PV_TOKEN_PANELS = 8, PV_TOKEN_PANELS_BYTES = 96 << 10 };
 
 static size_t padded(const pv_lut* lut) { return pv_blocks((size_t)lut->cols) * PV_BLOCK; }
 
@@ -19,9 +19,14 @@ int pv_tokens_are(const pv_lut* lut, int64_t batch, int fast) {
   return fast && lut->layout == PV_DENSE && batch >= PV_TOKENS && words < 2e9; /* offsets are int32 */
 }
 
-/* A last vector may be read past the last token. */
+/* Tokens of a tile, and of the copy that it reads: whole groups of PV_TILE_ROWS are turned. */
+static int32_t tile_tokens(void) { return pv_active()->lanes * pv_active()->max_vectors; }
+
+static size_t tile_pitch(void) { return 4 * pv_round_up((size_t)tile_tokens(), PV_TILE_ROWS); }
+
 size_t pv_tokens_bytes(const pv_lut* lut, int64_t batch) {
-  return PV_LINE + (size_t)batch * padded(lut) + 4 * PV_TILE_PIXELS + padded(lut) / 4 * sizeof(int32_t);
+  const size_t tiles = ((size_t)batch + (size_t)tile_tokens() - 1) / (size_t)tile_tokens(), words = padded(lut) / 4;
+  return PV_LINE + words * (tiles * tile_pitch() + sizeof(int32_t));
 }
 
 /* Offsets of steps; sums of a tile; decoded rows; panels. */
@@ -30,23 +35,22 @@ size_t pv_tokens_worker_bytes(const pv_lut* lut) {
          (size_t)panel_count(lut) * panel_bytes(lut);
 }
 
-/* int8 [batch, stride] -> quads [stride / 4, batch, 4], stored plus the kernels' offset; in squares that stay in the cache. */
-void pv_tokens_prepare(const pv_lut* lut, int64_t batch, const int8_t* x8, void* tokens) {
-  const size_t words = padded(lut) / 4, count = (size_t)batch;
-  const uint32_t flip = pv_active()->offset * 0x01010101u;
+/* int8 [batch, stride] -> tiles [stride / 4, tokens, 4], stored plus the kernels' offset, as x8 is afterwards. */
+void pv_tokens_prepare(const pv_lut* lut, int64_t batch, int8_t* x8, void* tokens) {
+  const pv_kernels* k = pv_active();
+  const size_t stride = padded(lut), words = stride / 4, pitch = tile_pitch(), count = (size_t)batch * stride;
+  const uint8_t offset = k->offset;
+  const int32_t tile = tile_tokens();
   int32_t* offsets = (int32_t*)(void*)pv_align(tokens);
-  uint8_t* quads = (uint8_t*)(offsets + words);
-  for (size_t d = 0; d < words; d++) offsets[d] = (int32_t)(d * count);
-  for (size_t n = 0; n < count; n += PV_SIDE)
-    for (size_t d = 0; d < words; d += PV_SIDE)
-      for (size_t j = d; j < words && j < d + PV_SIDE; j++)
-        for (size_t i = n; i < count && i < n + PV_SIDE; i++) {
-          uint32_t word;
-          memcpy(&word, x8 + 4 * (i * words + j), sizeof word);
-          word ^= flip;
-          memcpy(quads + 4 * (j * count + i), &word, sizeof word);
-        }
-  memset(quads + 4 * words * count, 0, 4 * PV_TILE_PIXELS);
+  uint8_t* to = (uint8_t*)(offsets + words);
+  for (size_t d = 0; d < words; d++) offsets[d] = (int32_t)(d * pitch / 4);
+  for (size_t i = 0; i < count; i++) x8[i] = (int8_t)((uint8_t)x8[i] ^ offset);
+  for (int64_t first = 0; first < batch; first += tile, to += words * pitch)
+    for (int32_t at = 0; at < tile; at += PV_TILE_ROWS) {
+      const int8_t* rows[PV_TILE_ROWS]; /* past the last one it stands again */
+      for (int64_t r = 0, n = first + at; r < PV_TILE_ROWS; r++, n++) rows[r] = x8 + stride * (size_t)(n < batch ? n : batch - 1);
+      k->turn(rows, 1, (int32_t)words, to + 4 * at, pitch);
+    }
 }
 
 typedef struct token_task {
@@ -54,7 +58,7 @@ typedef struct token_task {
   const pv_levels* levels;
   const float* scale; /* [batch] */
   const int32_t* offsets;
-  const uint8_t* quads;
+  const uint8_t* tiles;
   int32_t* acc;
   uint8_t *decoded, *panels;
   pv_finish finish[PV_TOKEN_PANELS * PV_TILE_ROWS];
@@ -78,7 +82,7 @@ static void fill_panels(token_task* t, int32_t row, int32_t stop) {
           k->offset ? (int32_t)k->offset * k->i8_sum(weights[r], stride) : 0, lut->activation};
     }
     const size_t index = (size_t)((first - row) / PV_TILE_ROWS);
-    k->turn(weights, 1, (int32_t)(stride / 4), t->panels + index * panel_bytes(lut));
+    k->turn(weights, 1, (int32_t)(stride / 4), t->panels + index * panel_bytes(lut), 4 * PV_TILE_ROWS);
   }
 }
 
@@ -87,17 +91,17 @@ void pv_tokens_rows(const pv_lut* lut, const pv_levels* levels, const float* sca
   const pv_kernels* k = pv_active();
   const size_t words = padded(lut) / 4;
   token_task t = {.lut = lut, .levels = levels, .scale = scale, .offsets = (const int32_t*)(void*)pv_align(tokens)};
-  t.quads = (const uint8_t*)(t.offsets + words);
+  t.tiles = (const uint8_t*)(t.offsets + words);
   t.acc = (int32_t*)(void*)pv_align(worker);
   t.decoded = (uint8_t*)(t.acc + PV_TILE_ROWS * PV_TILE_PIXELS);
   t.panels = t.decoded + panel_bytes(lut);
-  const int32_t several = panel_count(lut) * PV_TILE_ROWS, tile = k->lanes * k->max_vectors;
+  const int32_t several = panel_count(lut) * PV_TILE_ROWS, tile = tile_tokens();
   for (int32_t row = begin, stop; row < end; row = stop) {
     stop = pv_min(row + several, end);
     fill_panels(&t, row, stop);
     for (int64_t n = 0; n < batch; n += tile) {
       const int32_t count = (int32_t)(batch - n < tile ? batch - n : tile);
-      pv_gemm gemm = {.x = t.quads + 4 * n, .offsets = t.offsets, .steps = (int32_t)words,
+      pv_gemm gemm = {.x = t.tiles + (size_t)(n / tile) * words * tile_pitch(), .offsets = t.offsets, .steps = (int32_t)words,
                       .vectors = (count + k->lanes - 1) / k->lanes, .rows = PV_TILE_ROWS, .acc = t.acc};
       for (int32_t at = row; at < stop; at += PV_TILE_ROWS) {
         gemm.panel = t.panels + (size_t)((at - row) / PV_TILE_ROWS) * panel_bytes(lut);
