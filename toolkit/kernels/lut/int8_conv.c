@@ -42,17 +42,21 @@ typedef struct pv_i8_task {
   const int8_t* planes; /* of all quads */
   int8_t* tile;         /* worker scratch */
   uint8_t *panels, *decoded;
+  const uint8_t *ahead, *ahead_end; /* codes to ask for while tiles are computed */
   pv_i8_finish finish[PV_I8_PANELS];
 } pv_i8_task;
 
 static float finite_or_zero(float value) { return isfinite(value) ? value : 0; }
 
 void pv_i8_set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, pv_i8_finish* out) {
+  const float half = 0.5f, quarter = 0x1p29f; /* of the largest sum, and of what fits */
+  out->bounded = 1;
   for (int r = 0; r < PV_TILE_ROWS; r++) {
     const int live = r < rows;
     out->start[r] = live ? (int32_t)(0u - (uint32_t)from[r].zero) : 0;
     out->scale[r] = live ? finite_or_zero(from[r].scale / c->out.scale) : 0;
     out->bias[r] = (live ? finite_or_zero(from[r].bias / c->out.scale) : 0) + (float)c->out.zero;
+    if (fabsf(out->scale[r]) > half || fabsf(out->bias[r]) > quarter) out->bounded = 0;
   }
 }
 
@@ -81,7 +85,7 @@ static void store_tile(const pv_i8_task* t, int32_t first, int32_t count, const 
 
 /* The panels' output channels, `rows` of them from `y` on, over plane pixels [first, first + count), `vectors` of them
  * readable. */
-static void convolve_tile(const pv_i8_task* t, pv_i8_tile* tile, int32_t rows, int32_t first, int32_t count, int8_t* y) {
+static void convolve_tile(pv_i8_task* t, pv_i8_tile* tile, int32_t rows, int32_t first, int32_t count, int8_t* y) {
   const pv_i8_geometry* g = t->geometry;
   const size_t out_quad = 4 * (size_t)g->out[0] * (size_t)g->out[1];
   const int straight = g->plane[1] == g->out[1] && count == tile->vectors * t->kernels->lanes;
@@ -93,6 +97,9 @@ static void convolve_tile(const pv_i8_task* t, pv_i8_tile* tile, int32_t rows, i
     tile->quads = rows - row > 4 ? 2 : 1;
     tile->y = straight ? out + 4 * (size_t)first : t->tile;
     tile->pitch = straight ? out_quad : 4 * PV_TILE_PIXELS;
+    tile->ahead = t->ahead;
+    tile->ahead_step = t->ahead < t->ahead_end ? PV_LINE : 0;
+    t->ahead += tile->ahead_step * (size_t)tile->steps;
     t->kernels->i8_tile(tile);
     for (int32_t quad = 0; quad < tile->quads && !straight; quad++)
       store_tile(t, first, count, t->tile + 4 * PV_TILE_PIXELS * quad, out + (size_t)quad * out_quad);
@@ -100,7 +107,7 @@ static void convolve_tile(const pv_i8_task* t, pv_i8_tile* tile, int32_t rows, i
 }
 
 /* All pixels of output channels of one group whose panels are filled. */
-static void convolve(const pv_i8_task* t, const int8_t* x, int32_t rows, int8_t* y) {
+static void convolve(pv_i8_task* t, const int8_t* x, int32_t rows, int8_t* y) {
   const pv_i8_geometry* g = t->geometry;
   const int32_t lanes = t->kernels->lanes, most = t->kernels->max_vectors;
   const int32_t stop = (g->out[0] - 1) * g->plane[1] + g->out[1];
@@ -115,6 +122,14 @@ static void convolve(const pv_i8_task* t, const int8_t* x, int32_t rows, int8_t*
     convolve_tile(t, &tile, rows, first, count, y);
     i = first + count;
   }
+}
+
+/* The codes of output channels [row, stop) are wanted next. */
+static void ask_ahead(pv_i8_task* t, int32_t row, int32_t stop) {
+  const size_t bytes = t->lut->layout == PV_DENSE_FLAT ? (size_t)t->lut->cols * (size_t)t->lut->bits / 8 : 0;
+  const uint8_t* first = t->lut->packed + (size_t)row * bytes;
+  t->ahead = t->ahead > first ? t->ahead : first;
+  t->ahead_end = t->lut->packed + (size_t)stop * bytes;
 }
 
 static int dense_rows(pv_i8_task* t, const int8_t* x, int padded, int8_t* y, int32_t begin, int32_t end) {
@@ -132,6 +147,7 @@ static int dense_rows(pv_i8_task* t, const int8_t* x, int padded, int8_t* y, int
     stop = pv_min(pv_min(row + several, (group + 1) * g->group_rows), end);
     const int error = fill_panels(t, &panels, row, stop);
     if (error) return error;
+    ask_ahead(t, stop, pv_min(stop + several, end));
     const int8_t* from = (padded ? t->planes : x) + 4 * (size_t)(group * g->depth) * in_plane;
     convolve(t, from, stop - row, y + (size_t)row * out_plane);
   }

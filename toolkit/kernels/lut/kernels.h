@@ -107,6 +107,7 @@ typedef struct pv_i8_finish {
   int32_t start[PV_TILE_ROWS];
   float scale[PV_TILE_ROWS], bias[PV_TILE_ROWS];
   int8_t low, high;
+  int8_t bounded; /* whatever the sum, what is rounded fits an int32 */
 } pv_i8_finish;
 
 /* A tile of PV_TILE_ROWS output channels over `vectors` * `lanes` pixels: the products of pv_gemm, int8 activations as
@@ -119,6 +120,8 @@ typedef struct pv_i8_tile {
   const pv_i8_finish* finish;
   int8_t* y;
   size_t pitch;
+  const uint8_t* ahead; /* what will be read soon, `ahead_step` bytes a step: to be asked for, never read */
+  size_t ahead_step;    /* PV_LINE or 0 */
 } pv_i8_tile;
 
 /* Four rows of a quad, int8 [width, 4] each, turned for a depthwise convolution: a pixel becomes 16 bytes [4 channels,
@@ -145,7 +148,7 @@ typedef struct pv_i8_depthwise {
 } pv_i8_depthwise;
 enum { PV_STRIP_PIXELS = 16 };
 
-/* y[i] = clamp((a[i] * ma + b[i] * mb + c) >> shift, low, high). */
+/* y[i] = clamp((a[i] * ma + b[i] * mb + c) >> shift, low, high); ma and mb are at most 2^14. */
 typedef struct pv_i8_sum {
   int32_t ma, mb, c, shift;
   int32_t low, high;
