@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import models, phone_model, programs, quantized
+from bench import models, networks, phone_model, programs, quantized
 from bench.rows import Comparison, Timing, compare, take_turns
 
 ASKED = ("name", "ours_ms", "peer", "peer_ms", "ratio", "goal", "threads")
@@ -55,7 +55,7 @@ def test_a_goal_that_is_missed_is_said():
     assert Comparison("sum", 1.0, "peer", 1.0, 1.0, None, 1).met is None
 
 
-@pytest.mark.parametrize("name", programs.OURS)
+@pytest.mark.parametrize("name", programs.OF_CONVOLUTIONS)
 def test_packed_contenders_describe(name):
     network = programs.contenders("squeezenet1_1", 16, 64, 64)[name]()
     with torch.no_grad():
@@ -90,14 +90,30 @@ def test_programs_are_those_asked_for_and_made_once(tmp_path):
 
 
 def test_a_model_of_gem_describes():
-    network = programs.contenders("resnet18", 16, 64, 64, programs.GEM)["8-bit"]()
+    network = programs.contenders("resnet18", 16, 64, 64, networks.GEM)["8-bit"]()
     with torch.no_grad():
         assert network(torch.randn(1, 3, 64, 64)).shape == (1, 16)
 
 
+@pytest.mark.parametrize("name", programs.OF_TOKENS)
+def test_a_model_of_tokens_describes(name):
+    build = programs.contenders("dinov2_vits14_class", 64, 126, 126, networks.MEGALOC)
+    with torch.no_grad():
+        assert build[name]()(torch.randn(1, 3, 126, 126)).shape == (1, 64)
+
+
+def test_the_rival_of_tokens_is_close():
+    network = networks.random_network("dinov2_vits14_class", 0, 126, 126, head=networks.SALAD)
+    x = torch.randn(1, 3, 126, 126)
+    with torch.no_grad():
+        plain = network(x)
+        found = quantized.dynamic(network, torch.int8)(x)
+    assert torch.nn.functional.cosine_similarity(found, plain).item() > 0.98
+
+
 def test_the_int8_rival_of_a_gem_model_runs_its_own_layout():
     """A whole image that leaves XNNPACK's delegate comes out turned: the rival hands its locations over in a row."""
-    network = programs.random_network("resnet18", 16, 64, 96, head=programs.GEM)
+    network = networks.random_network("resnet18", 16, 64, 96, head=networks.GEM)
     x = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         found = quantized.Int8Backbone(network, [x])(x)
@@ -105,7 +121,7 @@ def test_the_int8_rival_of_a_gem_model_runs_its_own_layout():
 
 
 def test_the_network_in_xnnpacks_operators_computes_the_same():
-    network = programs.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
+    network = networks.random_network("squeezenet1_1", 16, 64, 64, clusters=4)
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(quantized.PlainOperators(network)(x), network(x), atol=1e-5, rtol=1e-4)

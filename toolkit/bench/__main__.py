@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models", nargs="+", choices=names, default=[], help="of the suites of models; all unless named"
     )
-    labels = [programs.FP32, programs.INT8, *programs.OURS]
+    labels = [programs.FP32, programs.INT8, *programs.DYNAMIC, *programs.OURS]
     parser.add_argument(
         "--contenders", nargs="+", choices=labels, default=[], help="of these suites; all unless named"
     )

@@ -1,5 +1,5 @@
-"""Whole place-recognition models, one image at a time: packed programs beside XNNPACK fp32 and int8
-(:mod:`bench.programs`).
+"""Whole place-recognition models, one image at a time: packed programs beside XNNPACK fp32 and int8,
+of transformers with linear layers in 8 and 4 bits (:mod:`bench.programs`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from bench import peers
-from bench.programs import FP32, GEM, INT8, OURS, Timed, programs
+from bench.networks import GEM, MEGALOC, MIXVPR, SALAD
+from bench.programs import DYNAMIC, FP32, INT8, OURS, Timed, programs
 from bench.rows import Comparison, compare, take_turns
 
+_TOKENS: dict[str, float | None] = {FP32: None} | dict.fromkeys(DYNAMIC, 1.0)
 MODELS = [
     Timed("alexnet", 4096, 480, 640, {FP32: None, INT8: 1.3}),
     Timed("alexnet", 4096, 240, 320, {FP32: None, INT8: 1.3}),
@@ -25,8 +27,19 @@ MODELS = [
     Timed("efficientnet_lite0", 512, 480, 640, {FP32: None, INT8: 1.1}, GEM),
     Timed("resnet18", 512, 240, 320, {FP32: None, INT8: 1.1}, GEM),
     Timed("resnet50", 2048, 240, 320, {FP32: None, INT8: 1.1}, GEM),
+    Timed("resnet50_layer3", 4096, 320, 320, {FP32: None, INT8: 1.0}, MIXVPR),
+    Timed("dinov2_vits14_class", 8448, 224, 224, _TOKENS, SALAD),
+    Timed("dinov2_vits14_class", 8448, 322, 322, _TOKENS, SALAD),
+    Timed("dinov2_vitb14_class", 8448, 224, 224, _TOKENS, MEGALOC),
+    Timed("dinov2_vitb14_class", 8448, 322, 322, _TOKENS, MEGALOC),
 ]
-JUDGED = ("5-bit, int8 throughout", "1/32, int8 throughout")  # what the goals are of
+# What the goals are of.
+JUDGED = (
+    "5-bit, int8 throughout",
+    "1/32, int8 throughout",
+    "4-bit linear layers",
+    "4-bit linear layers, the last one of 8",
+)
 
 
 def run(

@@ -21,12 +21,12 @@ from pocketvlad.lut.layers import LutLinear
 from pocketvlad.lut.layouts import Bitmap, Dense, Layout, OneOf
 from pocketvlad.lut.tensor import LutTensor
 
-_INT4 = torch.int4  # type: ignore[attr-defined]  # its stubs lack it
+INT4 = torch.int4  # type: ignore[attr-defined]  # its stubs lack it
 XNNPACK = {
     "XNNPACK fp32": None,
     "XNNPACK int8": (torch.int8, PerAxis(0)),
-    "XNNPACK int4": (_INT4, PerAxis(0)),
-    "XNNPACK int4 group 32": (_INT4, PerGroup(32)),
+    "XNNPACK int4": (INT4, PerAxis(0)),
+    "XNNPACK int4 group 32": (INT4, PerGroup(32)),
 }
 
 

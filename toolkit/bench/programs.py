@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, fx, nn
 
 import pocketvlad
-from bench import peers, quantized
+from bench import networks, peers, quantized
+from bench.networks import MIXVPR, NETVLAD, TRANSFORMERS, random_network
 from pocketvlad import artifact
 from pocketvlad.compress.calibrate.activations import GridFitter
 from pocketvlad.compress.compressed import Compressed, skeleton_of
@@ -36,14 +37,12 @@ from pocketvlad.export.pack import FAST, pack
 from pocketvlad.lut.layouts import Dense, Layout, OneOf
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
-from pocketvlad.model.backbones import random_backbone
-from pocketvlad.model.heads.gem import Gem, GemOptions
-from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
-from pocketvlad.model.network import Network, NetworkConfig
+from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
 
 FP32, INT8 = "XNNPACK fp32", "XNNPACK int8"
-NETVLAD, GEM = "netvlad", "gem"
+# Linear layers in 8 and 4 bits, their inputs quantized on the fly; everything else in float32.
+DYNAMIC = {"XNNPACK int8 dynamic": torch.int8, "XNNPACK int4 dynamic": peers.INT4}
 # The rooms of the package that decide what a program is.
 _OF_A_PEER, _OF_OURS = ("model",), ("model", "compress", "lut", "export")
 
@@ -60,14 +59,13 @@ class Timed(NamedTuple):
 
     @property
     def name(self) -> str:
-        pooled = "-GeM" if self.head == GEM else ""
-        return f"{self.backbone}{pooled} {self.height}x{self.width}"
+        return f"{self.backbone}{_SAID[self.head]} {self.height}x{self.width}"
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Bits of the codes, of the whitening layer's if they are others, one of every ``block`` of its weights kept if
-    that is not 0; what computes the convolutions.
+    """Bits of the codes, of the last wide layer's (whitening, or MegaLoc's linear one) if they are others, one of every
+    ``block`` of its weights kept if that is not 0; what computes the convolutions.
     """
 
     bits: int
@@ -76,7 +74,12 @@ class Packing:
     convolutions: str = LUT
 
 
-OURS = {
+OF_TOKENS = {
+    "8-bit linear layers": Packing(8),
+    "4-bit linear layers": Packing(4),
+    "4-bit linear layers, the last one of 8": Packing(4, whitening=1, block=8),
+}
+OF_CONVOLUTIONS = {
     "8-bit": Packing(8),
     "5-bit": Packing(5),
     "8-bit, int8 throughout": Packing(8, convolutions=LUT_INT8),
@@ -85,6 +88,9 @@ OURS = {
     "1/32, int8 throughout": Packing(5, whitening=1, block=8, convolutions=LUT_INT8),
     "int8 convolutions, 3-bit whitening": Packing(8, whitening=3, convolutions=BY_XNNPACK),
 }
+OURS = OF_CONVOLUTIONS | OF_TOKENS
+_SAID = {NETVLAD: "", "gem": "-GeM", MIXVPR: "-MixVPR", "salad": "-SALAD", "megaloc": "-MegaLoc"}
+_WIDE = ("whitening", "head.linear")
 
 
 def programs(
@@ -114,9 +120,9 @@ def _content(model: Timed, label: str) -> str:
     """A hash of what makes a program."""
     packing = OURS.get(label)
     makers = (
-        (random_network, contenders, quantized, peers)
+        (networks, contenders, quantized, peers)
         if packing is None
-        else (random_network, _packed, _random_codes, _grids)
+        else (networks, _packed, _random_codes, _grids)
     )
     said = [*model[:4], model.head, label, packing and asdict(packing), artifact.versions()]
     hashed = hashlib.sha256(json.dumps(said).encode())
@@ -142,29 +148,20 @@ def contenders(
         network, photos = plain(), [torch.randn(1, 3, height, width)]
         if head == NETVLAD:
             return quantized.static_int8(quantized.PlainOperators(network), photos)
+        if head == MIXVPR:
+            quantized.dynamic(network.head, torch.int8)
         return quantized.Int8Backbone(network, photos)
 
-    return {
-        FP32: plain,
-        INT8: int8,
-        **{name: partial(_packed, plain, packing) for name, packing in OURS.items()},
-    }
+    def dynamic(weights: torch.dtype) -> nn.Module:
+        return quantized.dynamic(plain(), weights)
 
-
-def random_network(
-    backbone: str, dim: int, height: int, width: int, clusters: int = 64, head: str = NETVLAD
-) -> Network:
-    """Backbone, head and, behind NetVLAD, whitening with random weights of a fixed seed, in eval mode."""
-    torch.manual_seed(0)
-    size = Preprocess(height, width)
-    if head == GEM:
-        pooled = NetworkConfig(backbone, size, GEM, GemOptions(dim))
-        return Network(pooled, random_backbone(backbone), Gem(pooled.channels, GemOptions(dim))).eval()
-    config = NetworkConfig(backbone, size, options=NetVladOptions(clusters), dim=dim)
-    vlad = NetVlad(config.channels, NetVladOptions(clusters))
-    whitening = nn.Linear(vlad.outputs, dim)
-    nn.init.normal_(whitening.weight, std=0.01)
-    return Network(config, random_backbone(backbone), vlad, whitening).eval()
+    rivals: dict[str, Callable[[], nn.Module]] = {FP32: plain}
+    of_tokens = head in TRANSFORMERS
+    rivals |= (
+        {name: partial(dynamic, weights) for name, weights in DYNAMIC.items()} if of_tokens else {INT8: int8}
+    )
+    ours = OF_TOKENS if of_tokens else OF_CONVOLUTIONS
+    return rivals | {name: partial(_packed, plain, packing) for name, packing in ours.items()}
 
 
 def _packed(plain: Callable[[], Network], packing: Packing) -> nn.Module:
@@ -184,8 +181,9 @@ def _packed(plain: Callable[[], Network], packing: Packing) -> nn.Module:
 
 def _random_codes(name: str, layer: Layer, packing: Packing, random: np.random.Generator) -> LutTensor:
     shape = tuple(layer.weight.shape)
-    layout: Layout = OneOf(packing.block) if packing.block and name == "whitening" else Dense()
-    bits = packing.whitening if name == "whitening" and packing.whitening else packing.bits
+    wide = name in _WIDE
+    layout: Layout = OneOf(packing.block) if packing.block and wide else Dense()
+    bits = packing.whitening if wide and packing.whitening else packing.bits
     codes = random.integers(0, 2**bits, (shape[0], int(np.prod(shape[1:]))), dtype=np.uint8)
     codebook = random.normal(scale=float(layer.weight.std()), size=(1, 2**bits)).astype(np.float32)
     mask = layout.survivors(layer.weight.detach().numpy()) if layout.group else None

@@ -91,7 +91,14 @@ def static_and_dynamic(network: Network, photos: Iterable[Tensor], whitening: to
     """Convolutions static in int8, the whitening layer's weights in ``whitening`` per channel, its input in int8
     quantized on the fly; what NetVLAD computes between them stays in float32.
     """
-    config = Int8DynamicActivationIntxWeightConfig(weight_dtype=whitening, weight_granularity=PerAxis(0))
     plain = PlainOperators(network)
-    quantize_(plain.whitening, config)
+    dynamic(plain.whitening, whitening)
     return static_int8(plain, photos, _CONVOLUTIONS)
+
+
+def dynamic(module: nn.Module, weights: torch.dtype) -> nn.Module:
+    """Its linear layers with weights in int8 or int4 per channel, in place; inputs become int8 row by row, on the fly."""
+    quantize_(
+        module, Int8DynamicActivationIntxWeightConfig(weight_dtype=weights, weight_granularity=PerAxis(0))
+    )
+    return module
