@@ -97,7 +97,7 @@ def static_and_dynamic(network: Network, photos: Iterable[Tensor], whitening: to
 
 
 def dynamic(module: nn.Module, weights: torch.dtype) -> nn.Module:
-    """Its linear layers with weights in int8 or int4 per channel, in place; inputs become int8 row by row, on the fly."""
+    """Its linear layers with weights in int8 or int4 per channel, in place; inputs become int8 on the fly."""
     quantize_(
         module, Int8DynamicActivationIntxWeightConfig(weight_dtype=weights, weight_granularity=PerAxis(0))
     )
