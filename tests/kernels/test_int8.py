@@ -125,7 +125,9 @@ def test_a_bias_that_is_no_number_counts_as_none(isa):
 @pytest.mark.parametrize("groups", [1, 8])
 def test_what_no_int32_holds_is_clamped(isa, groups):
     """A grid so fine that values to round lie beyond 2^31 on both sides."""
-    case = conv_case(np.random.default_rng(0), 5, False, (8, 8 // groups, 3, 3), (9, 20), {"groups": groups}, 0)
+    case = conv_case(
+        np.random.default_rng(0), 5, False, (8, 8 // groups, 3, 3), (9, 20), {"groups": groups}, 0
+    )
     grids = case.grids[0], Grid(1e-9, 3)
     found = int8_native.conv2d(case.x[0], case.lut, case.bias, *grids, groups=groups)
     expected = int8.conv2d(case.x[0], case.lut, case.bias, *grids, groups=groups)
