@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any, Literal
 
 import torch
 
+from bench.measured import TextRows
 from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import Recipe
+from pocketvlad.pipeline.stages import Stages
 from studies.command import publish, study_parser
 from studies.folds import CrossFit, Fold, add_arguments, cross_fit, measure, open_folds, said_of
 from studies.scores import COLUMNS, Outcome, Scores, Tested
@@ -93,25 +96,47 @@ class Study:
         Returns:
             The rows, and what was measured in a few words.
         """
+        with self.stages() as stages:
+            folds = open_folds(options, stages)
+            found = [measured(each, folds) for each in contenders]
+        data = said_of(folds, options)
+        title = f"{self.title}: float32 mAP {found[0].outcome.map_before:.1f}"
+        self.publish(
+            options, COLUMNS, rows_of(found), [row.to_json() for row in found], data, arguments, title
+        )
+        return found, data
+
+    @contextmanager
+    def stages(self) -> Iterator[Stages]:
+        """Where progress is shown, without the libraries' warnings; random numbers begin anew."""
         be_quiet()
         torch.manual_seed(0)
         with Output(False).stages() as stages:
-            folds = open_folds(options, stages)
-            found = [measured(each, folds) for each in contenders]
-        rows, data = rows_of(found), said_of(folds, options)
+            yield stages
+
+    def publish(
+        self,
+        options: CrossFit,
+        columns: Sequence[str],
+        rows: TextRows,
+        figures: Sequence[Mapping[str, Any]],
+        data: str,
+        arguments: Sequence[str],
+        title: str,
+    ) -> None:
+        """Print a table and write it as ``<out>/<name>.json``; the rest as :func:`studies.command.publish`."""
         publish(
             options.out / f"{self.name}.json",
-            COLUMNS,
+            columns,
             rows,
-            title=f"{self.title}: float32 mAP {found[0].outcome.map_before:.1f}; {data}",
+            title=f"{title}; {data}",
             data=data,
             module=self.module,
             arguments=arguments,
             width=_WIDTH,
-            figures=[row.to_json() for row in found],
+            figures=figures,
             note=self.note,
         )
-        return found, data
 
 
 def be_quiet() -> None:

@@ -13,12 +13,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import torch
-
-from pocketvlad.cli.console import Output
 from pocketvlad.compress.recipe import load_recipe
-from studies.command import publish
-from studies.contenders import Study, be_quiet, by_recipe, measured
+from studies.contenders import Study, by_recipe, measured
 from studies.folds import cross_fit, open_scenes, said_of
 from studies.scores import COLUMNS
 
@@ -36,11 +32,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = STUDY.parser()
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     options = parser.parse_args(arguments)
-    fitted = cross_fit(options)
-    be_quiet()
-    torch.manual_seed(0)
+    fitted, columns = cross_fit(options), (COLUMNS[0], "from and to", *COLUMNS[1:])
     rows, figures = [], []
-    with Output(False).stages() as stages:
+    with STUDY.stages() as stages:
         folds = open_scenes(fitted, stages)
         for name in options.recipes:
             for fold in folds:
@@ -48,19 +42,7 @@ def main(arguments: Sequence[str]) -> None:
                 row = measured(by_recipe(way, f"`{name}`", load_recipe(name), "ours"), [fold])
                 rows.append((f"`{name}`", way, *row.outcome.cells()[1:]))
                 figures.append(row.to_json())
-    data = said_of(folds, fitted)
-    publish(
-        fitted.out / "scenes.json",
-        (COLUMNS[0], "from and to", *COLUMNS[1:]),
-        rows,
-        title=f"{STUDY.title}; {data}",
-        data=data,
-        module=STUDY.module,
-        arguments=arguments,
-        width=150,
-        figures=figures,
-        note=STUDY.note,
-    )
+    STUDY.publish(fitted, columns, rows, figures, said_of(folds, fitted), arguments, STUDY.title)
 
 
 if __name__ == "__main__":
