@@ -43,6 +43,30 @@ def test_each_half_and_each_collection_fits_and_no_place_does_both(collections):
         assert len(each.testing.queries) == len(each.tests)
 
 
+def test_a_stopped_run_goes_on_where_it_was(tmp_path):
+    class Stopping(torch.nn.Module):
+        seen = 0
+
+        def forward(self, view):
+            self.seen += 1
+            if self.seen == 6:
+                raise KeyboardInterrupt
+            return view[:, :, :2, :2] + 1
+
+    photos = list(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(KeyboardInterrupt):
+        whitening.local_features(Stopping(), photos, 2, tmp_path / "kept.npy")
+    assert not (tmp_path / "kept.npy").exists()
+    later = Stopping()
+    later.seen = 100
+    found = whitening.local_features(later, photos, 2, tmp_path / "kept.npy")
+    assert later.seen - 100 < 1 + 8 and found.all()
+    whole = Stopping()
+    whole.seen = 100
+    wanted = whitening.local_features(whole, photos, 2, tmp_path / "whole.npy")
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_scores_are_those_of_the_layers_themselves(collections, tmp_path):
     direction = directions(collections)[2]
     random = torch.Generator().manual_seed(0)

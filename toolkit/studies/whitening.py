@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,21 @@ def directions(collections: Sequence[Dataset]) -> list[Direction]:
 @torch.no_grad()
 @one_thread()
 def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: Path) -> np.ndarray:
-    """What the backbone gives of every view, float32 [photos, views, D, H', W'], mapped from the file ``kept``."""
+    """What the backbone gives of every view, float32 [photos, views, D, H', W'], mapped from the file ``kept``.
+
+    A run that was stopped goes on where it was.
+    """
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         shape = backbone(photos[0][None])[0].shape
         unfinished = kept.with_name(f"unfinished-{kept.name}")
-        found = np.lib.format.open_memmap(unfinished, "w+", np.float32, (len(photos) * views, *shape))
-        seen = photo_views(photos, views)  # type: ignore[arg-type]
-        for row, local in enumerate(in_order(lambda view: backbone(view[None])[0], seen)):
+        if not unfinished.exists():
+            np.lib.format.open_memmap(unfinished, "w+", np.float32, (len(photos) * views, *shape))
+        found = np.lib.format.open_memmap(unfinished, "r+")
+        there = next((row for row, local in enumerate(found) if not local.any()), len(found))
+        first = max(0, there - 1)  # a run that was stopped may have written a part of its last row
+        seen = islice(photo_views(photos, views), first, None)  # type: ignore[arg-type]
+        for row, local in enumerate(in_order(lambda view: backbone(view[None])[0], seen), first):
             found[row] = local.numpy()
         found.flush()
         unfinished.rename(kept)
