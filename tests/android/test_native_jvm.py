@@ -96,6 +96,14 @@ def test_errors_are_one_clear_line(printed):
     ]
 
 
+def test_the_number_of_threads_changes_between_recognisers(printed):
+    said = [rest.split() for word, rest in printed if word == "threads"]
+    assert [row[:2] for row in said] == [["1", "true"], ["3", "true"], ["0", "true"], ["-1", "false"]]
+    chosen = said[2][2]
+    assert [row[2] for row in said] == ["1", "3", chosen, chosen] and int(chosen) >= 1
+    assert ("while", "open false") in printed
+
+
 def test_a_second_index_is_searched_with_the_first(printed):
     said = dict(printed)
     assert said["photos"] == said["again"] == "8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import stat
 import sys
@@ -11,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from helpers.adb_server import Rule
-from helpers.phones import FAILED, MODEL_RULES, NO_FILE, PICTURE, REASON, RESULT, SERIAL, wrote
+from helpers.phones import FAILED, MODEL_RULES, NO_FILE, PICTURE, REASON, RESULT, SERIAL, THREADS, wrote
 from pocketvlad.android import phone
 from pocketvlad.android.results import Sustained
 from pocketvlad.errors import MissingToolError, PhoneError
@@ -197,6 +198,18 @@ def test_bench_beside_this_machine(adb, package):
     assert stages["inference"].phone_p99 == pytest.approx(29.82)
     assert all(0 < stage.host_p50 <= stage.host_p90 for stage in result.stages)
     assert result.host.runs == 2 and len(result.host.pictures[0].search_ms) == 2
+
+
+def test_bench_by_threads(adb, package):
+    """Numbers of threads that only one of the two was run with stand alone."""
+    adb.rules = [wrote({**RESULT, "scaling": THREADS}), *MODEL_RULES]
+    result = phone.bench(package.apk, runs=2)
+    assert any("--ez threads true" in command for command in adb.commands)
+    rows = {row.threads: row for row in result.threads}
+    assert (rows[1].phone_p50, rows[1].phone_p99) == (42.0, pytest.approx(43.96))
+    assert list(rows) == [*range(1, min(8, os.cpu_count()) + 1), 64]
+    assert rows[1].host_p50 > 0 and rows[64].host_p50 is None and rows[64].phone_p50 == 12
+    assert type(result.phone).from_json(result.phone.to_json()) == result.phone
 
 
 def test_a_minute_without_a_pause(adb, package):

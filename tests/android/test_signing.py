@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import struct
 import subprocess
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 
 from pocketvlad.android import signing
 from pocketvlad.android.apk import TEMPLATE
+from pocketvlad.android.lineage import ATTRIBUTE
 from pocketvlad.android.verify import verify_apk
 from pocketvlad.errors import ArtifactError, PackageError
 
@@ -50,8 +54,17 @@ def write_apk(path: Path, content: int = 100) -> Path:
     return path
 
 
-def apksigner(path: Path) -> str:
-    command = ["apksigner", "verify", "--verbose", "--print-certs", "--min-sdk-version", "26", str(path)]
+def apksigner(path: Path, *options: str) -> str:
+    command = [
+        "apksigner",
+        "verify",
+        "--verbose",
+        "--print-certs",
+        "--min-sdk-version",
+        "26",
+        *options,
+        str(path),
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -78,6 +91,62 @@ def test_apksigner_accepts_both_schemes(tmp_path, keys, content):
     assert "(APK Signature Scheme v2): true" in said and "(APK Signature Scheme v3): true" in said
     assert "CN=pocketvlad debug" in said
     assert verify_apk(path) == keys.certificate
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory, keys) -> tuple[Path, list[signing.Keys]]:
+    """An APK signed by a third key that follows an RSA key, which followed the first."""
+    folder = tmp_path_factory.mktemp("rotated")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    shop = signing.load_keys(write_keystore(folder / "shop.p12", key), "secret")
+    chain = [keys, shop, signing.debug_keys(folder / "new.p12")]
+    path = write_apk(folder / "a.apk")
+    signing.sign_apk(path, signing.successor(chain[2], chain[:2]))
+    return path, chain
+
+
+@needs_apksigner
+def test_apksigner_follows_a_change_of_keys(rotated):
+    path, chain = rotated
+    lineage = subprocess.run(
+        ["apksigner", "lineage", "--in", str(path), "--print-certs"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = re.findall(r"Signer #\d+ in lineage certificate SHA-256 digest: (\w+)", lineage)
+    assert found == [one.certificate.fingerprint(hashes.SHA256()).hex() for one in chain]
+    assert verify_apk(path) == chain[2].certificate
+    for levels, signer in (
+        (("26", "27"), chain[0]),
+        (("28", "36"), chain[2]),
+    ):  # Android 8 knows the first key alone
+        said = apksigner(path, "--min-sdk-version", levels[0], "--max-sdk-version", levels[1])
+        assert signer.certificate.fingerprint(hashes.SHA256()).hex() in said
+
+
+def test_every_changed_byte_of_a_lineage_is_found(tmp_path, rotated):
+    data = rotated[0].read_bytes()
+    start = data.index(struct.pack("<I", ATTRIBUTE)) - 4
+    path = tmp_path / "a.apk"
+    for at in range(start, start + 1500, 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(PackageError):
+            verify_apk(path)
+
+
+def test_a_lineage_of_other_keys_is_refused(tmp_path, keys, rotated):
+    """A chain that does not begin with the key of v2, or names a key twice."""
+    _, (first, shop, last) = rotated
+    path = write_apk(tmp_path / "a.apk")
+    stranger = replace(
+        last, earlier=(replace(shop, certificate=first.certificate),)
+    )  # signs for a key it has not
+    signing.sign_apk(path, stranger)
+    with pytest.raises(PackageError):
+        verify_apk(path)
+    with pytest.raises(PackageError, match="a key cannot follow itself"):
+        signing.successor(last, [first, last])
 
 
 @needs_apksigner

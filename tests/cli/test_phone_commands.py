@@ -15,7 +15,7 @@ import pytest
 import pocketvlad
 from helpers.adb_server import Rule
 from helpers.packages import write_apk
-from helpers.phones import FAILED, MODEL_RULES, REASON, RESULT, wrote
+from helpers.phones import FAILED, MODEL_RULES, REASON, RESULT, THREADS, wrote
 from helpers.refusals import refused
 from pocketvlad.android import emulate, selftest
 
@@ -58,13 +58,15 @@ def test_an_emulated_phone_that_disagrees(run, package, tmp_path, monkeypatch):
 
 
 def test_bench_prints_its_stages(adb, run, package):
-    adb.rules = [wrote(RESULT), *MODEL_RULES]
+    adb.rules = [wrote({**RESULT, "scaling": THREADS}), *MODEL_RULES]
     code, out, _ = run("phone", "bench", "--apk", package.apk)
     assert code == 0
     table = {line.split()[0]: line.split() for line in out.splitlines() if line.split()}
     for stage in ("preprocess", "inference", "search"):
         assert stage in out
-    assert out.split().count("p50") == out.split().count("p99") == 2
+    assert out.split().count("p50") == out.split().count("p99") == 4
+    assert "milliseconds of the program by threads" in out
+    assert [row for row in out.splitlines() if row.split()[:2] == ["64", "12"]]
     assert "21" in next(line for line in out.splitlines() if "inference" in line)
     assert "neon_dotprod" in out and table
     code, out, _ = run("phone", "bench", "--apk", package.apk, "--json")

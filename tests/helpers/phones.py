@@ -30,6 +30,10 @@ RESULT: dict[str, Any] = {
     "device": {"model": "Google Pixel 7", "sdk": 34, "abi": "arm64-v8a"}, "native": NATIVE,
     "pictures": [PICTURE], "memory": {"pss_kb": 90_000, "peak_kb": 120_000},
 }  # fmt: skip
+THREADS = [
+    {"threads": 1, "preprocess_ms": [4.0], "inference_ms": [40.0, 42.0, 44.0], "search_ms": [0.1]},
+    {"threads": 64, "preprocess_ms": [4.0], "inference_ms": [12.0], "search_ms": [0.1]},
+]
 REASON = "a.jpg: a cosine of 0.990000, under 0.999900"
 FAILED: dict[str, Any] = {
     **RESULT, "passed": False, "reasons": [REASON], "pictures": [{**PICTURE, "cosine": 0.99, "passed": False}],

@@ -55,6 +55,15 @@ class Scratch {
   void* owned_ = nullptr;
 };
 
+// Whether the runtime can run `parallel_for`; without ET_USE_THREADPOOL that is a plain loop.
+bool has_threads() {
+#ifdef PV_THREADPOOL_OBJECT
+  return executorch::extension::threadpool::get_threadpool() != nullptr;  // none where it cannot tell the processor
+#else
+  return true;
+#endif
+}
+
 // Calls `run(worker, begin, end)` for ranges of rows that start at multiples of `step`, one per thread, each with
 // worker scratch of its own (from the heap: the runtime's temporary memory is not for several threads).
 template <typename Run>
@@ -71,11 +80,11 @@ int parallel_rows(int32_t rows, int32_t step, size_t worker_bytes, const Run& ru
     }
   };
   const int64_t steps = (static_cast<int64_t>(rows) + step - 1) / step;
-#ifdef ET_USE_THREADPOOL
-  executorch::extension::parallel_for(0, steps, 1, body);
-#else
-  body(0, steps);
-#endif
+  if (has_threads()) {
+    executorch::extension::parallel_for(0, steps, 1, body);
+  } else {
+    body(0, steps);
+  }
   return __atomic_load_n(&failed, __ATOMIC_RELAXED);
 }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pocketvlad.android.check import ApkReport, check_apk
 from pocketvlad.android.entries import CONFIG, INDEX, MANIFEST, PROGRAM, alignment, is_mapped
+from pocketvlad.android.icon import launcher_icon
 from pocketvlad.android.identity import Identity, with_identity
 from pocketvlad.android.selftest import FOLDER as SELFTEST
 from pocketvlad.android.signing import Keys, sign_apk
@@ -92,6 +93,8 @@ def _small_entries(
     with zipfile.ZipFile(TEMPLATE) as template:
         entries = {name: template.read(name) for name in template.namelist()}
     entries[MANIFEST] = with_identity(entries[MANIFEST], identity)
+    if identity.icon is not None:
+        entries[next(name for name in entries if name.endswith(".png"))] = launcher_icon(identity.icon)
     entries[CONFIG] = json.dumps(dict(config), sort_keys=True).encode()
     return entries | {f"{SELFTEST}/{name}": data for name, data in selftest.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 import zipfile
@@ -12,17 +13,20 @@ import numpy as np
 from pocketvlad import machine
 from pocketvlad.android import selftest
 from pocketvlad.android.entries import INDEX, PROGRAM
-from pocketvlad.android.results import HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
+from pocketvlad.android.results import HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult, ThreadTimes
 from pocketvlad.artifact import scratch_folder
 
+_MOST_THREADS = 8  # as in the app
 
-def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1) -> SelfTestResult:
+
+def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1, scaling: bool = False) -> SelfTestResult:
     """Describe and search the self-test's pictures here.
 
     Args:
         apk: a packaged APK.
         runs: descriptions of each picture, after one that is not timed.
         threads: of the runtime.
+        scaling: whether to measure one picture with one thread, two and so on as well.
 
     Raises:
         PackageError: no APK, or one without a self-test.
@@ -33,10 +37,13 @@ def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1) -> SelfTestResul
     with scratch_folder() as temporary, zipfile.ZipFile(apk) as archive:
         program, index = (Path(archive.extract(name, temporary)) for name in (PROGRAM, INDEX))
         session = _Session(program, index, threads)
-        answers = [
-            session.answer(pixels, len(expected.rows), runs)
-            for pixels, expected in zip(pictures, manifest.pictures, strict=True)
-        ]
+        top = [len(expected.rows) for expected in manifest.pictures]
+        answers = [session.answer(pixels, k, runs) for pixels, k in zip(pictures, top, strict=True)]
+        counts = range(1, min(_MOST_THREADS, os.cpu_count() or 1) + 1) if scaling else ()
+        rows = tuple(
+            _timed(count, _Session(program, index, count).answer(pictures[0], top[0], runs))
+            for count in counts
+        )
     results, reasons = selftest.judge(manifest, answers)
     return SelfTestResult(
         where=HOST,
@@ -47,7 +54,13 @@ def run_selftest(apk: Path, *, runs: int = 5, threads: int = 1) -> SelfTestResul
         runs=runs,
         pictures=results,
         memory=Memory(),
+        scaling=rows,
     )
+
+
+def _timed(threads: int, answer: selftest.Answer) -> ThreadTimes:
+    stages = (answer.preprocess_ms, answer.inference_ms, answer.search_ms)
+    return ThreadTimes(threads, *map(tuple, stages))
 
 
 class _Session:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from pocketvlad.android.axml import START, STRING, STRINGS, read_strings
 from pocketvlad.errors import PackageError
 
 PACKAGE = "org.pocketvlad.demo"  # of the template's classes, and the application id where no other is given
 LARGEST_VERSION = 2_100_000_000  # of Android's app shops
+OWN_ICON = ("meta-data", "resource")  # where the manifest names the icon whose picture packaging replaces
 _ID = r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+"
 _LONGEST_ID, _LONGEST_TEXT = 200, 100
 
@@ -27,12 +29,14 @@ class Identity:
         label: under the app's icon.
         version_name: for people.
         version_code: an update's is as high or higher.
+        icon: a picture, see :func:`.icon.launcher_icon`.
     """
 
     application_id: str = PACKAGE
     label: str | None = None
     version_name: str | None = None
     version_code: int | None = None
+    icon: Path | None = None
 
     def __post_init__(self) -> None:
         if len(self.application_id) > _LONGEST_ID or not re.fullmatch(_ID, self.application_id):
@@ -64,7 +68,7 @@ def with_identity(manifest: bytes, identity: Identity) -> bytes:
     """
     try:
         return _rewritten(manifest, identity)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, ValueError, StopIteration) as error:
         raise PackageError("the app's manifest is damaged", found=str(error)) from error
 
 
@@ -75,13 +79,17 @@ def _rewritten(manifest: bytes, identity: Identity) -> bytes:
         raise ValueError("no strings first")
     strings = [_renamed(text, identity.application_id) for text in read_strings(manifest, at, header)]
     body = bytearray(manifest[at + size :])
-    for element, key, place in list(_attributes(body, strings)):
+    attributes = list(_attributes(body, strings))
+    own = next(_value(body, place) for element, key, place in attributes if (element, key) == OWN_ICON)
+    for element, key, place in attributes:
         if element == "manifest" and key == "versionCode" and identity.version_code is not None:
             struct.pack_into("<I", body, place + 16, identity.version_code)
         elif element == "manifest" and key == "versionName" and identity.version_name is not None:
             _set_text(body, place, strings, identity.version_name)
         elif element == "application" and key == "label" and identity.label is not None:
             _set_text(body, place, strings, identity.label)
+        elif element == "application" and key == "icon" and identity.icon is not None:
+            struct.pack_into("<I", body, place + 16, own)
     pool = _pool(strings)
     head = struct.pack("<HHI", *struct.unpack_from("<HH", manifest, 0), at + len(pool) + len(body))
     return head + manifest[8:at] + pool + body
@@ -108,6 +116,10 @@ def _attributes(body: bytes | bytearray, strings: list[str]):
                 place = at + header + start + i * step
                 yield strings[name], strings[struct.unpack_from("<I", body, place + 4)[0]], place
         at += size
+
+
+def _value(body: bytearray, place: int) -> int:
+    return struct.unpack_from("<I", body, place + 16)[0]
 
 
 def _set_text(body: bytearray, place: int, strings: list[str], text: str) -> None:

@@ -23,6 +23,8 @@ LIBRARIES = (LIBRARY, "libexecutorch_jni.so", "libfbjni.so")
 _BIONIC = Path(__file__).parent / "bionic"
 _PARTS = ("lut", "preprocess", "program", "search")
 _SMALL = frozenset({"program", "adapters", "cpp"})  # folders of code that runs once an opening or a call
+_ONCE = frozenset({"scalar", "pvix"})  # files that do, or for which NEON stands in everywhere
+_DRIVERS = frozenset({"linear", "int8_conv", "int8_depthwise"})  # arrange work for kernels, where the time goes
 SYMBOLS = "symbols"  # folder beside the libraries: ours with names and lines, for crash reports
 _MACHINE = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 _MARCH = {
@@ -149,8 +151,8 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
 
 def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
     """Compiler options for one source: C sees zig's C headers, C++ the runtime's and libc++'s as well."""
-    small = source.parent.name in _SMALL or source.stem == "scalar"  # which NEON stands in for everywhere
-    speed = "-Os" if small else "-O3"
+    small = source.parent.name in _SMALL or source.stem in _ONCE
+    speed = "-Os" if small else "-O2" if source.stem in _DRIVERS else "-O3"
     named = {
         "kernels": resource_dir("kernels"),
         "cpp": _app_folder(),

@@ -10,9 +10,10 @@ from typing import Any
 
 from pocketvlad.android import host
 from pocketvlad.android.adb import Device, find_device
+from pocketvlad.android.bench import BenchResult
 from pocketvlad.android.check import check_apk
 from pocketvlad.android.identity import PACKAGE
-from pocketvlad.android.results import BenchResult, Installed, SelfTestResult
+from pocketvlad.android.results import Installed, SelfTestResult
 from pocketvlad.errors import PhoneError
 from pocketvlad.schema import parse_json
 
@@ -39,12 +40,15 @@ def install(apk: Path, serial: str | None = None) -> Installed:
     return _install(find_device(serial), apk)
 
 
-def test(apk: Path, serial: str | None = None, *, seconds: int = 0, timeout: float = _WAIT) -> SelfTestResult:
+def test(
+    apk: Path, serial: str | None = None, *, seconds: int = 0, threads: bool = False, timeout: float = _WAIT
+) -> SelfTestResult:
     """Install the APK, run its self-test on the phone and wait for the result.
 
     Args:
         apk, serial: as for :func:`install`.
         seconds: of recognition without a pause behind the test, up to 600; 0 for none.
+        threads: whether to measure with one thread, two and so on as well.
         timeout: seconds without an answer, beside those.
 
     Raises:
@@ -53,17 +57,18 @@ def test(apk: Path, serial: str | None = None, *, seconds: int = 0, timeout: flo
     """
     device = find_device(serial)
     installed = _install(device, apk)
-    return run_selftest(device, installed.package, seconds=seconds, timeout=timeout)
+    return run_selftest(device, installed.package, seconds=seconds, threads=threads, timeout=timeout)
 
 
 def bench(apk: Path, serial: str | None = None, *, runs: int = 5, seconds: int = 0) -> BenchResult:
-    """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage.
+    """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage; one of them
+    with each number of threads.
 
     Raises:
         As :func:`test`.
     """
-    phone = test(apk, serial, seconds=seconds)
-    return BenchResult(phone, host.run_selftest(apk, runs=runs))
+    phone = test(apk, serial, seconds=seconds, threads=True)
+    return BenchResult(phone, host.run_selftest(apk, runs=runs, scaling=True))
 
 
 def _install(device: Device, apk: Path) -> Installed:
@@ -86,7 +91,12 @@ def _install(device: Device, apk: Path) -> Installed:
 
 
 def run_selftest(
-    device: Device, package: str = PACKAGE, *, seconds: int = 0, timeout: float = _WAIT
+    device: Device,
+    package: str = PACKAGE,
+    *,
+    seconds: int = 0,
+    threads: bool = False,
+    timeout: float = _WAIT,
 ) -> SelfTestResult:
     """Start the self-test of the app with the id ``package``; its result comes from a file or else from the log.
 
@@ -96,7 +106,17 @@ def run_selftest(
     token = secrets.token_hex(8)  # tells this run's answer from an older one
     since = device.time()
     device.shell("am", "force-stop", package)
-    extras = ["--es", "token", token, "--ei", "seconds", str(seconds)]
+    extras = [
+        "--es",
+        "token",
+        token,
+        "--ei",
+        "seconds",
+        str(seconds),
+        "--ez",
+        "threads",
+        str(threads).lower(),
+    ]
     started = device.run("shell", "am", "start", "-W", "-n", f"{package}/{_ACTIVITY}", *extras)
     said = f"{started.stdout}\n{started.stderr}"
     if "Error" in said or started.returncode:

@@ -1,11 +1,11 @@
-"""What installing, the self-test and the benchmark found; one form for a phone, an emulated one and this machine."""
+"""What installing and the self-test found; one form for a phone, an emulated one and this machine."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ STAGES = ("preprocess", "inference", "search")
 PHONE, EMULATED, HOST = "phone", "emulated", "host"
 
 
-class _Json:
+class JsonValues:
     """A dataclass whose values are JSON values, other such classes and tuples of them."""
 
     def to_json(self) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class _Json:
 
 
 @dataclass(frozen=True)
-class Installed(_Json):
+class Installed(JsonValues):
     """An installation: the phone's model, adb's name of it, its API level, the ABI it takes from the APK."""
 
     phone: str
@@ -145,6 +145,16 @@ class Sustained:
 
 
 @dataclass(frozen=True)
+class ThreadTimes:
+    """One picture with ``threads`` threads, warm: milliseconds of each run by stage."""
+
+    threads: int
+    preprocess_ms: tuple[float, ...]
+    inference_ms: tuple[float, ...]
+    search_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Percentiles:
     """Milliseconds."""
 
@@ -154,13 +164,14 @@ class Percentiles:
 
 
 @dataclass(frozen=True)
-class SelfTestResult(_Json):
+class SelfTestResult(JsonValues):
     """The app's answers for the pictures of an APK beside the workstation's.
 
     Attributes:
         where: PHONE, EMULATED or HOST.
         passed: whether the two agree; if not, ``reasons`` has a sentence for each thing that differs.
         runs: descriptions of each picture.
+        scaling: times with one thread, two and so on; empty where they were not asked for.
         sustained: None where it was not asked for.
     """
 
@@ -172,6 +183,7 @@ class SelfTestResult(_Json):
     runs: int
     pictures: tuple[PictureResult, ...]
     memory: Memory
+    scaling: tuple[ThreadTimes, ...] = ()
     sustained: Sustained | None = None
 
     @property
@@ -181,8 +193,7 @@ class SelfTestResult(_Json):
 
     def times(self, stage: str) -> Percentiles:
         """Over all pictures and runs, of one of STAGES."""
-        values = [ms for picture in self.pictures for ms in getattr(picture, f"{stage}_ms")]
-        return Percentiles(*(float(np.percentile(values, percent)) for percent in (50, 90, 99)))
+        return percentiles([ms for picture in self.pictures for ms in getattr(picture, f"{stage}_ms")])
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "machine": self.machine, **super().to_json()}
@@ -202,7 +213,7 @@ class SelfTestResult(_Json):
                 do="package the APK again",
             )
         try:
-            pictures = tuple(_picture(picture) for picture in values["pictures"])
+            pictures = tuple(_timed(PictureResult, picture) for picture in values["pictures"])
             result = cls(
                 where=str(values["where"]),
                 passed=values["passed"] is True,
@@ -212,6 +223,7 @@ class SelfTestResult(_Json):
                 runs=int(values["runs"]),
                 pictures=pictures,
                 memory=Memory(**_known(Memory, values["memory"])),
+                scaling=tuple(_timed(ThreadTimes, row) for row in values.get("scaling") or ()),
                 sustained=_sustained(values.get("sustained")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -223,52 +235,26 @@ class SelfTestResult(_Json):
         return result
 
 
-@dataclass(frozen=True)
-class StageTimes(_Json):
-    """Milliseconds of one stage on the phone and on this machine, over all pictures and runs."""
-
-    stage: str
-    phone_p50: float
-    phone_p90: float
-    phone_p99: float
-    host_p50: float
-    host_p90: float
-    host_p99: float
+def percentiles(values: Sequence[float]) -> Percentiles:
+    """Of times in milliseconds."""
+    return Percentiles(*(float(np.percentile(values, percent)) for percent in (50, 90, 99)))
 
 
-@dataclass(frozen=True)
-class BenchResult:
-    """The self-test of one APK on a phone and on this machine."""
-
-    phone: SelfTestResult
-    host: SelfTestResult
-
-    @property
-    def stages(self) -> tuple[StageTimes, ...]:
-        """A row for each of STAGES."""
-        return tuple(_stage(name, self.phone.times(name), self.host.times(name)) for name in STAGES)
-
-    def to_json(self) -> dict[str, Any]:
-        stages = [stage.to_json() for stage in self.stages]
-        return {"stages": stages, "phone": self.phone.to_json(), "host": self.host.to_json()}
-
-
-def _stage(name: str, phone: Percentiles, host: Percentiles) -> StageTimes:
-    return StageTimes(name, phone.p50, phone.p90, phone.p99, host.p50, host.p90, host.p99)
+_Timed = TypeVar("_Timed", PictureResult, ThreadTimes)
 
 
 def _sustained(values: Mapping[str, Any] | None) -> Sustained | None:
     return None if values is None else Sustained(**_known(Sustained, values))
 
 
-def _picture(values: Mapping[str, Any]) -> PictureResult:
-    known = _known(PictureResult, values)
+def _timed(kind: type[_Timed], values: Mapping[str, Any]) -> _Timed:
+    known = _known(kind, values)
     for stage in STAGES:
         times = known[f"{stage}_ms"]
         known[f"{stage}_ms"] = tuple(float(ms) for ms in times)
         if not times:
             raise ValueError(f"no {stage}_ms")
-    return PictureResult(**known)
+    return kind(**known)
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

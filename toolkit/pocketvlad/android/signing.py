@@ -11,8 +11,8 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from pocketvlad.android.lineage import attribute, prefixed
 from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import ArtifactError, PackageError
 
@@ -42,10 +43,15 @@ _OLD_JAVA_KEYSTORE = b"\xfe\xed\xfe\xed"
 
 @dataclass(frozen=True)
 class Keys:
-    """A private key and its certificate."""
+    """A private key and its certificate.
+
+    Attributes:
+        earlier: those that signed earlier versions of the app, the oldest first.
+    """
 
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     certificate: x509.Certificate
+    earlier: tuple[Keys, ...] = ()
 
     @property
     def algorithm(self) -> int:
@@ -95,6 +101,20 @@ def _strong(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bool:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.curve.name == "secp256r1"
     return key.key_size >= 2048
+
+
+def successor(keys: Keys, earlier: Sequence[Keys]) -> Keys:
+    """Keys whose APKs a phone takes as updates of those that earlier keys signed, the oldest first.
+
+    A phone of Android 9 and later follows the change; for Android 8 the oldest key signs as well.
+
+    Raises:
+        PackageError: a key twice.
+    """
+    chain = [*earlier, keys]
+    if len({one.certificate.fingerprint(hashes.SHA256()) for one in chain}) < len(chain):
+        raise PackageError("a key cannot follow itself", do="name the keystores of earlier keys alone")
+    return replace(keys, earlier=tuple(earlier))
 
 
 def default_keystore() -> Path:
@@ -223,28 +243,25 @@ def _chunks(file: BinaryIO, entries: int, others: Iterable[bytes]) -> Iterator[b
 
 
 def _signing_block(digest: bytes, keys: Keys) -> bytes:
-    pairs = [(V2, _signer(digest, keys, v3=False)), (V3, _signer(digest, keys, v3=True))]
+    oldest = (*keys.earlier, keys)[0]
+    pairs = [(V2, _signer(digest, oldest, v3=False)), (V3, _signer(digest, keys, v3=True))]
     body = b"".join(struct.pack("<QI", len(value) + 4, number) + value for number, value in pairs)
     size = struct.pack("<Q", len(body) + 24)
     return size + body + size + MAGIC
 
 
-def _prefixed(data: bytes) -> bytes:
-    return struct.pack("<I", len(data)) + data
-
-
 def _signed_data(digest: bytes, keys: Keys, *, v3: bool) -> bytes:
     certificate = keys.certificate.public_bytes(Encoding.DER)
-    data = _prefixed(_prefixed(struct.pack("<I", keys.algorithm) + _prefixed(digest)))
-    data += _prefixed(_prefixed(certificate))
+    data = prefixed(prefixed(struct.pack("<I", keys.algorithm) + prefixed(digest)))
+    data += prefixed(prefixed(certificate))
     if v3:
-        return data + struct.pack("<II", _MIN_SDK, _MAX_SDK) + _prefixed(b"")
-    return data + _prefixed(_prefixed(_STRIPPING_PROTECTION))
+        return data + struct.pack("<II", _MIN_SDK, _MAX_SDK) + prefixed(attribute([*keys.earlier, keys]))
+    return data + prefixed(prefixed(_STRIPPING_PROTECTION))
 
 
 def _signer(digest: bytes, keys: Keys, *, v3: bool) -> bytes:
     data = _signed_data(digest, keys, v3=v3)
     public = keys.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     sdk = struct.pack("<II", _MIN_SDK, _MAX_SDK) if v3 else b""
-    signatures = _prefixed(_prefixed(struct.pack("<I", keys.algorithm) + _prefixed(keys.sign(data))))
-    return _prefixed(_prefixed(_prefixed(data) + sdk + signatures + _prefixed(public)))
+    signatures = prefixed(prefixed(struct.pack("<I", keys.algorithm) + prefixed(keys.sign(data))))
+    return prefixed(prefixed(prefixed(data) + sdk + signatures + prefixed(public)))

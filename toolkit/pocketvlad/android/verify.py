@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from pocketvlad.android.lineage import ATTRIBUTE, VERSION
 from pocketvlad.android.signing import EC_P256, MAGIC, RSA_PKCS1, V2, V3, apk_digest, find_directory
 from pocketvlad.errors import PackageError
 
@@ -39,14 +40,16 @@ def verify_apk(path: Path) -> x509.Certificate:
             central, trailer = tail[: end - directory], bytearray(tail[end - directory :])
             struct.pack_into("<I", trailer, 16, start)
             digest = apk_digest(file, start, central, bytes(trailer))
-        signers = [_verify_signer(pairs[V2], digest, v3=False), _verify_signer(pairs[V3], digest, v3=True)]
+        first, _ = _verify_signer(pairs[V2], digest, v3=False)
+        last, attributes = _verify_signer(pairs[V3], digest, v3=True)
+        lineage = _lineage(attributes) or [last]
     except PackageError as error:
         raise PackageError(f"{path}: {error.what}", found=error.found, allowed=error.allowed) from error
     except OSError as error:
         raise PackageError(f"{path} cannot be read", found=error.strerror) from error
-    if signers[0] != signers[1]:
+    if (first, last) != (lineage[0], lineage[-1]):
         raise PackageError(f"{path}: v2 and v3 have different signers")
-    return signers[0]
+    return last
 
 
 class _Reader:
@@ -104,7 +107,34 @@ def _read_block(file: BinaryIO, directory: int) -> tuple[int, dict[int, bytes]]:
     return start, pairs
 
 
-def _verify_signer(value: bytes, digest: bytes, *, v3: bool) -> x509.Certificate:
+def _lineage(attributes: _Reader) -> list[x509.Certificate]:
+    """The certificates of a v3 signer's proof of rotation, each signed by the one before; none without."""
+    if attributes.at == len(attributes.data):
+        return []
+    proof = attributes.only()
+    if (proof.u32(), proof.u32()) != (ATTRIBUTE, VERSION):
+        raise PackageError("the signature has an attribute that is none of ours")
+    certificates: list[x509.Certificate] = []
+    algorithm = 0
+    while proof.at < len(proof.data):
+        level = proof.field()
+        signed = level.field()
+        _, following = level.u32(), level.u32()
+        signature = level.field().data
+        level.end()
+        if certificates:
+            public = certificates[-1].public_key()
+            der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            _verify_bytes(der, algorithm, signature, signed.data)
+        certificates.append(x509.load_der_x509_certificate(signed.field().data))
+        if signed.u32() != algorithm:
+            raise PackageError("the signature names two algorithms")
+        algorithm = following
+    return certificates
+
+
+def _verify_signer(value: bytes, digest: bytes, *, v3: bool) -> tuple[x509.Certificate, _Reader]:
+    """The signer's certificate, and its attributes."""
     signers = _Reader(value)
     signer = signers.only().only()
     signed = signer.field()
@@ -122,7 +152,7 @@ def _verify_signer(value: bytes, digest: bytes, *, v3: bool) -> x509.Certificate
     own = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if own != public:
         raise PackageError("the certificate is not that of the signing key")
-    return certificate
+    return certificate, signed.field()
 
 
 def _verify_digest(signed: _Reader, algorithm: int, digest: bytes) -> x509.Certificate:

@@ -42,6 +42,12 @@ def package(
         typer.Option(help="Apps of different ids are installed side by side.", rich_help_panel=_APP),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Under the app's icon.", rich_help_panel=_APP)] = None,
+    icon: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture; launchers cut a circle or a rounded square out of it.", rich_help_panel=_APP
+        ),
+    ] = None,
     version_name: Annotated[str | None, typer.Option(help="For people.", rich_help_panel=_APP)] = None,
     version_code: Annotated[
         int | None, typer.Option(help="An update's is as high or higher.", rich_help_panel=_APP)
@@ -49,6 +55,13 @@ def package(
     keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
     password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
+    ] = None,
+    old_keystore: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of a key that signed earlier versions; repeatable, the oldest first."),
+    ] = None,
+    old_password: Annotated[
+        str | None, typer.Option(envvar="POCKETVLAD_OLD_KEYSTORE_PASSWORD", help="Of the old keystores.")
     ] = None,
     symbols: Symbols = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
@@ -69,7 +82,7 @@ def package(
     from pocketvlad.android.identity import PACKAGE, Identity
     from pocketvlad.steps import package as step
 
-    identity = Identity(application_id or PACKAGE, label, version_name, version_code)
+    identity = Identity(application_id or PACKAGE, label, version_name, version_code, icon)
     with output.status("packaging"):
         made = step.package(
             program,
@@ -79,6 +92,8 @@ def package(
             title=title,
             keystore=keystore,
             password=password,
+            old_keystores=old_keystore or [],
+            old_password=old_password,
             force=force,
             abis=abi or [],
             identity=identity,

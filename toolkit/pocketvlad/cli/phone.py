@@ -12,7 +12,8 @@ from pocketvlad.cli.options import Json, example
 from pocketvlad.errors import PhoneError
 
 if TYPE_CHECKING:
-    from pocketvlad.android.results import BenchResult, SelfTestResult
+    from pocketvlad.android.bench import BenchResult
+    from pocketvlad.android.results import SelfTestResult
 
 phone_app = typer.Typer(no_args_is_help=True, help="Install on and check a phone, real or emulated.")
 Apk = Annotated[Path, typer.Option("--apk", help="The APK to install or run.")]
@@ -77,6 +78,7 @@ def phone_bench(apk: Apk, seconds: Seconds = 0, serial: Serial = None, as_json: 
         result = phone.bench(apk, serial=serial, seconds=seconds)
     title = f"milliseconds on {result.phone.machine} and on this machine ({result.host.machine})"
     output.table(title, [stage.to_json() for stage in result.stages])
+    output.table("milliseconds of the program by threads", [row.to_json() for row in result.threads])
     output.result(result.to_json() if as_json else _bench_facts(result))
     _require_passed(result.phone)
 

@@ -38,6 +38,8 @@ def package(
     title: str = "Pocketvlad",
     keystore: Path | None = None,
     password: str | None = None,
+    old_keystores: Sequence[Path] = (),
+    old_password: str | None = None,
     abis: Sequence[str] = (),
     identity: Identity | None = None,
     symbols: Path | None = None,
@@ -53,6 +55,8 @@ def package(
         title: shown by the app.
         keystore: PKCS#12; None: a debug key.
         password: of the keystore.
+        old_keystores: of the keys that signed earlier versions, the oldest first.
+        old_password: of these.
         abis: of the libraries; none: those of phones.
         identity: of the app to the phone; None: the demo's.
         symbols: folder that gets the app's own libraries with names and lines, for crash reports.
@@ -73,7 +77,7 @@ def package(
         index=index,
         photos=photos,
         title=title,
-        keys=signing.load_keys(keystore, password) if keystore else None,
+        keys=_keys(keystore, password, [signing.load_keys(path, old_password) for path in old_keystores]),
         abis=abis or PHONES,
         identity=identity,
         force=force,
@@ -81,6 +85,11 @@ def package(
     if symbols is not None:
         copy_symbols(symbols, abis or PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
+
+
+def _keys(keystore: Path | None, password: str | None, earlier: Sequence[signing.Keys]) -> signing.Keys:
+    keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()
+    return signing.successor(keys, earlier)
 
 
 def install_command(apk: Path) -> str:

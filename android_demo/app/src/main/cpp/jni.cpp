@@ -205,6 +205,8 @@ JNI(jarray, nativePosition)(JNIEnv* env, jclass, int64_t handle, int32_t row) {
   return array;
 }
 
+JNI(uint8_t, nativeSetThreads)(JNIEnv*, jclass, int32_t count) { return pv_set_threads(count) == 0; }
+
 JNI(jstring, nativeInfo)(JNIEnv* env, jclass, int64_t handle) {
   if (!is_open(env, handle)) return nullptr;
   std::vector<char> text(pv_info_json(from(handle), nullptr, 0) + 1);

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 
@@ -34,6 +35,17 @@ namespace {
 
 constexpr int64_t kLargestSide = 16384;  // pixels of a model's input
 
+// Recognisers that are open: their delegates keep the thread pool they were opened with. -1 while it changes.
+std::atomic<int> in_use{0};
+
+bool begin_use() {
+  int count = in_use.load();
+  while (count >= 0) {
+    if (in_use.compare_exchange_weak(count, count + 1)) return true;
+  }
+  return false;
+}
+
 int64_t now_nanos() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -49,6 +61,10 @@ struct Places {
 };
 
 struct pv_recognizer {
+  const bool used = begin_use();
+  ~pv_recognizer() {
+    if (used) in_use--;
+  }
   Mapping program_file;
   std::unique_ptr<BufferDataLoader> loader;
   std::unique_ptr<Result<Program>> program;
@@ -150,6 +166,10 @@ pv_recognizer* pv_open(const pv_file* program, const pv_file* index, char* error
   know_processor();
   const int64_t start = now_nanos();
   auto recognizer = std::make_unique<pv_recognizer>();
+  if (!recognizer->used) {
+    fail(error, "The number of threads is being changed");
+    return nullptr;
+  }
   if (!pv_ops_registered) {
     fail(error, "The lookup kernels could not be registered");
     return nullptr;
@@ -285,6 +305,17 @@ int pv_recognize(const pv_recognizer* r, const float* descriptor, int k, int32_t
 static size_t thread_count() {
   auto* pool = executorch::extension::threadpool::get_threadpool();
   return pool ? pool->get_thread_count() : 1;  // none where the runtime cannot tell the processor
+}
+
+int pv_set_threads(int count) {
+  static size_t chosen = 0;  // by the runtime
+  int none = 0;
+  auto* pool = executorch::extension::threadpool::get_threadpool();
+  if (!pool || count < 0 || !in_use.compare_exchange_strong(none, -1)) return -1;
+  if (!chosen) chosen = pool->get_thread_count();
+  const bool done = pool->_unsafe_reset_threadpool(count ? static_cast<uint32_t>(count) : static_cast<uint32_t>(chosen));
+  in_use = 0;
+  return done ? 0 : -1;
 }
 
 size_t pv_info_json(const pv_recognizer* r, char* out, size_t size) {

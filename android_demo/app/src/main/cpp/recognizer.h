@@ -59,6 +59,10 @@ PV_API int pv_recognize(const pv_recognizer* recognizer, const float* descriptor
 // program_bytes, index_bytes, activation_bytes, load_ms. Returns the length it needs without the final 0.
 PV_API size_t pv_info_json(const pv_recognizer* recognizer, char* out, size_t size);
 
+// Threads of every recogniser that is opened from now on; 0: as many as the runtime chose at first. 0, or -1 while a
+// recogniser is open or where there are no threads.
+PV_API int pv_set_threads(int count);
+
 // Names of the operators and of the backends the runtime knows, one a line; return the length needed without the
 // final 0.
 PV_API size_t pv_operator_names(char* out, size_t size);

@@ -19,10 +19,13 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.time.Duration;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.junit.Assume;
+import org.pocketvlad.demo.session.Session;
 import org.robolectric.RuntimeEnvironment;
 import org.robolectric.Shadows;
 
@@ -30,12 +33,19 @@ import org.robolectric.Shadows;
 public final class Fixture {
     private static final File WORK = new File(System.getProperty("pocketvlad.work", "."));
 
+    private static final Set<Session> sessions = new HashSet<>(); // that earlier tests left open
+
     private Fixture() {}
 
     /** Loads what stands in for Android's own libraries on this machine, before the app loads its library. */
-    public static void loadSystemLibraries() {
+    public static void loadSystemLibraries() throws InterruptedException {
         Assume.assumeNotNull("tests/android/test_robolectric.py runs this", System.getProperty("pocketvlad.work"));
         System.load(file("native/libpreload.so").getPath());
+        for (Session session : sessions) {
+            if (!session.worker.isShutdown()) session.close();
+            session.worker.awaitTermination(1, TimeUnit.MINUTES);
+        }
+        sessions.clear();
     }
 
     public static File file(String name) {
@@ -68,7 +78,12 @@ public final class Fixture {
     }
 
     /** Waits for everything given to the app's thread, then lets the screen show it and fade it in. */
-    public static void settle(ExecutorService worker) throws Exception {
+    public static void settle(Session session) throws Exception {
+        sessions.add(session);
+        settle(session.worker);
+    }
+
+    private static void settle(ExecutorService worker) throws Exception {
         for (int i = 0; i < 4; i++) { // what is shown may ask for more
             worker.submit(() -> {}).get(60, TimeUnit.SECONDS);
             Shadows.shadowOf(Looper.getMainLooper()).idleFor(Duration.ofSeconds(1));

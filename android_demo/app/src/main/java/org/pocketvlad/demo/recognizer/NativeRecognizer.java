@@ -6,6 +6,8 @@ import java.util.List;
 
 /** The recogniser of libpocketvlad.so: program and index stay mapped, nothing is copied. */
 public final class NativeRecognizer implements Recognizer {
+    private static final String LIBRARY = "pocketvlad";
+
     private long handle;
     private final ProgramInfo info;
 
@@ -16,7 +18,7 @@ public final class NativeRecognizer implements Recognizer {
      * @throws UnsatisfiedLinkError the APK's library does not load here
      */
     public NativeRecognizer(MappableFile program, MappableFile index) {
-        System.loadLibrary("pocketvlad");
+        System.loadLibrary(LIBRARY);
         handle = nativeOpen(program.descriptor(), program.offset, program.length,
                 index.descriptor(), index.offset, index.length);
         try {
@@ -25,6 +27,17 @@ public final class NativeRecognizer implements Recognizer {
             close();
             throw e;
         }
+    }
+
+    /**
+     * Threads of every recogniser opened from now on.
+     *
+     * @param count 0: as many as the runtime chose at first
+     * @return whether it is so; not while a recogniser is open anywhere in this process
+     */
+    public static boolean setThreads(int count) {
+        System.loadLibrary(LIBRARY);
+        return nativeSetThreads(count);
     }
 
     @Override
@@ -118,6 +131,8 @@ public final class NativeRecognizer implements Recognizer {
     private static native byte[] nativeThumbnail(long handle, int row);
 
     private static native double[] nativePosition(long handle, int row);
+
+    private static native boolean nativeSetThreads(int count);
 
     private static native String nativeInfo(long handle);
 }

@@ -35,10 +35,11 @@ public final class SelfTest {
      * The result as JSON, described in the project's README; where the test cannot run, why.
      *
      * @param seconds of recognising without a pause at its end; 0 for none
+     * @param threads whether to measure with one thread, two and so on as well
      */
-    public static JSONObject result(Context context, int seconds) {
+    public static JSONObject result(Context context, int seconds, boolean threads) {
         try {
-            return run(context, seconds);
+            return run(context, seconds, threads);
         } catch (IOException | JSONException | RuntimeException | LinkageError | OutOfMemoryError e) {
             Log.e(TAG, "the self-test cannot run", e);
             Map<String, Object> failure = new HashMap<>();
@@ -48,7 +49,7 @@ public final class SelfTest {
         }
     }
 
-    private static JSONObject run(Context context, int seconds) throws JSONException, IOException {
+    private static JSONObject run(Context context, int seconds, boolean threads) throws JSONException, IOException {
         JSONObject manifest = new JSONObject(Assets.text(context, FOLDER + "manifest.json"));
         JSONArray pictures = pictures(manifest);
         double least = manifest.getJSONObject("tolerance").getDouble("cosine");
@@ -56,19 +57,19 @@ public final class SelfTest {
         JSONArray reasons = new JSONArray();
         JSONObject info;
         Object sustained = JSONObject.NULL;
+        Pixels first = picture(context, pictures.getJSONObject(0).getString("file"));
+        JSONArray scaling = threads ? Scaling.run(context, first) : new JSONArray(); // before the phone is warm
         try (Recognizer recognizer = Assets.openRecognizer(context)) {
             info = recognizer.info().json;
             for (int i = 0; i < pictures.length(); i++) {
                 results.put(check(context, recognizer, pictures.getJSONObject(i), least, reasons));
             }
-            Pixels first = picture(context, pictures.getJSONObject(0).getString("file"));
             if (seconds > 0) sustained = Sustained.run(context, recognizer, first, seconds);
         }
         JSONObject memory = new JSONObject().put("pss_kb", Debug.getPss()).put("peak_kb", peakKilobytes());
         return new JSONObject().put("format", RESULT_FORMAT).put("where", "phone").put("passed", reasons.length() == 0)
                 .put("reasons", reasons).put("device", device()).put("native", info).put("runs", RUNS)
-                .put("pictures", results).put("memory", memory)
-                .put("sustained", sustained);
+                .put("pictures", results).put("memory", memory).put("scaling", scaling).put("sustained", sustained);
     }
 
     /** @throws JSONException another version's manifest, or one without a picture */
@@ -84,22 +85,18 @@ public final class SelfTest {
         String name = expected.getString("name");
         Pixels picture = picture(context, expected.getString("file"));
         Comparison.Top expectedTop = top(expected.getJSONArray("top"));
-        JSONArray[] times = {new JSONArray(), new JSONArray(), new JSONArray()};
+        Times.Runs times = new Times.Runs();
         Recognition answer = null;
         for (int run = 0; run < RUNS; run++) {
             answer = recognizer.recognize(picture, expectedTop.rows.length);
-            times[0].put(answer.preprocessNanos / 1e6);
-            times[1].put(answer.inferenceNanos / 1e6);
-            times[2].put(answer.searchNanos / 1e6);
+            times.add(answer);
         }
         Comparison comparison = Comparison.of(answer.descriptor, floats(expected.getJSONArray("descriptor")),
                 top(answer), expectedTop, least);
         for (String reason : comparison.reasons) reasons.put(name + ": " + reason);
-        JSONObject result = new JSONObject().put("name", name).put("cosine", comparison.cosine)
+        return times.into(new JSONObject()).put("name", name).put("cosine", comparison.cosine)
                 .put("max_difference", comparison.maxDifference).put("same_top", comparison.sameTop)
                 .put("passed", comparison.reasons.isEmpty());
-        for (int stage = 0; stage < times.length; stage++) result.put(Times.STAGES[stage], times[stage]);
-        return result;
     }
 
     private static Pixels picture(Context context, String file) throws IOException {

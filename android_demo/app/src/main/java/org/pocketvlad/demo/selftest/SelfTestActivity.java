@@ -26,6 +26,8 @@ public final class SelfTestActivity extends Activity {
     static final String TOKEN = "token";
     /** Intent extra: how long to recognise without a pause behind the test. */
     static final String SECONDS = "seconds";
+    /** Intent extra: whether to measure with one thread, two and so on. */
+    static final String THREADS = "threads";
     private static final int MOST_SECONDS = 600;
     private static final int PART = 1200; // UTF-16 units, of 3 bytes at most; a log line holds 4068 bytes
     private static final Executor ONE = Executors.newSingleThreadExecutor(); // two at once would disturb their times
@@ -43,7 +45,7 @@ public final class SelfTestActivity extends Activity {
         String asked = getIntent().getStringExtra(TOKEN);
         String token = asked != null && asked.matches("\\w{1,32}") ? asked : ""; // it becomes part of log lines
         int seconds = Math.max(0, Math.min(MOST_SECONDS, getIntent().getIntExtra(SECONDS, 0)));
-        JSONObject result = SelfTest.result(this, seconds);
+        JSONObject result = SelfTest.result(this, seconds, getIntent().getBooleanExtra(THREADS, false));
         try {
             publish(token, result);
         } catch (JSONException e) {

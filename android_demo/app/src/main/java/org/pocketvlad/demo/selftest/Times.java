@@ -6,11 +6,31 @@ import java.util.List;
 import org.json.JSONArray;
 import org.json.JSONException;
 import org.json.JSONObject;
+import org.pocketvlad.demo.recognizer.Recognition;
 
 /** Milliseconds of one stage over all pictures and runs of a self-test. */
 public final class Times {
+    /** One of the stages. */
+    public static final int INFERENCE = 1;
     /** Keys of the stages in a picture's result, in their order. */
     static final String[] STAGES = {"preprocess_ms", "inference_ms", "search_ms"};
+
+    /** Of each stage and run, as they come. */
+    static final class Runs {
+        private final JSONArray[] stages = {new JSONArray(), new JSONArray(), new JSONArray()};
+
+        void add(Recognition answer) throws JSONException {
+            stages[0].put(answer.preprocessNanos / 1e6);
+            stages[1].put(answer.inferenceNanos / 1e6);
+            stages[2].put(answer.searchNanos / 1e6);
+        }
+
+        /** Puts a list for each stage into the object. */
+        JSONObject into(JSONObject object) throws JSONException {
+            for (int stage = 0; stage < stages.length; stage++) object.put(STAGES[stage], stages[stage]);
+            return object;
+        }
+    }
 
     /** Which of the stages: 0, 1, 2. */
     public final int stage;
@@ -22,9 +42,8 @@ public final class Times {
         Arrays.sort(sorted);
     }
 
-    /** Of every stage of a result. */
-    public static List<Times> of(JSONObject result) throws JSONException {
-        JSONArray pictures = result.getJSONArray("pictures");
+    /** Of every stage, over all rows that have its times: the pictures of a result. */
+    public static List<Times> of(JSONArray pictures) throws JSONException {
         List<Times> all = new ArrayList<>();
         for (int stage = 0; stage < STAGES.length; stage++) {
             double[] values = new double[0];

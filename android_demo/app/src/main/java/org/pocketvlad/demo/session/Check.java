@@ -11,15 +11,18 @@ import org.pocketvlad.demo.selftest.SelfTest;
 public final class Check {
     private final Context context;
     private final Executor worker;
+    private final Consumer<Runnable> alone;
     private final Handler main;
     private Consumer<Check> watcher; // all of it only of the main thread
     private JSONObject result;
     private boolean running;
 
-    Check(Context context, Executor worker, Handler main) {
+    /** @param alone runs work of the worker's thread while no recogniser is open */
+    Check(Context context, Executor worker, Handler main, Consumer<Runnable> alone) {
         this.context = context;
         this.worker = worker;
         this.main = main;
+        this.alone = alone;
     }
 
     /** Tells of the present state and of every later one; null: nobody any more. */
@@ -37,19 +40,19 @@ public final class Check {
         return result;
     }
 
-    /** @param seconds of recognising without a pause behind the test; 0 for none */
+    /** @param seconds of recognising without a pause behind the test, and with all numbers of threads; 0 for neither */
     public void run(int seconds) {
         if (running) return;
         running = true;
         tell();
-        worker.execute(() -> {
-            JSONObject found = SelfTest.result(context, seconds);
+        worker.execute(() -> alone.accept(() -> {
+            JSONObject found = SelfTest.result(context, seconds, seconds > 0);
             main.post(() -> {
                 running = false;
                 result = found;
                 tell();
             });
-        });
+        }));
     }
 
     private void tell() {

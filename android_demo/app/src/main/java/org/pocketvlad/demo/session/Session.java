@@ -73,7 +73,7 @@ public final class Session {
         store = new PhotoStore(this.context);
         settings = new Settings(this.context);
         models = new Models(this.context);
-        check = new Check(this.context, worker, main);
+        check = new Check(this.context, worker, main, this::alone);
         worker.execute(this::open);
     }
 
@@ -213,6 +213,14 @@ public final class Session {
                 main.post(() -> failed.accept(said(e)));
             }
         });
+    }
+
+    /** Runs a job of the worker's thread while nothing is open: only then may the number of threads change. */
+    private void alone(Runnable job) {
+        if (recognizer != null) recognizer.close();
+        recognizer = null;
+        job.run();
+        open();
     }
 
     /** Makes photos or frames photos of a place. */

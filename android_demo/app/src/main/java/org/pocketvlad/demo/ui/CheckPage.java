@@ -85,12 +85,20 @@ final class CheckPage extends Page {
         } else {
             say(activity.getString(R.string.check_failed), reasons.join("\n"), Tone.PROBLEM);
         }
-        for (Times times : Times.of(result)) {
-            row(rows, activity.getResources().getStringArray(R.array.stages)[times.stage],
-                    activity.getString(R.string.check_times, text(times.at(50)), text(times.at(90)),
-                            text(times.at(99))));
+        for (Times times : Times.of(result.getJSONArray("pictures"))) {
+            row(rows, activity.getResources().getStringArray(R.array.stages)[times.stage], percentiles(times));
         }
         facts(result, rows);
+        JSONArray scaling = result.getJSONArray("scaling");
+        for (int i = 0; i < scaling.length(); i++) {
+            int threads = scaling.getJSONObject(i).getInt("threads");
+            row(rows, activity.getResources().getQuantityString(R.plurals.check_with_threads, threads, threads),
+                    percentiles(Times.of(new JSONArray().put(scaling.getJSONObject(i))).get(Times.INFERENCE)));
+        }
+    }
+
+    private String percentiles(Times times) {
+        return activity.getString(R.string.check_times, text(times.at(50)), text(times.at(90)), text(times.at(99)));
     }
 
     private static String text(double milliseconds) {

@@ -35,7 +35,7 @@ public class FramesTest {
     private static final int[] DEGREES = {0, 90, 180, 270};
 
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 

@@ -28,7 +28,7 @@ public class ModelsTest {
     private Models models;
 
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
         models = new Models(context);
     }

@@ -20,7 +20,7 @@ import org.pocketvlad.demo.Fixture;
 @RunWith(RobolectricTestRunner.class)
 public class NativeRecognizerTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 

@@ -29,7 +29,7 @@ import org.pocketvlad.demo.Fixture;
 @RunWith(RobolectricTestRunner.class)
 public class SelfTestActivityTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 

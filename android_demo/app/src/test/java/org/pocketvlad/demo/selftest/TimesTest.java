@@ -4,7 +4,7 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertTrue;
 
 import java.util.List;
-import org.json.JSONObject;
+import org.json.JSONArray;
 import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
@@ -25,9 +25,9 @@ public class TimesTest {
 
     @Test
     public void allPicturesAndRunsCount() throws Exception {
-        List<Times> all = Times.of(new JSONObject("{\"pictures\": ["
+        List<Times> all = Times.of(new JSONArray("["
                 + "{\"preprocess_ms\": [1, 2], \"inference_ms\": [5], \"search_ms\": [0.5]}, "
-                + "{\"preprocess_ms\": [9], \"inference_ms\": [7], \"search_ms\": [0.5]}]}"));
+                + "{\"preprocess_ms\": [9], \"inference_ms\": [7], \"search_ms\": [0.5]}]"));
         assertEquals(2, all.get(0).at(50), 1e-12);
         assertEquals(6, all.get(1).at(50), 1e-12);
         assertEquals(0.5, all.get(2).at(99), 1e-12);

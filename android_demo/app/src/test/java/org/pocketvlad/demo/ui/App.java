@@ -32,7 +32,7 @@ final class App {
     }
 
     static void settle(MainActivity activity) throws Exception {
-        Fixture.settle(activity.session.worker);
+        Fixture.settle(activity.session);
     }
 
     static void allowCamera() {

@@ -54,7 +54,7 @@ import org.robolectric.shadows.ShadowAlertDialog;
 @Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class AppTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
         App.allowCamera();
     }
@@ -144,7 +144,9 @@ public class AppTest {
         assertEquals("0.00", Fixture.text(dialog.findViewById(R.id.threshold_value)));
         boolean positive = match(activity, 0).cosine >= 0;
         assertEquals(positive, !"Unknown place".equals(verdict(activity)));
-        assertEquals("kept for the next start", 0, new Session(activity).threshold(), 1e-6);
+        Session next = new Session(activity);
+        assertEquals("kept for the next start", 0, next.threshold(), 1e-6);
+        next.close();
         dialog.getButton(AlertDialog.BUTTON_NEUTRAL).performClick();
         settle(activity);
         assertEquals("Known from 0.90", Fixture.text(activity, R.id.threshold));

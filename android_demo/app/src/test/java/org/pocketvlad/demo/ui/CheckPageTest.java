@@ -16,6 +16,7 @@ import android.net.Uri;
 import android.view.View;
 import android.view.ViewGroup;
 import java.nio.file.Files;
+import org.json.JSONArray;
 import org.json.JSONObject;
 import org.junit.Before;
 import org.junit.Test;
@@ -38,7 +39,7 @@ public class CheckPageTest {
     private static final int CHECK = 3; // where nothing is opened
 
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 
@@ -93,9 +94,21 @@ public class CheckPageTest {
         JSONObject minute = activity.session.check().result().getJSONObject("sustained");
         assertEquals(1, minute.getInt("seconds"));
         assertTrue(minute.getDouble("last_ms") > 0);
+        JSONArray scaling = activity.session.check().result().getJSONArray("scaling");
+        assertEquals(Math.min(8, Runtime.getRuntime().availableProcessors()), scaling.length());
+        int rows = ((ViewGroup) activity.findViewById(R.id.check_rows)).getChildCount();
+        for (int i = 0; i < scaling.length(); i++) {
+            assertEquals(i + 1, scaling.getJSONObject(i).getInt("threads"));
+            String shown = row(activity, rows - scaling.length() + i);
+            assertTrue(shown, shown.matches("Model, " + (i + 1) + " threads?: [\\d.]+ ms, 90% under [\\d.]+, 99% under [\\d.]+"));
+        }
+        Fixture.screenshot(activity, "check-minute");
         activity.close();
         activity.session.check().run(0); // nobody watches
         settle(activity);
+        assertEquals("only with the minute", 0, activity.session.check().result().getJSONArray("scaling").length());
+        App.pick(activity, Fixture.photo("known.jpg"));
+        assertEquals("it was opened again", Fixture.place("known.jpg"), App.verdict(activity));
     }
 
     @Test

@@ -34,7 +34,7 @@ import org.robolectric.annotation.Config;
 @Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class FailureTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 

@@ -21,7 +21,7 @@ import org.robolectric.annotation.Config;
 @Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class LooksTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
     }
 
@@ -59,7 +59,7 @@ public class LooksTest {
         }
     }
 
-    private static double contrast(int a, int b) {
+    static double contrast(int a, int b) {
         double x = Color.luminance(a);
         double y = Color.luminance(b);
         return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);

@@ -48,7 +48,7 @@ import org.robolectric.shadows.StreamConfigurationMapBuilder;
 @Config(qualifiers = "w360dp-h760dp-xhdpi")
 public class PagesTest {
     @Before
-    public void load() {
+    public void load() throws Exception {
         Fixture.loadSystemLibraries();
         App.allowCamera();
     }
