@@ -24,7 +24,9 @@ _BIONIC = Path(__file__).parent / "bionic"
 _PARTS = ("lut", "preprocess", "program", "search")
 _SMALL = frozenset({"program", "adapters", "cpp"})  # folders of code that runs once an opening or a call
 _ONCE = frozenset({"scalar", "pvix"})  # files that do, or for which NEON stands in everywhere
-_DRIVERS = frozenset({"linear", "int8_conv", "int8_depthwise"})  # arrange work for kernels, where the time goes
+_DRIVERS = frozenset(
+    {"linear", "int8_conv", "int8_depthwise"}
+)  # arrange work for kernels, where the time goes
 SYMBOLS = "symbols"  # folder beside the libraries: ours with names and lines, for crash reports
 _MACHINE = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 _MARCH = {

@@ -61,8 +61,9 @@ def test(
 
 
 def bench(apk: Path, serial: str | None = None, *, runs: int = 5, seconds: int = 0) -> BenchResult:
-    """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage; one of them
-    with each number of threads.
+    """The self-test on the phone and, with ``runs`` runs, on this machine: the same pictures, stage by stage.
+
+    One of them is also described with each number of threads.
 
     Raises:
         As :func:`test`.

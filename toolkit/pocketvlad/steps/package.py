@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pocketvlad.android import signing
 from pocketvlad.android.check import ApkReport
+from pocketvlad.artifact import require_new
 
 if TYPE_CHECKING:
     from pocketvlad.android.identity import Identity
@@ -43,6 +44,7 @@ def package(
     abis: Sequence[str] = (),
     identity: Identity | None = None,
     symbols: Path | None = None,
+    bundle: Path | None = None,
     force: bool = False,
 ) -> Packaged:
     """Build, sign and check the APK.
@@ -59,6 +61,7 @@ def package(
         old_password: of these.
         abis: of the libraries; none: those of phones.
         identity: of the app to the phone; None: the demo's.
+        bundle: Android App Bundle that is written as well, signed with the same key.
         symbols: folder that gets the app's own libraries with names and lines, for crash reports.
         force: overwrite ``out``.
 
@@ -67,29 +70,31 @@ def package(
         PackageError: the APK cannot be built or signed.
         MissingToolError: a tool that builds the app's library is missing.
     """
+    from pocketvlad.android.bundle import write_bundle
     from pocketvlad.android.native import copy_symbols
     from pocketvlad.android.package import PHONES
     from pocketvlad.android.package import package as build
 
+    if bundle is not None:
+        require_new(bundle, force=force)
+    earlier = [signing.load_keys(path, old_password) for path in old_keystores]
+    keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()
     report = build(
         out,
         program=program,
         index=index,
         photos=photos,
         title=title,
-        keys=_keys(keystore, password, [signing.load_keys(path, old_password) for path in old_keystores]),
+        keys=signing.successor(keys, earlier),
         abis=abis or PHONES,
         identity=identity,
         force=force,
     )
+    if bundle is not None:
+        write_bundle(out, bundle, keys, force=force)
     if symbols is not None:
         copy_symbols(symbols, abis or PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
-
-
-def _keys(keystore: Path | None, password: str | None, earlier: Sequence[signing.Keys]) -> signing.Keys:
-    keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()
-    return signing.successor(keys, earlier)
 
 
 def install_command(apk: Path) -> str:

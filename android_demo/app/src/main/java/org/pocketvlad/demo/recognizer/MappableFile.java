@@ -12,6 +12,8 @@ import java.io.InputStream;
 
 /** Part of an open file that native code can map: an uncompressed asset inside the APK itself. */
 public final class MappableFile implements Closeable {
+    private static final int PAGE = 4096; // bytes
+
     public final long offset;
     public final long length;
     private final ParcelFileDescriptor file;
@@ -22,11 +24,20 @@ public final class MappableFile implements Closeable {
         this.length = length;
     }
 
-    /** Opens an asset in place; where the system cannot do that, a copy made once for each installed version. */
+    /** Opens an asset in place; where it is compressed or lies unaligned, a copy made once for each installed version. */
     public static MappableFile asset(Context context, String name) throws IOException {
         AssetFileDescriptor asset = openInPlace(context, name);
         if (asset == null) return copied(context, name);
+        if (!isAligned(asset)) {
+            asset.close();
+            return copied(context, name);
+        }
         return new MappableFile(asset.getParcelFileDescriptor(), asset.getStartOffset(), asset.getLength());
+    }
+
+    /** Other packagers than ours leave an asset at any multiple of 4; programs are read where they are mapped. */
+    static boolean isAligned(AssetFileDescriptor asset) {
+        return asset.getStartOffset() % PAGE == 0;
     }
 
     public int descriptor() {

@@ -6,6 +6,7 @@ import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
 import android.content.Context;
+import android.content.res.AssetFileDescriptor;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -65,6 +66,10 @@ public class NativeRecognizerTest {
                 assertEquals(Assets.bytes(context, "app.json").length, compressed.length);
             }
             assertEquals(1, context.getNoBackupFilesDir().listFiles().length);
+        }
+        for (long offset : new long[] {0, 4, 4095, 4096, 8256}) { // bundletool and Gradle align to 4
+            AssetFileDescriptor asset = new AssetFileDescriptor(null, offset, 1);
+            assertEquals(offset == 0 || offset == 4096, MappableFile.isAligned(asset));
         }
         assertThrows(IOException.class, () -> MappableFile.asset(context, "none.bin"));
         assertEquals("no partial copy stays", 1, context.getNoBackupFilesDir().listFiles().length);
