@@ -23,6 +23,7 @@ from PIL import Image
 from helpers.apks import change, edited
 from helpers.icc import DISPLAY_P3, profile
 from helpers.packages import Package, make_package
+from helpers.photos import write_png16
 from helpers.robolectric import (
     SDKS,
     Outcome,
@@ -143,6 +144,7 @@ def _write_photos(folder: Path, package: Package) -> None:
     transparent.save(folder / "transparent.png")
     for name in ("p3.jpg", "transparent.png", "large.jpg"):
         Image.fromarray(load_photo(folder / name, PREPROCESS).pixels).save(folder / f"{name}.png")
+    _write_golden(folder.parent / "golden", known.convert("RGB"))
     size = [PREPROCESS.height, PREPROCESS.width]
     about = {"photos": 1, "isa": "", "program_bytes": 1, "index_bytes": 1, "image_size": size}
     (folder.parent / "places").mkdir()
@@ -160,6 +162,28 @@ def _write_photos(folder: Path, package: Package) -> None:
     if real is not None:
         shutil.copy(real, folder / "real.jpg")
         (folder / "real.jpg.txt").write_text(real.parent.name)
+
+
+def _write_golden(folder: Path, known: Image.Image) -> None:
+    """Photos of the kinds that decoders differ about, each with the workstation's pixels beside it."""
+    folder.mkdir()
+    palette = known.quantize(64)
+    palette.info["transparency"] = palette.getpixel((0, 0))
+    alpha = Image.linear_gradient("L").resize(known.size)
+    grey = known.convert("L")
+    known.resize((4000, 3000), Image.Resampling.BICUBIC).save(
+        folder / "12mp.jpg", progressive=True, quality=90
+    )
+    known.resize((8000, 900), Image.Resampling.BICUBIC).save(folder / "panorama.jpg", quality=90)
+    known.convert("CMYK").save(folder / "cmyk.jpg", quality=97)
+    palette.save(folder / "palette.png")
+    write_png16(folder / "16-bit.png", np.asarray(known, np.uint16) * 257)
+    grey.save(folder / "grey.jpg", quality=97)
+    Image.merge("LA", (grey, alpha)).save(folder / "grey-alpha.png")
+    known.save(folder / "lossless.webp", lossless=True)
+    known.save(folder / "lossy.webp", quality=90)
+    for photo in list(folder.iterdir()):
+        Image.fromarray(load_photo(photo, PREPROCESS).pixels).save(folder / f"{photo.name}.expected.png")
 
 
 def _write_files(folder: Path, package: Package, other: Package) -> None:

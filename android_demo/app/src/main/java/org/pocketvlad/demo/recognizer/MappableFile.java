@@ -28,7 +28,7 @@ public final class MappableFile implements Closeable {
     public static MappableFile asset(Context context, String name) throws IOException {
         AssetFileDescriptor asset = openInPlace(context, name);
         if (asset == null) return copied(context, name);
-        if (!isAligned(asset)) {
+        if (!isAligned(asset.getStartOffset())) {
             asset.close();
             return copied(context, name);
         }
@@ -36,8 +36,8 @@ public final class MappableFile implements Closeable {
     }
 
     /** Other packagers than ours leave an asset at any multiple of 4; programs are read where they are mapped. */
-    static boolean isAligned(AssetFileDescriptor asset) {
-        return asset.getStartOffset() % PAGE == 0;
+    static boolean isAligned(long offset) {
+        return offset % PAGE == 0;
     }
 
     public int descriptor() {

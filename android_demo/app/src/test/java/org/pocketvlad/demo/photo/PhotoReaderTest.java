@@ -54,6 +54,21 @@ public class PhotoReaderTest {
         assertEquals(0xFFFFFFFF, read("transparent.png").rgba.getInt(0));
     }
 
+    /** Progressive, wide, of four inks, of few colours, of 16 bits, grey, half transparent, WebP. */
+    @Test
+    public void everyKindOfPhotoIsReadAsTheWorkstationReadsIt() throws Exception {
+        StringBuilder found = new StringBuilder();
+        boolean same = true;
+        for (File photo : Fixture.file("golden").listFiles((folder, name) -> !name.endsWith(".expected.png"))) {
+            Pixels pixels = read("../golden/" + photo.getName());
+            int off = largestDifference(pixels, read("../golden/" + photo.getName() + ".expected.png"));
+            found.append(photo.getName()).append(' ').append(off).append('\n');
+            same &= off <= ROUNDING;
+        }
+        Fixture.note("golden", found.toString());
+        assertTrue(found.toString(), same && found.length() > 0);
+    }
+
     /** A JPEG of any size that has headers alone. */
     private static File headerOnly(int width, int height, boolean progressive) throws Exception {
         byte[] file = {(byte) 0xFF, (byte) 0xD8, (byte) 0xFF, (byte) (progressive ? 0xC2 : 0xC0), 0, 17, 8,
