@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-
-if TYPE_CHECKING:
-    from pocketvlad.android.signing import Keys
 
 ATTRIBUTE = 0x3BA06F8C  # its number among those of a v3 signer
 VERSION = 1
@@ -21,12 +19,27 @@ VERSION = 1
 _TRUSTED = 1 | 2 | 4 | 16
 
 
+class Signer(Protocol):
+    """A key with its certificate; :class:`.signing.Keys` is one."""
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Of the key."""
+
+    @property
+    def algorithm(self) -> int:
+        """Android's number of the signature algorithm."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of ``data``."""
+
+
 def prefixed(data: bytes) -> bytes:
     """After its length."""
     return struct.pack("<I", len(data)) + data
 
 
-def attribute(chain: Sequence[Keys]) -> bytes:
+def attribute(chain: Sequence[Signer]) -> bytes:
     """The attribute of a v3 signer whose key follows others; nothing for a single key.
 
     Args:
@@ -34,7 +47,8 @@ def attribute(chain: Sequence[Keys]) -> bytes:
     """
     if len(chain) < 2:
         return b""
-    levels, before = b"", None
+    levels = b""
+    before: Signer | None = None
     for number, keys in enumerate(chain):
         certificate = prefixed(keys.certificate.public_bytes(Encoding.DER))
         signed = certificate + struct.pack("<I", before.algorithm if before else 0)

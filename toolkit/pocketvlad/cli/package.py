@@ -22,6 +22,22 @@ Abis = Annotated[
         rich_help_panel=_APP,
     ),
 ]
+Icon = Annotated[
+    Path | None,
+    typer.Option(
+        help="A picture; launchers cut a circle or a rounded square out of it.", rich_help_panel=_APP
+    ),
+]
+OldKeystores = Annotated[
+    list[Path] | None,
+    typer.Option(help="Of a key that signed earlier versions; repeatable, the oldest first."),
+]
+OldPassword = Annotated[
+    str | None, typer.Option(envvar="POCKETVLAD_OLD_KEYSTORE_PASSWORD", help="Of the old keystores.")
+]
+Bundle = Annotated[
+    Path | None, typer.Option(help="Android App Bundle (.aab) to write as well, for Google's shop.")
+]
 Symbols = Annotated[
     Path | None,
     typer.Option(help="Folder for the app's own library with names and lines, to read crash reports."),
@@ -42,12 +58,7 @@ def package(
         typer.Option(help="Apps of different ids are installed side by side.", rich_help_panel=_APP),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Under the app's icon.", rich_help_panel=_APP)] = None,
-    icon: Annotated[
-        Path | None,
-        typer.Option(
-            help="A picture; launchers cut a circle or a rounded square out of it.", rich_help_panel=_APP
-        ),
-    ] = None,
+    icon: Icon = None,
     version_name: Annotated[str | None, typer.Option(help="For people.", rich_help_panel=_APP)] = None,
     version_code: Annotated[
         int | None, typer.Option(help="An update's is as high or higher.", rich_help_panel=_APP)
@@ -56,16 +67,9 @@ def package(
     password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
     ] = None,
-    old_keystore: Annotated[
-        list[Path] | None,
-        typer.Option(help="Of a key that signed earlier versions; repeatable, the oldest first."),
-    ] = None,
-    old_password: Annotated[
-        str | None, typer.Option(envvar="POCKETVLAD_OLD_KEYSTORE_PASSWORD", help="Of the old keystores.")
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Android App Bundle (.aab) to write as well, for Google's shop.")
-    ] = None,
+    old_keystore: OldKeystores = None,
+    old_password: OldPassword = None,
+    bundle: Bundle = None,
     symbols: Symbols = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
     force: Force = False,
@@ -74,12 +78,7 @@ def package(
     """Make a signed, installable APK with the program and the index inside, or check one."""
     output = Output(as_json)
     if check is not None:
-        from pocketvlad.android.check import check_apk
-
-        report = check_apk(check)
-        _show_parts(output, report)
-        output.result({"apk": str(check), "accepted": True, **asdict(report)})
-        return
+        return _check(check, output)
     if program is None or index is None or out is None:
         raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
     from pocketvlad.android.identity import PACKAGE, Identity
@@ -105,6 +104,14 @@ def package(
         )
     _show_parts(output, made.report)
     output.result({"out": made.out, "mb": made.mb, **asdict(made.report), "install": made.install})
+
+
+def _check(apk: Path, output: Output) -> None:
+    from pocketvlad.android.check import check_apk
+
+    report = check_apk(apk)
+    _show_parts(output, report)
+    output.result({"apk": str(apk), "accepted": True, **asdict(report)})
 
 
 def _show_parts(output: Output, report: ApkReport) -> None:

@@ -55,10 +55,8 @@ def package(
         out: the APK.
         photos: for the self-test; without any, the index's first thumbnails.
         title: shown by the app.
-        keystore: PKCS#12; None: a debug key.
-        password: of the keystore.
-        old_keystores: of the keys that signed earlier versions, the oldest first.
-        old_password: of these.
+        keystore, password: PKCS#12; None: a debug key.
+        old_keystores, old_password: of the keys that signed earlier versions, the oldest first.
         abis: of the libraries; none: those of phones.
         identity: of the app to the phone; None: the demo's.
         bundle: Android App Bundle that is written as well, signed with the same key.
@@ -70,31 +68,39 @@ def package(
         PackageError: the APK cannot be built or signed.
         MissingToolError: a tool that builds the app's library is missing.
     """
-    from pocketvlad.android.bundle import write_bundle
-    from pocketvlad.android.native import copy_symbols
-    from pocketvlad.android.package import PHONES
-    from pocketvlad.android.package import package as build
+    from pocketvlad.android import package as packages
 
     if bundle is not None:
         require_new(bundle, force=force)
-    earlier = [signing.load_keys(path, old_password) for path in old_keystores]
     keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()
-    report = build(
+    report = packages.package(
         out,
         program=program,
         index=index,
         photos=photos,
         title=title,
-        keys=signing.successor(keys, earlier),
-        abis=abis or PHONES,
+        keys=signing.successor(keys, [signing.load_keys(path, old_password) for path in old_keystores]),
+        abis=abis or packages.PHONES,
         identity=identity,
         force=force,
     )
     if bundle is not None:
-        write_bundle(out, bundle, keys, force=force)
+        _write_bundle(out, bundle, keys, force)
     if symbols is not None:
-        copy_symbols(symbols, abis or PHONES)
+        _copy_symbols(symbols, abis or packages.PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
+
+
+def _write_bundle(apk: Path, bundle: Path, keys: signing.Keys, force: bool) -> None:
+    from pocketvlad.android.bundle import write_bundle
+
+    write_bundle(apk, bundle, keys, force=force)
+
+
+def _copy_symbols(folder: Path, abis: Sequence[str]) -> None:
+    from pocketvlad.android.native import copy_symbols
+
+    copy_symbols(folder, abis)
 
 
 def install_command(apk: Path) -> str:
