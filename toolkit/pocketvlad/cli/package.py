@@ -22,6 +22,9 @@ Abis = Annotated[
         rich_help_panel=_APP,
     ),
 ]
+VersionCode = Annotated[
+    int | None, typer.Option(help="An update's is as high or higher.", rich_help_panel=_APP)
+]
 Icon = Annotated[
     Path | None,
     typer.Option(
@@ -60,9 +63,7 @@ def package(
     label: Annotated[str | None, typer.Option(help="Under the app's icon.", rich_help_panel=_APP)] = None,
     icon: Icon = None,
     version_name: Annotated[str | None, typer.Option(help="For people.", rich_help_panel=_APP)] = None,
-    version_code: Annotated[
-        int | None, typer.Option(help="An update's is as high or higher.", rich_help_panel=_APP)
-    ] = None,
+    version_code: VersionCode = None,
     keystore: Annotated[Path | None, typer.Option(help="PKCS#12; a debug key if absent.")] = None,
     password: Annotated[
         str | None, typer.Option(envvar="POCKETVLAD_KEYSTORE_PASSWORD", help="Of the keystore.")
@@ -78,7 +79,8 @@ def package(
     """Make a signed, installable APK with the program and the index inside, or check one."""
     output = Output(as_json)
     if check is not None:
-        return _check(check, output)
+        _check(check, output)
+        return
     if program is None or index is None or out is None:
         raise typer.BadParameter("--program, --index and --out are needed (or --check A.apk)")
     from pocketvlad.android.identity import PACKAGE, Identity
