@@ -1,5 +1,6 @@
 """Plain folders and manifests: who asks, what counts, and every way to get it wrong."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,24 @@ def test_the_real_photos():
     assert (len(indoor.photos), len(indoor.queries), len(indoor.database)) == (504, 56, 448)
     assert len(indoor.mapped_photos()) == 224
     assert all(len(query.positives) == 4 and len(query.junk) == 5 for query in indoor.queries)
+
+
+@pytest.mark.parametrize("roles", [False, True])
+def test_a_ground_truth_takes_memory_by_the_place(tmp_path, roles):
+    """3,000 photos, 1,500 of a place: each photo's own list of the others would be 300 MB."""
+    count = 3000
+    rows = [f"{n}.jpg,place {n % 2}{',query' if roles and n % 4 < 2 else ','}" for n in range(count)]
+    for number in range(count):
+        (tmp_path / f"{number}.jpg").touch()
+    (tmp_path / "manifest.csv").write_text("image,place,role\n" + "\n".join(rows) + "\n")
+    tracemalloc.start()
+    found = open_dataset(f"folder:{tmp_path}")
+    half = found.subset(range(0, count, 3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12_000_000, peak
+    others = {n for n in range(0, count, 2) if not roles or n % 4 >= 2} - {0}
+    assert found.queries[0].positives == others and found.queries[0].junk == (
+        {*range(0, count, 4)} if roles else {0}
+    )
+    assert half.queries[0].positives == {n // 3 for n in others if n % 3 == 0}

@@ -15,15 +15,16 @@ from pocketvlad.errors import DatasetError, IndexFormatError, PhotoError
 from pocketvlad.index import (
     Entry,
     PlaceIndex,
-    add_to_index,
     build_index,
+    join_indices,
     open_index,
     search_index,
     suggest_threshold,
     write_index,
 )
 from pocketvlad.index.about import clean_text, exif_position, make_entry, thumbnail
-from pocketvlad.index.types import encode_vectors, split_label
+from pocketvlad.index.entries import split_label
+from pocketvlad.index.types import encode_vectors
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 FINGERPRINT = bytes(range(32))
@@ -203,7 +204,7 @@ def test_add_keeps_what_is_there_bit_for_bit(dtype):
     rng = np.random.default_rng(0)
     old = make(["a", "b", "c"], rng.standard_normal((3, 9)).astype(np.float32), dtype=dtype)
     new = make(["d", "e"], rng.standard_normal((2, 9)).astype(np.float32))
-    joined = add_to_index(old, new)
+    joined = join_indices([old, new])
     assert [entry.name for entry in joined.entries] == ["a", "b", "c", "d", "e"]
     assert joined.vectors.dtype == dtype and joined.info == {"first": 1}
     np.testing.assert_array_equal(joined.vectors[:3], old.vectors)
@@ -216,8 +217,8 @@ def test_add_refuses_known_names_unless_told_to_replace():
     with pytest.raises(
         IndexFormatError, match=r"1 of these photos are in the index already; found 'b'; replace them"
     ):
-        add_to_index(old, new)
-    joined = add_to_index(old, new, replace_names=True)
+        join_indices([old, new])
+    joined = join_indices([old, new], replace_names=True)
     assert [entry.name for entry in joined.entries] == ["a", "b", "c"]
     np.testing.assert_array_equal(joined.vectors[1], new.vectors[0])
 
@@ -226,16 +227,16 @@ def test_add_of_another_model_is_refused():
     old = make(["a"], np.eye(1, 4))
     other = PlaceIndex(old.vectors, None, None, (Entry("b"),), bytes(32))
     with pytest.raises(IndexFormatError, match="another model than the photos to add"):
-        add_to_index(old, other)
+        join_indices([old, other])
     with pytest.raises(IndexFormatError, match="dimensions differ; found 5; allowed: 4"):
-        add_to_index(old, make(["b"], np.eye(1, 5)))
+        join_indices([old, make(["b"], np.eye(1, 5))])
 
 
 def test_add_to_a_file_that_is_open(photos, tmp_path):
     path = tmp_path / "a.pvix"
     write_index(path, build_index(describe, photos[:4], FINGERPRINT)[0])
     added, _ = build_index(describe, photos[4:], FINGERPRINT, dtype="float32")
-    write_index(path, add_to_index(open_index(path), added), force=True)
+    write_index(path, join_indices([open_index(path), added]), force=True)
     whole, _ = build_index(describe, photos, FINGERPRINT)
     opened = open_index(path)
     assert tuple(opened.entries) == whole.entries and opened.threshold == pytest.approx(

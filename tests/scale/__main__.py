@@ -2,6 +2,8 @@
 
     PYTHONPATH=toolkit:tests python -m scale photos 100000 FOLDER
     PYTHONPATH=toolkit:tests python -m scale index 1000000 FOLDER
+    PYTHONPATH=toolkit:tests python -m scale grown 10000000 FOLDER
+    PYTHONPATH=toolkit:tests python -m scale kills 10 FOLDER
     PYTHONPATH=toolkit:tests python -m scale installed 0 FOLDER python3.11 python3.12 python3.13
 
 FOLDER keeps photos, parts and runs: what is there is not made again. Prints a line of JSON for each figure; exit status
@@ -11,10 +13,13 @@ FOLDER keeps photos, parts and runs: what is there is not made again. Prints a l
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
@@ -183,6 +188,35 @@ def installed(folder: Path, pythons: list[str]) -> bool:
     return True
 
 
+def grown(count: int, folder: Path) -> bool:
+    """An index that grows by parts, and is searched; each time in a process of its own. What is there stays."""
+    from scale.grown import PART, add, search
+
+    path = folder / "grown.pvix"
+    processes = multiprocessing.get_context("spawn")
+    for work in [*(partial(add, path, count) for _ in range(count // PART)), partial(search, path)]:
+        process = processes.Process(target=work)
+        process.start()
+        process.join()
+        if process.exitcode:
+            return False
+    return True
+
+
+def kills(count: int, folder: Path, names: list[str]) -> bool:
+    """Every step killed at ``count`` random moments of its length."""
+    from scale.kills import STEPS, kill, write_inputs
+
+    if not (folder / "photos").exists():
+        write_inputs(folder)
+    for name in names or STEPS:
+        start, seed = time.monotonic(), random.randrange(2**32)
+        say(killed=name, seed=seed)
+        moments = kill(name, folder, count, seed)
+        say(killed=name, at_work=len(moments), seconds=round(time.monotonic() - start, 1), moments=moments)
+    return True
+
+
 def main() -> int:
     job, number, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     if job == "part":
@@ -193,9 +227,10 @@ def main() -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
-    if job == "installed":
-        return 0 if installed(folder, sys.argv[4:]) else 1
-    sound = photos(number, folder) if job == "photos" else large_index(number, folder)
+    if job in ("installed", "kills"):
+        sound = installed(folder, sys.argv[4:]) if job == "installed" else kills(number, folder, sys.argv[4:])
+        return 0 if sound else 1
+    sound = {"photos": photos, "index": large_index, "grown": grown}[job](number, folder)
     return 0 if sound else 1
 
 

@@ -16,13 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pocketvlad.android.check import ApkReport, check_apk
-from pocketvlad.android.entries import CONFIG, INDEX, MANIFEST, PROGRAM, alignment, is_mapped
+from pocketvlad.android.entries import CONFIG, INDEX, MANIFEST, PROGRAM, alignment, is_mapped, require_room
 from pocketvlad.android.icon import launcher_icon
 from pocketvlad.android.identity import Identity, with_identity
 from pocketvlad.android.selftest import FOLDER as SELFTEST
 from pocketvlad.android.signing import Keys, sign_apk
 from pocketvlad.artifact import atomic_path
-from pocketvlad.errors import PackageError
 
 TEMPLATE = Path(__file__).parent / "template.apk"
 _DEMO = Identity()
@@ -32,7 +31,6 @@ _LEVEL = 9  # of DEFLATE
 _ORDERS = 720  # of entries that are tried: all of up to six mapped files
 _FIELD = 6  # bytes of that extra field without its padding
 _HEADER = 30  # bytes of an entry before its name
-_LARGEST = 2_000_000_000  # bytes: the ZIP format of APKs has 32-bit offsets, some readers signed ones
 _DATE = (1981, 1, 1, 1, 1, 2)  # the same for every entry: packages of equal content are equal
 
 
@@ -67,23 +65,12 @@ def build_apk(
         PackageError: a file cannot be read, or a phone would not take the result.
         ArtifactError: ``out`` exists or cannot be written.
     """
-    _check_inputs([program, index, *(path for paths in libraries.values() for path in paths)])
+    require_room([program, index, *(path for paths in libraries.values() for path in paths)])
     with atomic_path(out, force=force) as temporary:
         with zipfile.ZipFile(temporary, "w") as apk:
             _write(apk, _small_entries(identity, config, selftest), _large_entries(program, index, libraries))
         sign_apk(temporary, keys)
         return check_apk(temporary)
-
-
-def _check_inputs(paths: Sequence[Path]) -> None:
-    missing = next((path for path in paths if not path.is_file()), None)
-    if missing is not None:
-        raise PackageError(f"{missing} is no file; it cannot be packaged")
-    total = sum(path.stat().st_size for path in paths)
-    if total > _LARGEST:
-        raise PackageError(
-            "the APK would be too large", found=f"{total / 1e6:.0f} MB", allowed=f"{_LARGEST / 1e6:.0f} MB"
-        )
 
 
 def _small_entries(

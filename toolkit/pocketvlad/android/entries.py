@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ PROGRAM, INDEX, CONFIG = "assets/model.pte", "assets/places.pvix", "assets/app.j
 MANIFEST, RESOURCES, CODE = "AndroidManifest.xml", "resources.arsc", "classes.dex"
 NOTICE = "assets/NOTICE.txt"  # licences
 LIBRARY_PAGE, ASSET_PAGE, WORD = 16_384, 4_096, 4  # bytes, multiples of which they lie at
+LARGEST = 2_000_000_000  # bytes of an APK: its ZIP format has 32-bit offsets, some readers signed ones
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,21 @@ class StoredEntry:
 
     offset: int
     length: int
+
+
+def require_room(paths: Sequence[Path]) -> None:
+    """Raises PackageError for files that are missing, or together more than an APK and a phone's readers of it hold."""
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        raise PackageError(f"{missing} is no file; it cannot be packaged")
+    total = sum(path.stat().st_size for path in paths)
+    if total > LARGEST:
+        raise PackageError(
+            "the APK would be too large",
+            found=f"{total / 1e6:.0f} MB",
+            allowed=f"{LARGEST / 1e6:.0f} MB",
+            do="index fewer photos, or store the vectors as int8",
+        )
 
 
 def is_mapped(name: str) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 from pocketvlad.android import apk, native, selftest, signing
 from pocketvlad.android import identity as identities
 from pocketvlad.android.check import ApkReport
+from pocketvlad.android.entries import require_room
 from pocketvlad.android.identity import Identity
+from pocketvlad.artifact import scratch_folder
 from pocketvlad.core.cache import content_key
 
 PHONES = ("arm64-v8a",)
@@ -31,7 +33,7 @@ def package(
     Args:
         out: the APK.
         program: a ``.pte``.
-        index: the ``.pvix`` it made.
+        index: the ``.pvix`` it made; one of several parts is joined.
         photos: for the self-test; without any, the index's first thumbnails.
         title: shown by the app.
         keys: that sign it; None: the user's debug key.
@@ -45,21 +47,26 @@ def package(
         MissingToolError: no zig or npm.
         PackageError, ArtifactError, PhotoError: as their makers say.
     """
-    from pocketvlad.index import open_index
+    from pocketvlad.index import open_index, write_index
 
-    files = selftest.build(program, index, photos)
+    require_room([program, index])
     places = open_index(index)
-    return apk.build_apk(
-        out,
-        program=program,
-        index=index,
-        libraries=native.build_libraries(abis=abis),
-        config={"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()},
-        selftest=files,
-        keys=keys or signing.default_keys(),
-        identity=identity or Identity(),
-        force=force,
-    )
+    with scratch_folder() as scratch:
+        if len(places.parts) > 1:
+            index = scratch / index.name
+            write_index(index, places)
+        files = selftest.build(program, index, photos)
+        return apk.build_apk(
+            out,
+            program=program,
+            index=index,
+            libraries=native.build_libraries(abis=abis),
+            config={"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()},
+            selftest=files,
+            keys=keys or signing.default_keys(),
+            identity=identity or Identity(),
+            force=force,
+        )
 
 
 def fingerprint() -> str:

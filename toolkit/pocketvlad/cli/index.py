@@ -48,7 +48,7 @@ def index_add(
     threads: Threads = 2,
     as_json: Json = False,
 ) -> None:
-    """Add photos to an existing index (rewritten atomically)."""
+    """Add photos to an existing index; a large one gets another part instead of being written again."""
     from pocketvlad.steps import index as step
 
     with progress("indexing") as report:
@@ -66,7 +66,7 @@ def index_merge(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Join indices of one model, such as places added on a phone and exported there."""
+    """Join indices of one model, such as places added on a phone, or the parts of one index."""
     from pocketvlad.steps import index as step
 
     Output(as_json).result(step.merge(indices, out, replace=replace, force=force).to_json())

@@ -15,8 +15,10 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+from pocketvlad.dataset.all_but import AllBut, all_but
 from pocketvlad.dataset.files import common_parent, inside, require_files, scan
 from pocketvlad.dataset.tree import places_of
 from pocketvlad.dataset.types import Dataset, Photo, Query
@@ -203,14 +205,23 @@ def _role_queries(rows: Sequence[Row], number: dict[str, int]) -> tuple[list[Que
         roles[row.place][row.role or "good"].add(number[row.image])
         if row.role == "query":
             asked[number[row.image]].append(row.place)
+
+    @cache
+    def parts(*places: str) -> tuple[frozenset[int], frozenset[int]]:
+        """What is right for a photo of these places, itself included, and what is not searched."""
+        right, out = (
+            frozenset[int]().union(*(roles[place][role] for place in places for role in names))
+            for names in (("good", "ok"), ("junk", "query"))
+        )
+        return right, out - right
+
     queries: list[Query] = []
     empty: list[str] = []
     for photo, places in asked.items():
-        parts = [roles[place] for place in places]
-        positives = frozenset().union(*(part[role] for part in parts for role in ("good", "ok"))) - {photo}
-        junk = frozenset().union(*(part[role] for part in parts for role in ("junk", "query")))
+        right, out = parts(*places)
+        positives = all_but(right, photo)
         if positives:
-            queries.append(Query(photo, positives, junk - positives))
+            queries.append(Query(photo, positives, out | {photo} if photo in right else out))
         else:
             empty += places
     return queries, _counted(list(dict.fromkeys(empty)), "with a query but no good or ok photo: left out")
@@ -218,16 +229,19 @@ def _role_queries(rows: Sequence[Row], number: dict[str, int]) -> tuple[list[Que
 
 def _all_queries(rows: Sequence[Row], number: dict[str, int]) -> tuple[list[Query], list[str]]:
     members: dict[str, set[int]] = defaultdict(set)
-    same: dict[int, set[int]] = defaultdict(set)
+    places: dict[int, list[str]] = defaultdict(list)
     for row in rows:
         members[row.place].add(number[row.image])
-    for photos in members.values():
-        for photo in photos:
-            same[photo] |= photos
+        places[number[row.image]].append(row.place)
+
+    @cache
+    def together(*places: str) -> frozenset[int]:
+        """The photos that show one of the places."""
+        return frozenset[int]().union(*(members[place] for place in places))
+
+    found = [(photo, together(*places[photo])) for photo in sorted(places)]
     queries = [
-        Query(photo, frozenset(same[photo] - {photo}), frozenset({photo}))
-        for photo in sorted(same)
-        if len(same[photo]) > 1
+        Query(photo, AllBut(same, photo), frozenset({photo})) for photo, same in found if len(same) > 1
     ]
     lonely = [place for place, photos in members.items() if len(photos) == 1]
     return queries, _counted(lonely, "with one photo: searched, but asks nothing")

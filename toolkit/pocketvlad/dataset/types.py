@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
+from pocketvlad.dataset.all_but import Renumbered
 from pocketvlad.errors import DatasetError, unknown
 
 SPLITS = ("even", "odd", "all")
@@ -50,8 +54,17 @@ class Query:
     """Ground truth of one query: indices into ``Dataset.photos``; junk is taken out of the ranking."""
 
     photo: int
-    positives: frozenset[int]
-    junk: frozenset[int] = frozenset()
+    positives: Set[int]
+    junk: Set[int] = frozenset()
+
+
+def queries_hash(queries: Iterable[Query]) -> str:
+    """Hex SHA-256 over the ground truth of queries, in their order."""
+    digest = hashlib.sha256()
+    for query in queries:
+        for numbers in ([query.photo], query.positives, query.junk):
+            digest.update(np.sort(np.fromiter(numbers, np.int64)).tobytes() + b"|")
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -137,8 +150,10 @@ class Dataset:
         new = {old: i for i, old in enumerate(kept)}
         keep_empty = self.metric != "map"
 
+        renumbered = Renumbered(new)
+
         def renumber(queries: Sequence[Query]) -> tuple[Query, ...]:
-            moved = [_moved(query, new) for query in queries if query.photo in new]
+            moved = [_moved(query, new, renumbered) for query in queries if query.photo in new]
             return tuple(query for query in moved if keep_empty or query.positives)
 
         return replace(
@@ -150,10 +165,9 @@ class Dataset:
         )
 
 
-def _moved(query: Query, new: Mapping[int, int]) -> Query:
+def _moved(query: Query, new: Mapping[int, int], renumbered: Renumbered) -> Query:
     """The query with every index through ``new``; photos that are not in it go."""
-    positives = frozenset(new[i] for i in query.positives if i in new)
-    return Query(new[query.photo], positives, frozenset(new[i] for i in query.junk if i in new))
+    return Query(new[query.photo], renumbered(query.positives), renumbered(query.junk))
 
 
 def merge(datasets: Sequence[Dataset]) -> Dataset:
@@ -178,7 +192,8 @@ def merge(datasets: Sequence[Dataset]) -> Dataset:
         base = len(photos)
         photos += [_prefixed(photo, label, clash) for photo in dataset.photos]
         shift = {i: i + base for i in range(len(dataset.photos))}
-        queries += [_moved(query, shift) for query in dataset.queries]
+        renumbered = Renumbered(shift)
+        queries += [_moved(query, shift, renumbered) for query in dataset.queries]
         database += [i + base for i in dataset.database]
     return Dataset(
         name=" + ".join(dataset.name for dataset in datasets),

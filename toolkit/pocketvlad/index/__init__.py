@@ -2,7 +2,6 @@
 
 from pocketvlad.index.about import about_photo
 from pocketvlad.index.build import (
-    add_to_index,
     build_index,
     indexed,
     join_indices,
@@ -10,9 +9,11 @@ from pocketvlad.index.build import (
     require_fingerprint,
     suggest_threshold,
 )
+from pocketvlad.index.entries import Entry
+from pocketvlad.index.extend import extend_index
 from pocketvlad.index.format import open_index, write_index
 from pocketvlad.index.search import are_themselves, search_index
-from pocketvlad.index.types import Entry, PlaceIndex
+from pocketvlad.index.types import PlaceIndex
 from pocketvlad.index.visitors import Visit, examples, split_visitors, visits
 
 __all__ = [
@@ -20,10 +21,10 @@ __all__ = [
     "PlaceIndex",
     "Visit",
     "about_photo",
-    "add_to_index",
     "are_themselves",
     "build_index",
     "examples",
+    "extend_index",
     "indexed",
     "join_indices",
     "judging_matches",

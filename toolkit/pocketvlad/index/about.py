@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from pocketvlad.dataset.types import Photo
-from pocketvlad.index.types import Entry, join_labels
+from pocketvlad.index.entries import Entry, join_labels
 from pocketvlad.model.preprocess import DAMAGED, load_photo, open_image
 
 THUMBNAIL = 160  # pixels, longer side

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,18 +16,13 @@ from pocketvlad.errors import IndexFormatError
 from pocketvlad.evaluate.describe import Collected, Reading, collected
 from pocketvlad.evaluate.files import release, room
 from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of
-from pocketvlad.index.types import (
-    Encoded,
-    Entry,
-    LazyEntries,
-    PlaceIndex,
-    decode_vectors,
-    encode_vectors,
-    joined_entries,
-    split_label,
-)
+from pocketvlad.index.entries import ChainedEntries, LazyEntries, chosen_entries, split_label
+from pocketvlad.index.names import hashes_of, repeated
+from pocketvlad.index.types import Encoded, PlaceIndex, encode_vectors
 
-_JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all
+_JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all, so that of more photos fewer ask
+_FEWEST_JUDGES = 500
+_COMPARED = 2_000_000_000  # pairs of photos
 _BLOCK = 256  # of them at a time
 _ROWS = 16_384  # of an index at a time
 Progress = Callable[[int, int], None]
@@ -120,15 +115,6 @@ def _room(part: np.ndarray | None, count: int) -> np.ndarray | None:
     return None if part is None else room((count, *part.shape[1:]), part.dtype)
 
 
-def add_to_index(index: PlaceIndex, added: PlaceIndex, *, replace_names: bool = False) -> PlaceIndex:
-    """Both together; photos of ``added`` take the place of those of the same name if asked.
-
-    Raises:
-        IndexFormatError: another model's descriptors, or names that are there already.
-    """
-    return join_indices([index, added], replace_names=replace_names)
-
-
 def join_indices(indices: Sequence[PlaceIndex], *, replace_names: bool = False) -> PlaceIndex:
     """All together, with vectors of the first one's type; of many photos what is large stays in files.
 
@@ -139,63 +125,72 @@ def join_indices(indices: Sequence[PlaceIndex], *, replace_names: bool = False) 
     Raises:
         IndexFormatError: another model's descriptors, or names that are there already.
     """
+    require_alike(indices)
     first = indices[0]
-    for other in indices[1:]:
-        require_fingerprint(first, other.fingerprint, "the photos to add")
-        if other.dim != first.dim:
-            raise IndexFormatError("the dimensions differ", found=other.dim, allowed=first.dim)
-    kept = _kept_rows(indices)
-    gone = [entry.name for part, rows in zip(indices, kept, strict=True) for entry in _others(part, rows)]
+    parts = [part for index in indices for part in index.parts]
+    kept, gone = _kept_rows(parts)
     if gone and not replace_names:
         raise IndexFormatError(
             f"{len(gone)} of these photos are in the index already",
             found=repr(gone[0]),
             do="replace them, or leave them out",
         )
-    parts = _joined(indices, kept)
-    entries = joined_entries([part.entries for part in indices], kept)
-    result = PlaceIndex(*parts, entries, first.fingerprint, None, first.info)
+    entries = [chosen_entries(part.entries, rows) for part, rows in zip(parts, kept, strict=True)]
+    stored = _joined(parts, kept)
+    result = PlaceIndex(*stored, ChainedEntries(entries), first.fingerprint, None, first.info)
     return replace(result, threshold=suggest_threshold(result))
 
 
-def _kept_rows(indices: Sequence[PlaceIndex]) -> list[np.ndarray]:
-    """Of each index the rows whose name no later one has, int64 [m]."""
-    later: set[str] = set()
-    found = []
-    for part in reversed(indices):
-        names = part.names()
-        found.append(np.array([row for row, name in enumerate(names) if name not in later], np.int64))
-        later.update(names)
-    return found[::-1]
+def require_alike(indices: Sequence[PlaceIndex]) -> None:
+    """Raises IndexFormatError unless all are of the first one's program and dimension."""
+    first = indices[0]
+    for other in indices[1:]:
+        require_fingerprint(first, other.fingerprint, "the photos to add")
+        if other.dim != first.dim:
+            raise IndexFormatError("the dimensions differ", found=other.dim, allowed=first.dim)
 
 
-def _others(part: PlaceIndex, rows: np.ndarray) -> Iterator[Entry]:
-    if len(rows) < len(part):
-        yield from (part.entries[int(row)] for row in np.setdiff1d(np.arange(len(part)), rows))
+def _kept_rows(parts: Sequence[PlaceIndex]) -> tuple[list[np.ndarray], list[str]]:
+    """Of each part the rows whose name no later one has, int64 [m], and the names of the others."""
+    ends = np.cumsum([len(part) for part in parts])
+    hashes = np.concatenate([hashes_of(part.texts("name"), len(part)) for part in parts])
+
+    def place(row: int) -> tuple[int, int]:
+        part = int(np.searchsorted(ends, row, side="right"))
+        return part, row - int(ends[part]) + len(parts[part])
+
+    def name_of(row: int) -> str:
+        part, own = place(row)
+        return parts[part].entries[own].name
+
+    gone = {row: name for name, rows in repeated(hashes, name_of).items() for row in rows[:-1]}
+    left: list[list[int]] = [[] for _ in parts]
+    for row in gone:
+        part, own = place(row)
+        left[part].append(own)
+    kept = [np.setdiff1d(np.arange(len(part)), rows) for part, rows in zip(parts, left, strict=True)]
+    return kept, [gone[row] for row in sorted(gone)]
 
 
-def _joined(indices: Sequence[PlaceIndex], kept: Sequence[np.ndarray]) -> Encoded:
-    """The kept rows of all, one index after the other, as the first one stores them."""
-    dtype, count, at = indices[0].vectors.dtype.name, sum(map(len, kept)), 0
-    like = encode_vectors(indices[0].vectors_at(np.zeros(1, np.int64)), dtype)
-    found = [_room(part, count) for part in like]
-    for index, rows in zip(indices, kept, strict=True):
+def _joined(parts: Sequence[PlaceIndex], kept: Sequence[np.ndarray]) -> Encoded:
+    """The kept rows of all, one part after the other, as the first one stores them."""
+    dtype, count, at = parts[0].vectors.dtype.name, sum(map(len, kept)), 0
+    like = encode_vectors(parts[0].vectors_at(np.zeros(1, np.int64)), dtype)
+    found = [_room(array, count) for array in like]
+    for part, rows in zip(parts, kept, strict=True):
         for begin in range(0, len(rows), _ROWS):
             some = rows[begin : begin + _ROWS]
-            stored = index.stored_at(some)
-            if index.vectors.dtype.name != dtype:
-                stored = encode_vectors(decode_vectors(*stored), dtype)
-            for part, values in zip(found, stored, strict=True):
-                if part is not None:
-                    part[at : at + len(some)] = values
+            for array, values in zip(found, part.encoded_at(some, dtype), strict=True):
+                if array is not None:
+                    array[at : at + len(some)] = values
             at += len(some)
             release(*found)
-            index.release()
+            part.release()
     return _encoded_of(found)
 
 
-def _encoded_of(parts: Sequence[np.ndarray | None]) -> Encoded:
-    vectors, *others = parts
+def _encoded_of(arrays: Sequence[np.ndarray | None]) -> Encoded:
+    vectors, *others = arrays
     assert vectors is not None
     return Encoded(vectors, *others)
 
@@ -236,20 +231,25 @@ def judging_matches(index: PlaceIndex, labels: Sequence[str] | None = None) -> t
     Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
     best match should be accepted) and with its place taken out (its best match should be refused).
     """
-    labels = index.labels() if labels is None else labels
-    labelled = np.array([row for row, label in enumerate(labels) if label], np.int64)
-    places = place_numbers([labels[row] for row in labelled])
-    return _best_matches(index, labelled, places)
+    numbers = place_numbers(index.texts("label") if labels is None else [labels])
+    labelled = np.flatnonzero(numbers[:, 0])
+    return _best_matches(index, labelled, numbers[labelled])
 
 
-def place_numbers(labels: Sequence[str]) -> np.ndarray:
-    """Numbers of the places that each label names, int64 [n, most places of a label]; -1 fills the rows."""
-    named = [split_label(label) for label in labels]
-    number = {place: i for i, place in enumerate(sorted({place for places in named for place in places}))}
-    numbers = np.full((len(labels), max(map(len, named), default=0)), -1, np.int64)
-    for row, places in zip(numbers, named, strict=True):
-        row[: len(places)] = [number[place] for place in places]
-    return numbers
+def place_numbers(labels: Iterable[Sequence[str]]) -> np.ndarray:
+    """Numbers of the places that each label names, int64 [n, most places of a label, 1 at least]; 0 fills the rows.
+
+    ``labels``: some at a time. A place's number is its hash: equal ones have one number, and it means nothing else.
+    """
+    blocks = []
+    for block in labels:
+        named = [[hash(place) or 1 for place in split_label(label)] for label in block]
+        numbers = np.zeros((len(named), max(1, *map(len, named), 1)), np.int64)
+        for row, places in zip(numbers, named, strict=True):
+            row[: len(places)] = places
+        blocks.append(numbers)
+    most = max(numbers.shape[1] for numbers in blocks)
+    return np.concatenate([np.pad(numbers, ((0, 0), (0, most - numbers.shape[1]))) for numbers in blocks])
 
 
 def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,7 +258,8 @@ def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tu
     ``rows``: int64 [n], of the index; ``places``: int64 [n, most places of a row].
     """
     count = len(rows)
-    judges = np.unique(np.linspace(0, count - 1, min(count, _JUDGES)).astype(np.int64)) if count else rows
+    asked = min(count, _JUDGES, max(_FEWEST_JUDGES, _COMPARED // max(count, 1)))
+    judges = np.unique(np.linspace(0, count - 1, asked).astype(np.int64)) if count else rows
     asking = index.vectors_at(rows[judges])
     inside, outside = (np.full(len(judges), -np.inf, np.float32) for _ in range(2))
     for first in range(0, count, _ROWS):
@@ -281,5 +282,5 @@ def _share_a_place(some: np.ndarray, all_places: np.ndarray) -> np.ndarray:
     same = np.zeros((len(some), len(all_places)), bool)
     for mine in some.T:
         for theirs in all_places.T:
-            same |= (mine[:, None] == theirs[None]) & (mine[:, None] >= 0)
+            same |= (mine[:, None] == theirs[None]) & (mine[:, None] != 0)
     return same

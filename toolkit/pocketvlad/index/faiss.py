@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketvlad.artifact import atomic_path
-from pocketvlad.index.types import PlaceIndex, decode_vectors
+from pocketvlad.index.types import PlaceIndex
 
 _HEADER = struct.Struct("<4siqqq?iQ")
 _FILLER = 1 << 20
@@ -36,6 +36,5 @@ def write_faiss(out: Path | str, index: PlaceIndex, *, force: bool = False) -> N
 def _blocks(index: PlaceIndex) -> Iterator[np.ndarray]:
     """float32 [at most _BLOCK, dim] each."""
     for first in range(0, len(index), _BLOCK):
-        part = slice(first, first + _BLOCK)
-        scales, residuals = (None if each is None else each[part] for each in (index.scales, index.residuals))
-        yield decode_vectors(index.vectors[part], scales, residuals)
+        yield index.vectors_at(slice(first, first + _BLOCK))
+        index.release()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from pocketvlad.artifact import atomic_path
+from pocketvlad.artifact import atomic_path, write_error
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.evaluate.files import release
+from pocketvlad.evaluate.files import release, room
 from pocketvlad.index import rules
+from pocketvlad.index.chained import Array, pieces_of
+from pocketvlad.index.entries import Entry, MappedEntries
+from pocketvlad.index.names import repeated
 from pocketvlad.index.rules import DTYPES, HEADER, RECORD
-from pocketvlad.index.types import FINGERPRINT_BYTES, Entry, MappedEntries, PlaceIndex
+from pocketvlad.index.types import FINGERPRINT_BYTES, PlaceIndex, chained
 from pocketvlad.schema import parse_json
 
 _PIECE = 1 << 24  # bytes of a section written at once
@@ -38,26 +42,27 @@ def _layout(index: PlaceIndex) -> Iterator[bytes | memoryview]:
     """The file in pieces; the entries are gone through three times and never held together."""
     records, blob_bytes = _records(index.entries)
     info = json.dumps(dict(index.info), sort_keys=True).encode()
-    stored = {
+    stored: dict[str, Array | None] = {
         "vectors": index.vectors,
         "scales": index.scales,
         "residuals": index.residuals,
         "records": records,
     }
-    sections = {name: np.ascontiguousarray(part) for name, part in stored.items() if part is not None}
+    sections = {name: pieces_of(array) for name, array in stored.items() if array is not None}
     offsets, position = {}, HEADER.itemsize
-    for name, section in sections.items():
+    for name, pieces in sections.items():
         offsets[name] = position + -position % rules.ALIGNMENT
-        position = offsets[name] + section.nbytes
+        position = offsets[name] + sum(piece.nbytes for piece in pieces)
     yield _header(index, offsets, position, blob_bytes, len(info))
     written = HEADER.itemsize
-    for name, section in sections.items():
+    for name, pieces in sections.items():
         yield bytes(offsets[name] - written)
-        flat = section.reshape(-1).view(np.uint8)
-        for begin in range(0, flat.size, _PIECE):
-            yield flat[begin : begin + _PIECE].data
-            release(section)
-        written = offsets[name] + section.nbytes
+        for piece in map(np.ascontiguousarray, pieces):
+            flat = piece.reshape(-1).view(np.uint8)
+            for begin in range(0, flat.size, _PIECE):
+                yield flat[begin : begin + _PIECE].data
+                release(piece)
+        written = offsets[name] + sum(piece.nbytes for piece in pieces)
     yield from (text for entry in index.entries for text in _texts(entry))
     yield from (entry.thumbnail for entry in index.entries)
     yield info
@@ -87,7 +92,7 @@ def _header(index: PlaceIndex, offsets: dict[str, int], blob: int, blob_bytes: i
 
 def _records(entries: Sequence[Entry]) -> tuple[np.ndarray, int]:
     """RECORD [n], and the bytes of the blob: all texts, then all thumbnails."""
-    records, position = np.zeros(len(entries), RECORD), 0
+    records, position = room((len(entries),), RECORD), 0
     hashes = np.zeros(len(entries), np.int64)
     for row, entry in enumerate(entries):
         record, hashes[row] = records[row], hash(entry.name)
@@ -97,7 +102,8 @@ def _records(entries: Sequence[Entry]) -> tuple[np.ndarray, int]:
         record["latitude"] = math.nan if entry.latitude is None else entry.latitude
         record["longitude"] = math.nan if entry.longitude is None else entry.longitude
         record["thumbnail_bytes"] = len(entry.thumbnail)
-    _require_different(entries, hashes)
+    for name in repeated(hashes, lambda row: entries[row].name):
+        raise IndexFormatError("an index names a photo twice", found=repr(name))
     sizes = records["thumbnail_bytes"].astype(np.uint64)
     records["thumbnail"] = position + np.cumsum(sizes) - sizes
     return records, position + int(sizes.sum())
@@ -106,18 +112,6 @@ def _records(entries: Sequence[Entry]) -> tuple[np.ndarray, int]:
 def _texts(entry: Entry) -> tuple[bytes, bytes]:
     """Name and label; lone surrogates break rule 21, which is said then."""
     return entry.name.encode("utf-8", "surrogatepass"), entry.label.encode("utf-8", "surrogatepass")
-
-
-def _require_different(entries: Sequence[Entry], hashes: np.ndarray) -> None:
-    """Names with a hash of their own are different ones; the others are compared."""
-    order = np.argsort(hashes, kind="stable")
-    same = hashes[order[1:]] == hashes[order[:-1]]
-    seen: set[str] = set()
-    for row in np.union1d(order[1:][same], order[:-1][same]).tolist():
-        name = entries[row].name
-        if name in seen:
-            raise IndexFormatError("an index names a photo twice", found=repr(name))
-        seen.add(name)
 
 
 def _check(data: np.ndarray, path: Path) -> None:
@@ -131,6 +125,45 @@ def _check(data: np.ndarray, path: Path) -> None:
         )
 
 
+def append_part(path: Path, index: PlaceIndex) -> None:
+    """Write an index as one more part behind those of a file; nothing else of the file is written or read.
+
+    The part's first eight bytes are written last: until then the file is what it was.
+
+    Raises:
+        IndexFormatError: a rule of FORMAT.md would be broken, or a name stands twice in the part.
+        ArtifactError: the disk refuses it.
+    """
+    end = sum(part_spans(path)[-1])
+    start = end + -end % rules.ALIGNMENT
+    try:
+        with path.open("r+b") as file:
+            file.truncate(end)
+            _write_part(file, start, index, path)
+    except BaseException as error:
+        os.truncate(path, end)
+        if isinstance(error, OSError):
+            raise write_error(path, error) from error
+        raise
+
+
+def _write_part(file: BinaryIO, start: int, index: PlaceIndex, path: Path) -> None:
+    pieces = _layout(index)
+    header = next(pieces)
+    file.seek(start)
+    file.write(bytes(len(header)))
+    file.writelines(pieces)
+    file.flush()
+    written = np.memmap(path, np.uint8, "c", offset=start)
+    written[: len(header)] = np.frombuffer(header, np.uint8)
+    _check(written, path)
+    magic = len(rules.MAGIC)
+    for part, at in ((header[magic:], start + magic), (header[:magic], start)):
+        os.fsync(file.fileno())
+        os.pwrite(file.fileno(), part, at)
+    os.fsync(file.fileno())
+
+
 def open_index(path: Path | str) -> PlaceIndex:
     """Map an index: vectors and thumbnails stay in the file until they are used.
 
@@ -140,8 +173,48 @@ def open_index(path: Path | str) -> PlaceIndex:
     path = Path(path)
     if not path.is_file():
         raise IndexFormatError(f"{path} does not exist")
-    empty = path.stat().st_size == 0  # cannot be mapped
-    data = np.zeros(0, np.uint8) if empty else np.memmap(path, np.uint8, "r")
+    spans = part_spans(path)
+    end = sum(spans[-1])
+    data = np.memmap(path, np.uint8, "r", shape=(end,)) if end else np.zeros(0, np.uint8)
+    parts = [_read_part(data[start : start + size], path) for start, size in spans]
+    if len({(part.vectors.dtype, part.dim, part.fingerprint) for part in parts}) > 1:
+        raise IndexFormatError(
+            f"{path} is not a sound place index",
+            found="parts of several types or programs",
+            do="build it again",
+        )
+    return chained(parts)
+
+
+def part_spans(path: Path) -> list[tuple[int, int]]:
+    """Start and bytes of each part of a file; an addition that is not finished is none.
+
+    Headers are read and not mapped: who adds may cut off behind the parts what another one has left.
+    """
+    with path.open("rb") as file:
+        size, at = os.fstat(file.fileno()).st_size, 0
+        spans: list[tuple[int, int]] = []
+        while True:
+            length = _part_bytes(os.pread(file.fileno(), HEADER.itemsize, at))
+            behind = at + length + -length % rules.ALIGNMENT
+            following = os.pread(file.fileno(), HEADER.itemsize, behind) if length else b""
+            if len(following) < HEADER.itemsize or following[:8] not in (rules.MAGIC, bytes(8)):
+                return [*spans, (at, size - at)]
+            spans.append((at, length))
+            if following[:8] != rules.MAGIC:
+                return spans
+            at = behind
+
+
+def _part_bytes(header: bytes) -> int:
+    """What a header says; 0 where it is none."""
+    if len(header) < HEADER.itemsize or header[:8] != rules.MAGIC:
+        return 0
+    said = int(np.frombuffer(header, HEADER)["file_bytes"][0])
+    return said if HEADER.itemsize <= said < 1 << 62 else 0
+
+
+def _read_part(data: np.ndarray, path: Path) -> PlaceIndex:
     _check(data, path)
     header = rules.read_header(data)
     dtype, shape = np.dtype(DTYPES[header["dtype"]]), (header["count"], header["dim"])
@@ -155,6 +228,7 @@ def open_index(path: Path | str) -> PlaceIndex:
         rules.read_records(data, header), rules.section(data, header["blob"], header["blob_bytes"])
     )
     threshold = rules.read_threshold(data)
+    release(data)
     return PlaceIndex(
         vectors,
         scales,

@@ -12,7 +12,8 @@ import numpy as np
 
 from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError
-from pocketvlad.index.types import Entry, PlaceIndex, encode_vectors
+from pocketvlad.index.entries import Entry
+from pocketvlad.index.types import PlaceIndex, encode_vectors
 
 Found = tuple[np.ndarray, np.ndarray]  # rows int32 [Q, k], cosines float32 [Q, k]
 Scan = Callable[[PlaceIndex, np.ndarray, int, int, int], Found]
@@ -58,19 +59,26 @@ def search_index(
         )
     k = min(k, len(index))
     scan = _scan_all if candidates is None else _by_signs(max(k, candidates))
-    if candidates is not None:
-        index.sign_bits  # noqa: B018  computed once, before the threads start
-    rows, cosines = _merge([_scan_turn(scan, index, queries, k, threads, *turn) for turn in _turns(index)], k)
+    found, first = [], 0
+    for part in index.parts:
+        if candidates is not None:
+            part.sign_bits  # noqa: B018  computed once, before the threads start
+        for turn in _turns(part):
+            rows, cosines = _scan_turn(scan, part, queries, k, threads, *turn)
+            found.append((np.where(rows < 0, rows, rows + first).astype(np.int32), cosines))
+        if len(part) < len(index):
+            part.release()
+        first += len(part)
+    rows, cosines = _merge(found, k)
     if (rows < 0).any():
         raise IndexFormatError("the index holds vectors that are not numbers", do="build it again")
     return rows, cosines
 
 
 def _turns(index: PlaceIndex) -> Iterator[tuple[int, int]]:
-    """Rows that are in memory together; those of a large file leave it afterwards."""
-    row_bytes = index.vectors.nbytes // len(index) + (
-        0 if index.residuals is None else index.residuals.shape[1]
-    )
+    """Rows of a part that are in memory together; those of a large file leave it afterwards."""
+    row_bytes = index.dim * index.vectors.dtype.itemsize
+    row_bytes += 0 if index.residuals is None else index.residuals.shape[1]
     rows = max(1, _AT_ONCE // row_bytes)
     for begin in range(0, len(index), rows):
         yield begin, min(begin + rows, len(index))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +14,13 @@ from pocketvlad.core import native
 from pocketvlad.errors import IndexFormatError, unknown
 from pocketvlad.evaluate.files import release
 from pocketvlad.index import rules
+from pocketvlad.index.chained import Array, Chained, pieces_of
+from pocketvlad.index.entries import ChainedEntries, Entry, MappedEntries, split_label
+from pocketvlad.index.names import distinct
 from pocketvlad.index.rules import DTYPES
 
 FINGERPRINT_BYTES = 32
-_SEPARATOR = " | "  # between the places of one photo
-
+_TEXTS = 65_536  # names or labels in memory together
 _POINTERS = ("vectors", "scales", "residuals", "records", "blob", "info", "fingerprint")
 
 
@@ -36,117 +37,11 @@ class CIndex(ctypes.Structure):
     ]
 
 
-def join_labels(places: Sequence[str]) -> str:
-    """One label for a photo of several places: ``hall | stairs``."""
-    return _SEPARATOR.join(places)
-
-
-def split_label(label: str) -> tuple[str, ...]:
-    """The places that a label names; none for an empty one."""
-    return tuple(label.split(_SEPARATOR)) if label else ()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One photo of an index.
-
-    Attributes:
-        name: of the image, unique in the index.
-        label: of its place, or of its places (:func:`join_labels`); empty where it has none.
-        latitude, longitude: degrees, or None.
-        thumbnail: JPEG bytes, possibly none.
-    """
-
-    name: str
-    label: str = ""
-    latitude: float | None = None
-    longitude: float | None = None
-    thumbnail: bytes = b""
-
-
-class MappedEntries(Sequence[Entry]):
-    """The entries of an open file, read one by one: thumbnails nobody asks for stay on disk."""
-
-    def __init__(self, records: np.ndarray, blob: np.ndarray):
-        """``records``: RECORD [n]; ``blob``: uint8."""
-        self._records, self._blob = records, blob
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    @overload
-    def __getitem__(self, at: int) -> Entry: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Entry, ...]: ...
-    def __getitem__(self, at: int | slice) -> Entry | tuple[Entry, ...]:
-        if isinstance(at, slice):
-            return tuple(self._entry(record) for record in self._records[at])
-        return self._entry(self._records[at])
-
-    def __iter__(self) -> Iterator[Entry]:
-        return (self._entry(record) for record in self._records)
-
-    def _entry(self, record: np.void) -> Entry:
-        name, label, thumbnail = (
-            rules.section(self._blob, int(record[part]), int(record[f"{part}_bytes"])).tobytes()
-            for part in ("name", "label", "thumbnail")
-        )
-        latitude, longitude = float(record["latitude"]), float(record["longitude"])
-        known = not math.isnan(latitude)
-        return Entry(
-            name.decode(),
-            label.decode(),
-            latitude if known else None,
-            longitude if known else None,
-            thumbnail,
-        )
-
-    def texts(self, part: str) -> list[str]:
-        """``name`` or ``label`` of each alone, without touching thumbnails."""
-        return [
-            self._blob[start : start + size].tobytes().decode()
-            for start, size in zip(
-                self._records[part].tolist(), self._records[f"{part}_bytes"].tolist(), strict=True
-            )
-        ]
-
-
-class LazyEntries(Sequence[Entry]):
-    """Entries that are made when they are asked for."""
-
-    def __init__(self, count: int, make: Callable[[int], Entry]):
-        """``make``: row -> entry."""
-        self._count, self._make = count, make
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, at: int) -> Entry: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Entry, ...]: ...
-    def __getitem__(self, at: int | slice) -> Entry | tuple[Entry, ...]:
-        rows = range(self._count)[at]
-        return tuple(map(self._make, rows)) if isinstance(rows, range) else self._make(rows)
-
-    def __iter__(self) -> Iterator[Entry]:
-        return map(self._make, range(self._count))
-
-
-def joined_entries(parts: Sequence[Sequence[Entry]], kept: Sequence[np.ndarray]) -> Sequence[Entry]:
-    """Of each part the rows ``kept``, int64 [m], one part after the other."""
-    ends = np.cumsum([len(rows) for rows in kept])
-
-    def entry(row: int) -> Entry:
-        part = int(np.searchsorted(ends, row, side="right"))
-        return parts[part][int(kept[part][row - (int(ends[part]) - len(kept[part]))])]
-
-    return LazyEntries(int(ends[-1]), entry)
-
-
 @dataclass(frozen=True, eq=False)
 class PlaceIndex:
     """An index in memory or mapped.
+
+    Arrays and entries of a file of several parts are chained: what needs them in one piece goes by :attr:`parts`.
 
     Attributes:
         vectors: [n, dim] float32, float16 or int8, unit rows.
@@ -161,9 +56,9 @@ class PlaceIndex:
         IndexFormatError: the parts do not fit each other.
     """
 
-    vectors: np.ndarray
-    scales: np.ndarray | None
-    residuals: np.ndarray | None
+    vectors: Array
+    scales: Array | None
+    residuals: Array | None
     entries: Sequence[Entry]
     fingerprint: bytes
     threshold: float | None = None
@@ -196,6 +91,21 @@ class PlaceIndex:
     def __len__(self) -> int:
         return len(self.entries)
 
+    @cached_property
+    def parts(self) -> tuple[PlaceIndex, ...]:
+        """Those of its file, each with arrays in one piece; itself where there is one."""
+        if not isinstance(self.vectors, Chained) or not isinstance(self.entries, ChainedEntries):
+            return (self,)
+        none = (None,) * len(self.vectors.pieces)
+        stored = [
+            none if array is None else pieces_of(array)
+            for array in (self.vectors, self.scales, self.residuals)
+        ]
+        return tuple(
+            replace(self, vectors=vectors, scales=scales, residuals=residuals, entries=entries)
+            for vectors, scales, residuals, entries in zip(*stored, self.entries.pieces, strict=True)
+        )
+
     def rows(self, rows: np.ndarray) -> PlaceIndex:
         """These rows alone, int [m], each as often as it is named."""
         scales, residuals = (None if part is None else part[rows] for part in (self.scales, self.residuals))
@@ -204,45 +114,69 @@ class PlaceIndex:
 
     def descriptors(self) -> np.ndarray:
         """The vectors as float32 [n, dim], refined if they are int8."""
-        return decode_vectors(self.vectors, self.scales, self.residuals)
+        return self.vectors_at(slice(None))
 
-    def stored_at(self, rows: np.ndarray) -> Encoded:
-        """These rows alone, int [m], as they are stored."""
+    def stored_at(self, rows: np.ndarray | slice) -> Encoded:
+        """These rows alone, int [m] or a slice, as they are stored."""
         scales, residuals = (None if part is None else part[rows] for part in (self.scales, self.residuals))
         return Encoded(self.vectors[rows], scales, residuals)
 
-    def vectors_at(self, rows: np.ndarray) -> np.ndarray:
-        """The vectors of these rows alone, int [m] -> float32 [m, dim]."""
+    def encoded_at(self, rows: np.ndarray | slice, dtype: str) -> Encoded:
+        """These rows alone as an index of another type stores them; of its own type they stay as they are."""
+        stored = self.stored_at(rows)
+        return stored if self.vectors.dtype.name == dtype else encode_vectors(decode_vectors(*stored), dtype)
+
+    def count_places(self) -> int:
+        """How many places there are."""
+        return distinct(
+            [place for label in block for place in split_label(label)] for block in self.texts("label")
+        )
+
+    def vectors_at(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The vectors of these rows alone, int [m] or a slice -> float32 [m, dim]."""
         return decode_vectors(*self.stored_at(rows))
 
     def release(self) -> None:
         """Let the vectors of a large file leave the memory; they are read again when they are asked for."""
-        release(self.vectors, self.scales, self.residuals)
+        for array in (self.vectors, self.scales, self.residuals):
+            release(*(() if array is None else pieces_of(array)))
 
     def labels(self) -> list[str]:
         """The label of each photo."""
-        return self._texts("label")
+        return [label for block in self.texts("label") for label in block]
 
     def names(self) -> list[str]:
         """The name of each photo."""
-        return self._texts("name")
+        return [name for block in self.texts("name") for name in block]
 
-    def _texts(self, part: str) -> list[str]:
-        if isinstance(self.entries, MappedEntries):
-            return self.entries.texts(part)
-        return [getattr(entry, part) for entry in self.entries]
+    def texts(self, what: str) -> Iterator[list[str]]:
+        """``name`` or ``label`` of each photo, some at a time; no thumbnail is touched."""
+        pieces = self.entries.pieces if isinstance(self.entries, ChainedEntries) else (self.entries,)
+        for entries in pieces:
+            for begin in range(0, len(entries), _TEXTS):
+                rows = range(begin, min(begin + _TEXTS, len(entries)))
+                if isinstance(entries, MappedEntries):
+                    yield entries.texts(what, rows)
+                else:
+                    yield [getattr(entries[row], what) for row in rows]
 
     def places(self) -> list[str]:
         """Every place once, sorted."""
-        return sorted({place for label in self.labels() for place in split_label(label)})
+        labels = {label for block in self.texts("label") for label in block}
+        return sorted({place for label in labels for place in split_label(label)})
 
     @cached_property
     def c_index(self) -> CIndex:
-        """The C view of the vectors, for searching (names and thumbnails stay in Python)."""
+        """The C view of the vectors of one part, for searching (names and thumbnails stay in Python)."""
+        (vectors,) = pieces_of(self.vectors)
+        scales, residuals = (
+            None if array is None else pieces_of(array)[0].ctypes.data
+            for array in (self.scales, self.residuals)
+        )
         return CIndex(
-            vectors=self.vectors.ctypes.data,
-            scales=None if self.scales is None else self.scales.ctypes.data,
-            residuals=None if self.residuals is None else self.residuals.ctypes.data,
+            vectors=vectors.ctypes.data,
+            scales=scales,
+            residuals=residuals,
             count=len(self),
             dim=self.dim,
             dtype=DTYPES.index(self.vectors.dtype.name),
@@ -250,7 +184,7 @@ class PlaceIndex:
 
     @cached_property
     def sign_bits(self) -> np.ndarray:
-        """Sign bits of every row for the 1-bit first pass, uint64 [n, ceil(dim / 64)] (search.h)."""
+        """Sign bits of every row of one part for the 1-bit first pass, uint64 [n, ceil(dim / 64)] (search.h)."""
         signs = np.empty((len(self), -(-self.dim // 64)), np.uint64)
         rows = ctypes.c_int64(len(self))
         native.core().pv_signs(
@@ -305,3 +239,26 @@ def _encode_residuals(rests: np.ndarray) -> np.ndarray:
     padded[:, : rests.shape[1]] = quarters
     shifted = padded.reshape(len(rests), -1, 4) << np.arange(0, 8, 2, dtype=np.uint8)
     return np.bitwise_or.reduce(shifted, axis=2)
+
+
+def chained(parts: Sequence[PlaceIndex]) -> PlaceIndex:
+    """Parts of one type, dimension and program as one index: information of the first, threshold of the last."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+
+    def together(arrays: Sequence[Array | None]) -> Chained | None:
+        held = [piece for array in arrays if array is not None for piece in pieces_of(array)]
+        return Chained(held) if held else None
+
+    vectors = together([part.vectors for part in parts])
+    assert vectors is not None
+    return PlaceIndex(
+        vectors,
+        together([part.scales for part in parts]),
+        together([part.residuals for part in parts]),
+        ChainedEntries([part.entries for part in parts]),
+        first.fingerprint,
+        parts[-1].threshold,
+        first.info,
+    )

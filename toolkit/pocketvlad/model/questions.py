@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 
@@ -11,8 +11,8 @@ class Question:
     """A photo that is searched for, by number; those of the answers that are right, and those that do not count."""
 
     photo: int
-    right: frozenset[int]
-    junk: frozenset[int] = frozenset()
+    right: Set[int]
+    junk: Set[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Places:
         """Of these photos alone."""
         new = {old: number for number, old in enumerate(kept)}
 
-        def moved(photos: frozenset[int]) -> frozenset[int]:
+        def moved(photos: Set[int]) -> frozenset[int]:
             return frozenset(new[photo] for photo in photos if photo in new)
 
         questions = [

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, Photo, open_dataset
+from pocketvlad.dataset.types import queries_hash
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.describe import Reading
 from pocketvlad.runtime.describer import Describer
@@ -64,8 +65,11 @@ def dataset_hash(dataset: Dataset) -> str:
         [p.name, p.place, *p.labels, p.latitude, p.longitude, p.box, artifact.file_sha256(p.path)]
         for p in dataset.photos
     ]
-    queries = [[query.photo, sorted(query.positives), sorted(query.junk)] for query in dataset.queries]
-    truth = {"queries": queries, "database": list(dataset.database), "metric": dataset.metric}
+    truth = {
+        "queries": queries_hash(dataset.queries),
+        "database": list(dataset.database),
+        "metric": dataset.metric,
+    }
     return artifact.tensors_fingerprint({}, {"photos": files, **truth})
 
 

@@ -16,8 +16,8 @@ from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import (
     PlaceIndex,
     about_photo,
-    add_to_index,
     are_themselves,
+    extend_index,
     indexed,
     join_indices,
     open_index,
@@ -62,6 +62,7 @@ class IndexInfo(Result):
         threshold: see :class:`Indexed`.
         fingerprint: of the program that described it, hexadecimal.
         mb: of the file.
+        parts: of the file; phones read one, to which ``index merge`` joins them.
         info: what it was made from.
     """
 
@@ -72,6 +73,7 @@ class IndexInfo(Result):
     threshold: float | None
     fingerprint: str
     mb: float
+    parts: int
     info: dict[str, Any]
 
 
@@ -170,7 +172,7 @@ def add(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Indexed:
-    """Add photos to an index, which is rewritten at once; ``replace`` photos of the same name."""
+    """Add photos to an index, of which a large one gets another part; ``replace`` photos of the same name."""
     describer = require_program(program, threads)
     require_fingerprint(open_index(path), describer.fingerprint, program.name)
     with indexed(
@@ -182,8 +184,7 @@ def add(
         progress=progress,
     ) as (added, skipped):
         with artifact.in_turn(path):  # another process may have added photos meanwhile
-            joined = add_to_index(open_index(path), added, replace_names=replace)
-            write_index(path, joined, force=True)
+            joined = extend_index(path, added, replace_names=replace)
         return _indexed(path, joined, len(added), skipped)
 
 
@@ -191,22 +192,22 @@ def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: boo
     """Join indices of one model into a new one, for example with the places an app's users have added.
 
     Args:
-        paths: two indices or more; the first gives the vectors' type.
+        paths: two indices or more, the first gives the vectors' type; or one of several parts.
         out: the ``.pvix``.
         replace: photos of a later index take the place of those of the same name.
         force: overwrite ``out``.
     """
-    if len(paths) < 2:
-        raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
     artifact.require_new(out, force=force)
     indices = [open_index(path) for path in paths]
-    joined = join_indices(indices, replace_names=replace)
+    if sum(len(index.parts) for index in indices) < 2:
+        raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
+    joined = join_indices(indices, replace_names=replace) if len(indices) > 1 else indices[0]
     write_index(out, joined, force=force)
     return _indexed(out, joined, sum(map(len, indices[1:])), ())
 
 
 def _indexed(path: Path, index: PlaceIndex, added: int, skipped: Sequence[str]) -> Indexed:
-    places = len(index.places())
+    places = index.count_places()
     return Indexed(str(path), megabytes(path), len(index), places, added, index.threshold, tuple(skipped))
 
 
@@ -215,12 +216,13 @@ def info(path: Path) -> IndexInfo:
     index = open_index(path)
     return IndexInfo(
         len(index),
-        len(index.places()),
+        index.count_places(),
         index.dim,
         index.vectors.dtype.name,
         index.threshold,
         index.fingerprint.hex(),
         megabytes(path),
+        len(index.parts),
         dict(index.info),
     )
 

@@ -12,6 +12,7 @@ import torch
 
 from pocketvlad.artifact import atomic_path
 from pocketvlad.compress.train.trainer import Trainer
+from pocketvlad.dataset.types import queries_hash
 from pocketvlad.errors import ArtifactError
 
 
@@ -62,8 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
 def run_fingerprint(trainer: Trainer) -> str:
     """Hex SHA-256 of what decides the run: recipe, queries, the start's tensors."""
     digest = hashlib.sha256(json.dumps(trainer.recipe.key(), sort_keys=True).encode())
-    queries = [(q.photo, sorted(q.positives), sorted(q.junk)) for q in trainer.photos.queries]
-    digest.update(json.dumps([trainer.photos.count, queries]).encode())
+    digest.update(json.dumps([trainer.photos.count, queries_hash(trainer.photos.queries)]).encode())
     for name, tensor in sorted(trainer.start.tensors().items()):
         digest.update(name.encode() + tensor.tobytes())
     return digest.hexdigest()
