@@ -8,11 +8,9 @@ import torch
 from pocketvlad.errors import PhotoError
 from pocketvlad.model.choice import STRENGTHS, UNCHOSEN, Candidate, choose_whitening
 from pocketvlad.model.questions import Places, Question
-from pocketvlad.model.wanted import VIEWS, Wanted
+from pocketvlad.model.wanted import FULL, PCA, VIEWS, Wanted
 from pocketvlad.model.whitening import (
     EPSILON,
-    FULL,
-    PCA,
     fit_softened,
     fit_whitening,
     gram,
