@@ -13,19 +13,20 @@ from pocketvlad.lut.tensor import LutTensor
 
 def quantize_input(x: Tensor) -> Tensor:
     """float32 [B, ...] -> the values int8 activations stand for, one scale per image."""
-    largest = x.flatten(1).abs().amax(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+    lowest, highest = x.flatten(1).aminmax(dim=1)
+    largest = highest.maximum(-lowest).clamp_min(torch.finfo(x.dtype).tiny)
     scale = (largest / 127).reshape(-1, *([1] * (x.dim() - 1)))
-    return (x / scale).round().clamp(-127, 127) * scale
+    return (x / scale).round_().clamp_(-127, 127).mul_(scale)
 
 
 def quantize_image(x: Tensor) -> Tensor:
     """As :func:`quantize_input`, with 8 bits and no sign for each image that needs none: convolutions' inputs."""
-    largest = x.flatten(1).abs().amax(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
-    negative = x.flatten(1).amin(dim=1) < 0
-    steps = torch.where(negative, 127.0, 255.0)
+    lowest, highest = x.flatten(1).aminmax(dim=1)
+    largest = highest.maximum(-lowest).clamp_min(torch.finfo(x.dtype).tiny)
+    steps = torch.where(lowest < 0, 127.0, 255.0)
     ones = [1] * (x.dim() - 1)
     scale, steps = (largest / steps).reshape(-1, *ones), steps.reshape(-1, *ones)
-    return torch.minimum((x / scale).round(), steps).maximum(-steps) * scale
+    return (x / scale).round_().clamp_(-steps, steps).mul_(scale)
 
 
 def snap_codebook(codebook: np.ndarray) -> np.ndarray:
