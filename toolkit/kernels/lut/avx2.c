@@ -109,6 +109,7 @@ const pv_kernels pv_kernels_avx2 = {
     .quantize4 = avx2_quantize4,
     .decode = avx2_decode,
     .turn = pv_turn,
+    .panel_sums = avx2_panel_sums,
     .gemv_i8 = avx2_gemv_i8,
     .gemv_f32 = avx2_gemv_f32,
     .tile_i8 = avx2_tile_i8,
@@ -124,7 +125,6 @@ const pv_kernels pv_kernels_avx2 = {
     .i8_depthwise = avx2_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,
-    .i8_sum = loop_i8_sum,
     .i8_to_float = loop_i8_to_float,
 };
 #endif

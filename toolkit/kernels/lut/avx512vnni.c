@@ -134,6 +134,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .quantize4 = avx512_quantize4,
     .decode = avx512_decode,
     .turn = avx512_turn,
+    .panel_sums = avx512_panel_sums,
     .gemv_i8 = avx512_gemv_i8,
     .gemv_f32 = avx512_gemv_f32,
     .tile_i8 = avx512_tile_i8,
@@ -150,7 +151,6 @@ const pv_kernels pv_kernels_avx512vnni = {
     .i8_depthwise = avx512_i8_depthwise,
     .i8_add = avx512_i8_add,
     .i8_max = loop_i8_max,
-    .i8_sum = avx512_i8_sum,
     .i8_to_float = loop_i8_to_float,
 };
 #endif

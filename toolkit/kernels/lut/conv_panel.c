@@ -94,42 +94,69 @@ static int fill_floats(pv_panels* p, int32_t row, int r, float* panel) {
   return PV_OK;
 }
 
-/* Row `row` of the layer, int8, with zeros behind it; its sum, times what an activation of 0 is stored as, into `zero`. */
-static int decode_i8(pv_panels* p, int32_t row, uint8_t* decoded, const int8_t** weights, int32_t* zero) {
-  const size_t cols = (size_t)p->lut->cols;
-  const int at = pv_flat_decode(&p->flat, (size_t)row * cols, cols, (const uint8_t*)p->levels.level, decoded);
-  if (at < 0) return at;
-  memset(decoded + (size_t)at + cols, 0, 3 * (size_t)p->geometry->taps + PV_WIDE);
-  *weights = (const int8_t*)decoded + at;
-  *zero = (p->grid->zero + pv_active()->offset) * pv_active()->i8_sum(*weights, cols);
-  return PV_OK;
-}
-
 static void use_group(pv_panels* p, int32_t group) {
   if (group != p->group) pv_quantize_codebook(p->lut, group, &p->levels);
   p->group = group;
 }
 
+/* Row `row` of the layer, int8, with zeros behind it. */
+static int decode_row(pv_panels* p, int32_t row, uint8_t* decoded, const int8_t** weights) {
+  const size_t cols = (size_t)p->lut->cols;
+  const int at = pv_flat_decode(&p->flat, (size_t)row * cols, cols, (const uint8_t*)p->levels.level, decoded);
+  if (at < 0) return at;
+  memset(decoded + (size_t)at + cols, 0, 3 * (size_t)p->geometry->taps + PV_WIDE);
+  *weights = (const int8_t*)decoded + at;
+  return PV_OK;
+}
+
+/* Rows [row, row + rows), int8: at once where whole quads follow each other and one codebook is theirs. */
+static int decode_rows(pv_panels* p, int32_t row, int32_t rows, const int8_t* weights[PV_TILE_ROWS]) {
+  const size_t cols = (size_t)p->lut->cols, stride = row_elements(p->lut, p->geometry);
+  const int32_t group = row / pv_rows_per_group(p->lut), last = (row + rows - 1) / pv_rows_per_group(p->lut);
+  if (group == last && cols == 4 * (size_t)p->geometry->steps) {
+    use_group(p, group);
+    const uint8_t* table = (const uint8_t*)p->levels.level;
+    const int at = pv_flat_decode(&p->flat, (size_t)row * cols, (size_t)rows * cols, table, p->decoded);
+    for (int r = 0; r < rows && at >= 0; r++) weights[r] = (const int8_t*)p->decoded + at + (size_t)r * cols;
+    return at < 0 ? at : PV_OK;
+  }
+  for (int r = 0; r < rows; r++) {
+    use_group(p, (row + r) / pv_rows_per_group(p->lut));
+    const int error = decode_row(p, row + r, p->decoded + (size_t)r * stride, &weights[r]);
+    if (error) return error;
+  }
+  return PV_OK;
+}
+
+static int fill_i8(pv_panels* p, int32_t row, int32_t rows, uint8_t* panel, pv_finish* finish) {
+  const pv_geometry* g = p->geometry;
+  const pv_kernels* k = pv_active();
+  const size_t stride = row_elements(p->lut, g);
+  const int8_t* weights[PV_TILE_ROWS];
+  int32_t sums[PV_TILE_ROWS];
+  const int error = decode_rows(p, row, rows, weights);
+  if (error) return error;
+  for (int r = rows; r < PV_TILE_ROWS; r++) {
+    weights[r] = (const int8_t*)p->decoded + (size_t)r * stride;
+    memset(p->decoded + (size_t)r * stride, 0, stride);
+  }
+  k->turn(weights, g->taps, g->depth, panel, 4 * PV_TILE_ROWS);
+  k->panel_sums(panel, g->steps, sums);
+  for (int r = 0; r < rows; r++) finish[r].zero = (p->grid->zero + k->offset) * sums[r];
+  return PV_OK;
+}
+
 int pv_fill_panel(pv_panels* p, int32_t row, int32_t rows, uint8_t* panel, pv_finish finish[PV_TILE_ROWS]) {
   const pv_lut* lut = p->lut;
   const pv_geometry* g = p->geometry;
-  const size_t stride = row_elements(lut, g);
-  const int8_t* weights[PV_TILE_ROWS];
   if (g->floats && rows < PV_TILE_ROWS) memset(panel, 0, pv_panel_bytes(g));
   for (int r = 0; r < rows; r++) {
     use_group(p, (row + r) / pv_rows_per_group(lut));
     const float row_scale = lut->row_scale ? lut->row_scale[row + r] : 1;
     finish[r] = (pv_finish){row_scale, lut->bias ? lut->bias[row + r] : 0, 0, lut->activation};
     if (p->fast) finish[r].scale = p->grid->scale * (p->levels.scale * row_scale);
-    const int error = g->floats ? fill_floats(p, row + r, r, (float*)panel)
-                                : decode_i8(p, row + r, p->decoded + (size_t)r * stride, &weights[r], &finish[r].zero);
+    const int error = g->floats ? fill_floats(p, row + r, r, (float*)panel) : PV_OK;
     if (error) return error;
   }
-  if (g->floats) return PV_OK;
-  for (int r = rows; r < PV_TILE_ROWS; r++) {
-    weights[r] = (const int8_t*)p->decoded + (size_t)r * stride;
-    memset(p->decoded + (size_t)r * stride, 0, stride);
-  }
-  pv_active()->turn(weights, g->taps, g->depth, panel, 4 * PV_TILE_ROWS);
-  return PV_OK;
+  return g->floats ? PV_OK : fill_i8(p, row, rows, panel, finish);
 }

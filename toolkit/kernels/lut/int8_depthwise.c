@@ -84,6 +84,12 @@ static int read_channels(depthwise_task* t, int32_t row, int32_t rows) {
   return PV_OK;
 }
 
+static int32_t tap_sum(const int8_t* weights, int32_t taps) {
+  int32_t sum = 0;
+  for (int32_t i = 0; i < taps; i++) sum += weights[i];
+  return sum;
+}
+
 /* What the zero of the activations, as they are stored, adds to a channel's sums is taken off. */
 static void set_start(const depthwise_task* t, int32_t channel, int32_t sum) {
   t->finish->start[channel] = -(t->conv->in.zero + t->kernels->offset) * sum;
@@ -178,7 +184,7 @@ static int32_t window_sum(const depthwise_task* t, int32_t y, int32_t x, int32_t
 static void quad_by_windows(const depthwise_task* t) {
   int8_t* out = t->y;
   for (int32_t channel = 0; channel < 4; channel++)
-    set_start(t, channel, pv_active()->i8_sum(t->weights + (size_t)(channel * t->taps), (size_t)t->taps));
+    set_start(t, channel, tap_sum(t->weights + (size_t)(channel * t->taps), t->taps));
   for (int32_t y = 0; y < t->out[0]; y++)
     for (int32_t x = 0; x < t->out[1]; x++)
       for (int32_t channel = 0; channel < 4; channel++)

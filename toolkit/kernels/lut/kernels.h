@@ -169,6 +169,8 @@ typedef struct pv_kernels {
   /* bytes of rows [4 * depth channels, taps], 64 past them readable -> panel [depth, taps, PV_TILE_ROWS, 4], a tap `pitch`
    * bytes from the next */
   void (*turn)(const int8_t* const rows[PV_TILE_ROWS], int32_t taps, int32_t depth, uint8_t* panel, size_t pitch);
+  /* int8 panel [steps, PV_TILE_ROWS, 4] -> the sum of each row */
+  void (*panel_sums)(const uint8_t* panel, int32_t steps, int32_t sums[PV_TILE_ROWS]);
   /* sums int32 or float32 [rows, batch] */
   void (*gemv_i8)(const pv_dot* dot, int32_t* sums);
   void (*gemv_f32)(const pv_dot* dot, float* sums);
@@ -191,7 +193,6 @@ typedef struct pv_kernels {
   void (*i8_add)(const int8_t* a, const int8_t* b, size_t n, const pv_i8_sum* sum, int8_t* y);
   /* y[i] = max(y[i], x[i]) */
   void (*i8_max)(const int8_t* x, size_t n, int8_t* y);
-  int32_t (*i8_sum)(const int8_t* x, size_t n);
   /* channel c of n pixels of a quad: y[i] = (x[4 * i + c] - zero) * scale */
   void (*i8_to_float)(const int8_t* x, int32_t c, size_t n, int32_t zero, float scale, float* y);
 } pv_kernels;

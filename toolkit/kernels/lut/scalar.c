@@ -169,6 +169,7 @@ const pv_kernels pv_kernels_scalar = {
     .quantize4 = scalar_quantize4,
     .decode = pv_scalar_decode,
     .turn = pv_turn,
+    .panel_sums = scalar_panel_sums,
     .gemv_i8 = scalar_gemv_i8,
     .gemv_f32 = pv_scalar_gemv_f32,
     .tile_i8 = scalar_tile_i8,
@@ -184,6 +185,5 @@ const pv_kernels pv_kernels_scalar = {
     .i8_depthwise = scalar_i8_depthwise,
     .i8_add = loop_i8_add,
     .i8_max = loop_i8_max,
-    .i8_sum = loop_i8_sum,
     .i8_to_float = loop_i8_to_float,
 };

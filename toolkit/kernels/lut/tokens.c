@@ -70,6 +70,7 @@ static void fill_panels(token_task* t, int32_t row, int32_t stop) {
   const pv_kernels* k = pv_active();
   const size_t stride = padded(lut), packed = stride / PV_BLOCK * 16 * (size_t)lut->bits;
   const int8_t* weights[PV_TILE_ROWS];
+  int32_t sums[PV_TILE_ROWS];
   for (int r = 0; r < PV_TILE_ROWS; r++) weights[r] = (const int8_t*)t->decoded + (size_t)r * stride;
   for (int32_t first = row; first < stop; first += PV_TILE_ROWS) {
     const int32_t rows = pv_min(PV_TILE_ROWS, stop - first), blocks = (int32_t)(stride / PV_BLOCK);
@@ -77,12 +78,14 @@ static void fill_panels(token_task* t, int32_t row, int32_t stop) {
     for (int32_t r = 0; r < rows; r++) {
       const uint8_t* from = lut->packed + (size_t)(first + r) * packed;
       k->decode(from, (size_t)blocks, lut->bits, (const uint8_t*)t->levels->level, t->decoded + (size_t)r * stride);
+    }
+    uint8_t* panel = t->panels + (size_t)((first - row) / PV_TILE_ROWS) * panel_bytes(lut);
+    k->turn(weights, 1, (int32_t)(stride / 4), panel, 4 * PV_TILE_ROWS);
+    k->panel_sums(panel, (int32_t)(stride / 4), sums);
+    for (int32_t r = 0; r < rows; r++)
       t->finish[first + r - row] = (pv_finish){
           t->levels->scale * (lut->row_scale ? lut->row_scale[first + r] : 1), lut->bias ? lut->bias[first + r] : 0,
-          k->offset ? (int32_t)k->offset * k->i8_sum(weights[r], stride) : 0, lut->activation};
-    }
-    const size_t index = (size_t)((first - row) / PV_TILE_ROWS);
-    k->turn(weights, 1, (int32_t)(stride / 4), t->panels + index * panel_bytes(lut), 4 * PV_TILE_ROWS);
+          k->offset * sums[r], lut->activation};
   }
 }
 
