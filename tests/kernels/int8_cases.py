@@ -76,6 +76,8 @@ _CONVS = [  # (out, in per group, kh, kw), image, geometry
     ((70, 70, 3, 3), (11, 20), {"padding": (1, 1, 1, 1)}),  # several panels
     ((8, 5, 3, 3), (4, 70), {"padding": (1, 1, 1, 1)}),  # wide: gaps between rows are few
     ((9, 3, 11, 11), (31, 40), {"stride": (4, 4), "padding": (2, 2, 2, 2)}),
+    ((16, 3, 7, 7), (22, 38), {"stride": (2, 2), "padding": (3, 3, 3, 3)}),  # three channels side by side
+    ((9, 3, 5, 5), (12, 40), {"padding": (2, 2, 2, 2)}),
     ((32, 3, 3, 3), (24, 32), {"stride": (2, 2), "padding": (0, 0, 1, 1)}),
     ((24, 8, 5, 3), (20, 21), {"stride": (2, 1), "padding": (4, 0, 1, 2), "dilation": (2, 2), "groups": 3}),
     ((12, 1, 3, 3), (20, 21), {"stride": (2, 2), "padding": (0, 0, 1, 1), "groups": 12}),

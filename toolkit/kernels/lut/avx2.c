@@ -124,6 +124,7 @@ const pv_kernels pv_kernels_avx2 = {
     .i8_turn = avx2_i8_turn,
     .i8_depthwise = avx2_i8_depthwise,
     .i8_add = loop_i8_add,
+    .i8_join = loop_i8_join,
     .i8_max = loop_i8_max,
     .i8_to_float = loop_i8_to_float,
 };

@@ -150,6 +150,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .i8_turn = avx512_i8_turn,
     .i8_depthwise = avx512_i8_depthwise,
     .i8_add = avx512_i8_add,
+    .i8_join = avx512_i8_join,
     .i8_max = loop_i8_max,
     .i8_to_float = loop_i8_to_float,
 };

@@ -9,7 +9,7 @@ enum { PV_I8_PANELS = 8, PV_I8_PANELS_BYTES = 96 << 10, PV_I8_TILE_BYTES = PV_TI
 
 /* What conv_panel.c needs to know of a convolution. */
 static pv_geometry panel_geometry(const pv_i8_geometry* g) {
-  return (pv_geometry){.taps = g->taps, .depth = g->depth, .steps = g->steps};
+  return (pv_geometry){.taps = g->taps, .depth = g->depth, .steps = g->taps * g->depth};
 }
 
 static int32_t panel_count(const pv_i8_geometry* g) {
@@ -60,6 +60,19 @@ void pv_i8_set_finish(const pv_i8_conv* c, const pv_finish* from, int32_t rows, 
   }
 }
 
+/* A panel of three channels, its kernel rows' bytes side by side. */
+static void join_panel(const pv_i8_geometry* g, int32_t width, uint8_t* panel) {
+  enum { STEP = 4 * PV_TILE_ROWS };
+  const int32_t bytes = 4 * g->columns;
+  for (int32_t ky = 0; ky * width < g->taps; ky++)
+    for (int r = 0; r < PV_TILE_ROWS; r++) {
+      const uint8_t* from = panel + STEP * ky * width + 4 * r;
+      uint8_t* to = panel + STEP * ky * g->columns + 4 * r; /* never past what is read next */
+      for (int32_t i = 0; i < bytes; i++)
+        to[STEP * (i / 4) + i % 4] = i < 3 * width ? from[STEP * (i / 3) + i % 3] : 0;
+    }
+}
+
 /* Panels and finish of output channels [row, stop). */
 static int fill_panels(pv_i8_task* t, pv_panels* panels, int32_t row, int32_t stop) {
   pv_finish finish[PV_TILE_ROWS];
@@ -68,6 +81,7 @@ static int fill_panels(pv_i8_task* t, pv_panels* panels, int32_t row, int32_t st
     uint8_t* panel = t->panels + (size_t)index * pv_panel_bytes(panels->geometry);
     const int error = pv_fill_panel(panels, at, rows, panel, finish);
     if (error) return error;
+    if (t->geometry->joined) join_panel(t->geometry, t->conv->kernel[1], panel);
     pv_i8_set_finish(t->conv, finish, rows, &t->finish[index]);
   }
   return PV_OK;

@@ -17,7 +17,9 @@ typedef struct pv_i8_geometry {
   int32_t phases[2]; /* how many of these */
   int32_t taps, depth, steps, group_rows; /* as pv_geometry */
   int32_t depthwise; /* then only `out` and `taps` mean something */
-  int32_t tight;  /* a phase is a column of the kernel, its planes as wide as the output */
+  int32_t columns; /* steps of a kernel row: its columns, or with `joined` its bytes by four */
+  int32_t tight;   /* a phase is a step of a kernel row, its planes as wide as the output */
+  int32_t joined;  /* of three channels: their bytes side by side, without a fourth */
   int32_t direct; /* the image is its own plane: a 1x1 convolution without stride or padding */
   size_t plane_size; /* in pixels */
 } pv_i8_geometry;

@@ -62,6 +62,11 @@ static int is_tight(const pv_i8_conv* c, const int32_t out[2], int32_t pitch) {
   return c->kernel[1] <= PV_TIGHT_COLUMNS && (pitch - out[1]) * PV_TIGHT_PARTS > pitch;
 }
 
+/* Three channels and so wide a kernel that its rows are fewer steps without every fourth byte. */
+static int is_joined(const pv_i8_conv* c) {
+  return c->channels == 3 && c->groups == 1 && c->dilation[1] == 1 && c->kernel[1] > 3;
+}
+
 pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
   pv_i8_geometry g;
   const int32_t in[2] = {c->height, c->width};
@@ -69,7 +74,9 @@ pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
   g.depthwise = c->groups > 1 && c->groups == c->channels;
   g.taps = c->kernel[0] * c->kernel[1];
   g.depth = (c->channels / c->groups + 3) / 4;
-  g.steps = g.depthwise ? 0 : g.taps * g.depth;
+  g.joined = is_joined(c);
+  g.columns = g.joined ? (3 * c->kernel[1] + 3) / 4 : c->kernel[1];
+  g.steps = g.depthwise ? 0 : c->kernel[0] * g.columns * g.depth;
   g.group_rows = lut->rows / c->groups;
   for (int a = 0; a < 2; a++) {
     const int32_t before = c->padding[a], after = c->padding[2 + a], stride = c->stride[a];
@@ -78,9 +85,9 @@ pv_i8_geometry pv_i8_conv_geometry(const pv_lut* lut, const pv_i8_conv* c) {
     if (a == 1 && stride == 1) g.plane[a] -= pv_min(before, after); /* one gap between rows is both */
   }
   int32_t shared = c->stride[1] == 1 ? pv_min(c->padding[1], c->padding[3]) : 0;
-  g.tight = !g.depthwise && is_tight(c, g.out, g.plane[1]);
+  g.tight = g.joined || (!g.depthwise && is_tight(c, g.out, g.plane[1]));
   if (g.tight) {
-    g.phases[1] = c->kernel[1];
+    g.phases[1] = g.columns;
     g.plane[1] = g.out[1];
     shared = 0;
   }
@@ -105,11 +112,21 @@ int32_t pv_i8_conv_planes_count(const pv_lut* lut, const pv_i8_conv* c) {
   return has_planes(&g, c) ? c->groups * g.depth : 0;
 }
 
+/* Pixels of a row before it is joined, and what kernels read past it. */
+static size_t padded_row(const pv_i8_geometry* g, const pv_i8_conv* c) {
+  return g->joined ? (size_t)c->width + (size_t)c->padding[1] + (size_t)c->padding[3] + PV_TILE_PIXELS : 0;
+}
+
 size_t pv_i8_conv_scratch_bytes(const pv_lut* lut, const pv_i8_conv* c) {
   const pv_i8_geometry g = pv_i8_conv_geometry(lut, c);
   const size_t phases = (size_t)g.phases[0] * (size_t)g.phases[1];
   const size_t planes = (size_t)pv_i8_conv_planes_count(lut, c) * phases * g.plane_size;
-  return 3 * PV_LINE + (size_t)g.steps * sizeof(int32_t) + 4 * (planes + PV_TILE_PIXELS);
+  return 3 * PV_LINE + (size_t)g.steps * sizeof(int32_t) + 4 * (planes + PV_TILE_PIXELS + padded_row(&g, c));
+}
+
+static int8_t* joined_row(const pv_i8_geometry* g, const void* scratch) {
+  const size_t planes = (size_t)(g->phases[0] * g->phases[1]) * g->plane_size; /* of the only quad */
+  return pv_i8_conv_elements(g, scratch) + (g->joined ? 4 * (planes + PV_TILE_PIXELS) : 0);
 }
 
 int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
@@ -121,7 +138,7 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
   const size_t quad = (size_t)(g.phases[0] * g.phases[1]) * g.plane_size;
   for (int32_t d = 0; d < g.depth; d++)
     for (int32_t ky = 0; ky < c->kernel[0]; ky++)
-      for (int32_t kx = 0; kx < c->kernel[1]; kx++) {
+      for (int32_t kx = 0; kx < g.columns; kx++) {
         const int32_t y = ky * c->dilation[0], x = kx * c->dilation[1];
         const int32_t phase = y % c->stride[0] * g.phases[1] + (g.tight ? kx : x % c->stride[1]);
         const int32_t at = y / c->stride[0] * g.plane[1] + (g.tight ? 0 : x / c->stride[1]);
@@ -129,6 +146,7 @@ int pv_i8_conv_prepare(const pv_lut* lut, const pv_i8_conv* c, void* scratch) {
       }
   const size_t planes = (size_t)pv_i8_conv_planes_count(lut, c) * quad;
   memset(pv_i8_conv_elements(&g, scratch) + 4 * planes, 0, 4 * PV_TILE_PIXELS);
+  memset(joined_row(&g, scratch), c->in.zero, 4 * padded_row(&g, c));
   return PV_OK;
 }
 
@@ -164,8 +182,15 @@ static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t
   }
 }
 
+/* The same of a row of three channels, by way of `padded`. */
+static void join_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, int8_t* padded, uint8_t* row) {
+  memcpy(padded + 4 * c->padding[1], x, 4 * (size_t)c->width);
+  for (int32_t phase = 0; phase < g->phases[1]; phase++)
+    pv_active()->i8_join(padded, c->stride[1], 4 * phase, g->out[1], (int8_t*)row + 4 * (size_t)phase * g->plane_size);
+}
+
 /* A quad of the image, int8 [height, width, 4], into its padded planes. */
-static void write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* planes) {
+static void write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, int8_t* padded, uint8_t* planes) {
   const int32_t stride = c->stride[0];
   const size_t size = (size_t)(g->phases[0] * g->phases[1]) * g->plane_size;
   memset(planes, c->in.zero, 4 * size);
@@ -173,7 +198,8 @@ static void write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int
     const int32_t at = y + c->padding[0], phase = at % stride;
     if (phase >= g->phases[0]) continue;
     uint8_t* plane = planes + 4 * (size_t)(phase * g->phases[1]) * g->plane_size;
-    write_row(g, c, x, plane + 4 * (size_t)(at / stride) * (size_t)g->plane[1]);
+    uint8_t* row = plane + 4 * (size_t)(at / stride) * (size_t)g->plane[1];
+    g->joined ? join_row(g, c, x, padded, row) : write_row(g, c, x, row);
   }
 }
 
@@ -183,5 +209,6 @@ void pv_i8_conv_planes(const pv_lut* lut, const pv_i8_conv* c, const int8_t* x, 
   const size_t quad = 4 * (size_t)(g.phases[0] * g.phases[1]) * g.plane_size;
   uint8_t* planes = (uint8_t*)pv_i8_conv_elements(&g, scratch);
   for (int32_t q = begin; q < end; q++)
-    write_planes(&g, c, x + 4 * (size_t)q * (size_t)c->height * (size_t)c->width, planes + (size_t)q * quad);
+    write_planes(&g, c, x + 4 * (size_t)q * (size_t)c->height * (size_t)c->width, joined_row(&g, scratch),
+                 planes + (size_t)q * quad);
 }

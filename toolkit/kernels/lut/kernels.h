@@ -191,6 +191,9 @@ typedef struct pv_kernels {
   void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);
   void (*i8_add)(const int8_t* a, const int8_t* b, size_t n, const pv_i8_sum* sum, int8_t* y);
+  /* y[i] = bytes [first, first + 4) of the pixels from i * stride on, three bytes each, of which x has four; x is readable
+   * for 32 pixels past the last one */
+  void (*i8_join)(const int8_t* x, int32_t stride, int32_t first, int32_t count, int8_t* y);
   /* y[i] = max(y[i], x[i]) */
   void (*i8_max)(const int8_t* x, size_t n, int8_t* y);
   /* channel c of n pixels of a quad: y[i] = (x[4 * i + c] - zero) * scale */

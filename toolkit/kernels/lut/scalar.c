@@ -184,6 +184,7 @@ const pv_kernels pv_kernels_scalar = {
     .i8_turn = scalar_i8_turn,
     .i8_depthwise = scalar_i8_depthwise,
     .i8_add = loop_i8_add,
+    .i8_join = loop_i8_join,
     .i8_max = loop_i8_max,
     .i8_to_float = loop_i8_to_float,
 };
