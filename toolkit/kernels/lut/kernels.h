@@ -72,6 +72,13 @@ typedef struct pv_finish {
   int32_t zero, activation;
 } pv_finish;
 
+/* What a token's sums become: `token` and scale[i] are what a step of its activations and of output i's weights is worth. */
+typedef struct pv_token_finish {
+  float token;
+  const float *scale, *bias;
+  int32_t zero, activation;
+} pv_token_finish;
+
 /* One sparse row of 1-bit codes against one activation row. */
 typedef struct pv_ternary {
   const uint8_t *bitmap, *codes;
@@ -184,9 +191,8 @@ typedef struct pv_kernels {
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
-  /* sums of gemm_i8 of `count` pixels -> y[pixel * pitch + row]; a finish's scale is a pixel's times the row's */
-  void (*finish_tokens)(const int32_t* acc, int32_t count, const float* scale, const pv_finish* finish, int32_t rows,
-                        float* y, size_t pitch);
+  /* y[i] = activation((acc[i] - zero) * (token * scale[i]) + bias[i]), a token's outputs */
+  void (*finish_token)(const int32_t* acc, int32_t count, const pv_token_finish* finish, float* y);
   void (*i8_tile)(const pv_i8_tile* tile);
   void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);
