@@ -101,7 +101,11 @@ public class LooksTest {
     @Test
     @Config(qualifiers = "sw800dp-w800dp-h1280dp-mdpi")
     public void onATablet() throws Exception {
-        assertShown(known("tablet"));
+        MainActivity activity = known("tablet");
+        assertShown(activity);
+        View more = activity.findViewById(R.id.more);
+        int icon = more.getRight() - more.getPaddingRight(); // stands over the end of the column
+        assertEquals(activity.findViewById(R.id.scroll).getRight() - 96, icon);
     }
 
     /** The whole photo and a whole match, without scrolling. */
