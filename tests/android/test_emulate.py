@@ -19,6 +19,8 @@ from helpers.apks import change, edited
 from helpers.packages import Package, make_package, package_compressed, small_model, write_apk, write_photos
 from pocketvlad.android import emulate, selftest
 from pocketvlad.android.entries import INDEX, PROGRAM
+from pocketvlad.android.native import build_libraries
+from pocketvlad.android.runtime import RUNTIMES, SMALL
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe
@@ -107,9 +109,28 @@ def test_packed_weights_stay_in_the_file(tmp_path):
 
 
 @needs_qemu
-def test_committed_list_of_operators_is_the_librarys():
-    committed = json.loads(files("pocketvlad.android").joinpath("phone_ops.json").read_text())
-    assert emulate.runtime_names("arm64-v8a") == committed
+@pytest.mark.parametrize("executorch", RUNTIMES, ids=lambda one: one.version)
+def test_committed_list_of_operators_is_the_librarys(executorch):
+    committed = json.loads(files("pocketvlad.android").joinpath(executorch.listing).read_text())
+    assert emulate.runtime_names("arm64-v8a", executorch) == committed
+
+
+@pytest.fixture(scope="module")
+def small_packages(package, int8_package, tmp_path_factory) -> list[Path]:
+    """The same programs with the small runtime."""
+    folder = tmp_path_factory.mktemp("small runtime")
+    for number, made in enumerate((package, int8_package)):
+        write_apk(folder / f"{number}.apk", made, build_libraries(executorch=SMALL))
+    return sorted(folder.glob("*.apk"))
+
+
+@needs_qemu
+@pytest.mark.parametrize(("cpu", "isa"), [("cortex-a53", "neon"), ("max", "neon_dotprod")])
+def test_the_small_runtime_answers_alike(small_packages, cpu, isa):
+    for apk in small_packages:
+        result = emulate.run_selftest(apk, cpu=cpu)
+        assert result.passed and result.native.isa == isa
+        assert min(picture.cosine for picture in result.pictures) > 0.9999
 
 
 @needs_x86

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from executorch.exir import to_edge
 
-from pocketvlad.android import apk, native, signing
+from helpers.apks import change, edited, patched
+from pocketvlad.android import apk, check, native, runtime, signing
 from pocketvlad.android import package as packages
-from pocketvlad.android.entries import INDEX
+from pocketvlad.android.check import check_apk
+from pocketvlad.android.entries import CONFIG, INDEX
 from pocketvlad.android.verify import verify_apk
 from pocketvlad.errors import PackageError
 from pocketvlad.index import open_index
 from pocketvlad.index.format import append_part
 from pocketvlad.resources import resource_dir
+from pocketvlad.runtime.operators import read_operators
 
 
 def test_the_users_debug_key_signs_every_apk(package, tmp_path, monkeypatch):
@@ -28,6 +34,58 @@ def test_the_users_debug_key_signs_every_apk(package, tmp_path, monkeypatch):
         )
     key = signing.load_keys(tmp_path / "config/pocketvlad/debug.p12", signing.DEBUG_PASSWORD).certificate
     assert [verify_apk(path) for path in made] == [key, key]
+    with zipfile.ZipFile(made[0]) as archive:
+        assert json.loads(archive.read(CONFIG))["runtime"] == runtime.SMALL.name
+        assert archive.getinfo("lib/arm64-v8a/libexecutorch_jni.so").file_size < 13_000_000
+
+
+def test_the_smallest_runtime_that_has_every_operator(package, tmp_path):
+    """Names of operators of one length, exchanged in the program; nothing is called."""
+    program = package.program.read_bytes()
+    assert runtime.smallest(package.program) == runtime.SMALL
+    lacked = runtime.FULL.operators() - runtime.SMALL.operators()
+    assert lacked == {
+        "aten::_adaptive_avg_pool2d.out", "aten::_conj_physical.out", "aten::var_mean.correction_out",
+    }  # fmt: skip
+    assert runtime.SMALL.operators() < runtime.FULL.operators()
+    other = tmp_path / "other.pte"
+    for name, expected in ((b"vlad_pooX", runtime.FULL), (b"vlad_pool", runtime.SMALL)):
+        other.write_bytes(program.replace(b"vlad_pool", name))
+        assert runtime.smallest(other) == expected
+    other.write_bytes(b"")
+    with pytest.raises(PackageError, match="other.pte cannot be read"):
+        runtime.smallest(other)
+
+
+def test_conv_ap_takes_the_full_runtime(tmp_path):
+    """Its adaptive pooling is an operator the small one lacks; export takes it."""
+
+    class Pooled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.adaptive_avg_pool2d(x, 2)
+
+    edge = to_edge(torch.export.export(Pooled(), (torch.zeros(1, 3, 9, 11),)))
+    (tmp_path / "m.pte").write_bytes(edge.to_executorch().buffer)
+    assert runtime.smallest(tmp_path / "m.pte") == runtime.FULL
+
+
+def test_an_apk_of_a_runtime_that_lacks_an_operator_is_refused(package, tmp_path, monkeypatch):
+    out = tmp_path / "a.apk"
+    packages.package(out, program=package.program, index=package.index, photos=package.photos[:1], title="a")
+    called = set(read_operators(package.program.read_bytes()))
+    keys = signing.debug_keys(tmp_path / "keys.p12")
+    renamed = change(CONFIG, patched(runtime.SMALL.version.encode(), b"0.1.0"))
+    with pytest.raises(
+        PackageError, match=r"a runtime this version does not know; found .* 0\.1\.0; package it again"
+    ):
+        check_apk(edited(out, tmp_path / "b.apk", keys, renamed))
+    less = replace(runtime.SMALL, listing="less.json")
+    monkeypatch.setattr(check, "RUNTIMES", (less, runtime.FULL))
+    monkeypatch.setattr(
+        runtime, "phone_operators", lambda listing: frozenset(called) - {"pocketvlad::vlad_pool.out"}
+    )
+    with pytest.raises(PackageError, match="calls what the runtime lacks; found pocketvlad::vlad_pool.out"):
+        check_apk(out)
 
 
 def test_an_index_of_several_parts_is_joined_for_the_phone(package, tmp_path, monkeypatch):
@@ -74,6 +132,7 @@ def test_the_fingerprint_follows_the_app_the_kernels_and_the_packaging(tmp_path,
             patch.setattr(native, "resource_dir", folders.__getitem__)
             changed.add(packages.fingerprint())
     with monkeypatch.context() as patch:
-        patch.setattr(native.runtime, "SHA256", "another runtime")
+        others = tuple(replace(one, sha256="another runtime") for one in runtime.RUNTIMES)
+        patch.setattr(runtime, "RUNTIMES", others)
         changed.add(packages.fingerprint())
     assert len(changed) == 4 and before not in changed

@@ -40,6 +40,7 @@ from pocketvlad.android.emulate import host_preload
 from pocketvlad.android.entries import INDEX
 from pocketvlad.android.native import build_libraries
 from pocketvlad.android.results import SelfTestResult
+from pocketvlad.android.runtime import SMALL
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.index import open_index
@@ -96,11 +97,12 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Package:
         made.apk,
         program=made.program,
         index=made.index,
-        libraries=build_libraries(),
+        libraries=build_libraries(executorch=SMALL),
         config={
             "title": "Street scenes",
             "threshold": THRESHOLD,
             "fingerprint": open_index(made.index).fingerprint.hex(),
+            "runtime": SMALL.name,
         },
         selftest=made.selftest,
         keys=debug_keys(folder / "keys.p12"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +81,13 @@ def package_compressed(folder: Path, compressed: Compressed, *, dtype: str = "fl
     return package
 
 
-def write_apk(out: Path, package: Package) -> None:
-    """A signed APK of a package's files."""
+def write_apk(out: Path, package: Package, libraries: Mapping[str, Sequence[Path]] | None = None) -> None:
+    """A signed APK of a package's files; without ``libraries`` those of the full runtime."""
     build_apk(
         out,
         program=package.program,
         index=package.index,
-        libraries=build_libraries(),
+        libraries=libraries or build_libraries(),
         config={
             "title": "test",
             "threshold": 0.5,

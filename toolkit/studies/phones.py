@@ -17,6 +17,7 @@ from pocketvlad.android import selftest
 from pocketvlad.android.apk import build_apk
 from pocketvlad.android.emulate import run_selftest
 from pocketvlad.android.native import build_libraries
+from pocketvlad.android.runtime import smallest
 from pocketvlad.android.signing import debug_keys
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.index import build_index, write_index
@@ -36,14 +37,20 @@ def packaged(program: Path, photos: Dataset, folder: Path, *, pictures: int = 1)
     places, _ = build_index(runner.describe, photos, runner.info.fingerprint)
     write_index(index, places, force=True)
     test = selftest.build(program, index, [photo.path for photo in photos.photos[:pictures]])
-    config = {"title": program.stem, "threshold": None, "fingerprint": places.fingerprint.hex()}
+    executorch = smallest(program)
+    config = {
+        "title": program.stem,
+        "threshold": None,
+        "fingerprint": places.fingerprint.hex(),
+        "runtime": executorch.name,
+    }
     apk = folder / f"{program.stem}.apk"
     apk.unlink(missing_ok=True)
     build_apk(
         apk,
         program=program,
         index=index,
-        libraries=build_libraries(),
+        libraries=build_libraries(executorch=executorch),
         config=config,
         selftest=test,
         keys=debug_keys(folder / "debug.p12"),

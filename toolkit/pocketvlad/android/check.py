@@ -27,10 +27,11 @@ from pocketvlad.android.entries import (
     stored_entry,
 )
 from pocketvlad.android.loader import check_libraries
+from pocketvlad.android.runtime import FULL, RUNTIMES, Runtime
 from pocketvlad.android.selftest import read_manifest as read_selftest
 from pocketvlad.android.verify import SCHEMES, verify_apk
 from pocketvlad.errors import ArtifactError, PackageError
-from pocketvlad.runtime.operators import phone_operators, read_operators
+from pocketvlad.runtime.operators import read_operators
 from pocketvlad.schema import parse_json
 
 _LEAST_TARGET = 24  # current phones refuse to install apps for older systems
@@ -174,12 +175,13 @@ def _check_libraries(path: Path, apk: zipfile.ZipFile, entries: Sequence[zipfile
 
 def _check_program(path: Path, settings: bytes) -> None:
     """The program's operators are the runtime's, and index and settings are the program's."""
+    config = parse_json(settings)
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         program, index = stored_entry(path, PROGRAM), stored_entry(path, INDEX)
         end = program.offset + program.length
         with memoryview(mapped) as view, view[program.offset : end] as data:
             try:
-                lacking = sorted(set(read_operators(data)) - phone_operators())
+                lacking = sorted(set(read_operators(data)) - _runtime(path, config).operators())
             except ArtifactError as error:
                 raise PackageError(f"{path}: {error.what}", found=error.found) from error
         start = mapped[index.offset : index.offset + min(index.length, _FINGERPRINT.stop)]
@@ -189,9 +191,19 @@ def _check_program(path: Path, settings: bytes) -> None:
         raise PackageError(f"{path}: the program calls what the runtime lacks", found=", ".join(lacking))
     if alien or not start.startswith(_MAGIC):
         raise PackageError(f"{path}: the index does not belong to the program", do="index the photos again")
-    config = parse_json(settings)
     if not isinstance(config, Mapping) or config.get("fingerprint") != fingerprint.hex():
         raise PackageError(f"{path}: the app's settings are of another index", do="package it again")
+
+
+def _runtime(path: Path, config: object) -> Runtime:
+    """The runtime of an APK; that of APKs made before there were two, where its settings name none."""
+    named = config.get("runtime", FULL.name) if isinstance(config, Mapping) else FULL.name
+    found = next((one for one in RUNTIMES if one.name == named), None)
+    if found is None:
+        raise PackageError(
+            f"{path} has a runtime this version does not know", found=named, do="package it again"
+        )
+    return found
 
 
 def _check_manifest(path: Path, manifest: Manifest) -> None:

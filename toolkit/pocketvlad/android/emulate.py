@@ -104,21 +104,21 @@ def answered(
     )
 
 
-def runtime_names(abi: str = "arm64-v8a") -> dict[str, Any]:
+def runtime_names(abi: str = "arm64-v8a", executorch: runtime.Runtime = runtime.FULL) -> dict[str, Any]:
     """What the shipped libraries register at run time: ``runtime``, ``ops`` and ``backends``, sorted.
 
-    This is where ``phone_ops.json`` comes from.
+    This is where ``phone_ops.json`` and ``phone_ops_small.json`` come from.
 
     Raises:
         MissingToolError: zig, npm or qemu is missing.
     """
     with scratch_folder() as folder:
-        libraries = build_libraries(folder, [abi])[abi]
+        libraries = build_libraries(folder, [abi], executorch)[abi]
         _add_shim(abi, libraries, folder / abi)
         lines = _run(_machine(abi, None), folder / abi, [str(folder / abi / LIBRARY), "names"])
     split = lines.index("")
     return {
-        "runtime": f"{runtime.PACKAGE} {runtime.VERSION}",
+        "runtime": executorch.name,
         "ops": sorted(set(lines[:split])),
         "backends": sorted(lines[split + 1 :]),
     }

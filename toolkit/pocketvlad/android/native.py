@@ -45,7 +45,11 @@ _LINK = """-shared -soname libpocketvlad.so -z now -z relro -z noexecstack -z ma
 --eh-frame-hdr"""
 
 
-def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.ABIS) -> dict[str, list[Path]]:
+def build_libraries(
+    out_dir: Path | None = None,
+    abis: Sequence[str] = runtime.ABIS,
+    executorch: runtime.Runtime = runtime.FULL,
+) -> dict[str, list[Path]]:
     """The libraries an APK carries, by ABI: ours, the runtime, and the stand-in for fbjni.
 
     Compiled once per content of the sources and kept in the user's cache.
@@ -53,6 +57,7 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
     Args:
         out_dir: copies go to ``out_dir/<abi>/``; without it the cached files themselves are named.
         abis: of ``arm64-v8a`` and ``x86_64``.
+        executorch: the runtime.
 
     Raises:
         MissingToolError: no zig or npm.
@@ -61,10 +66,10 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
     unknown = sorted(set(abis) - set(runtime.ABIS))
     if unknown:
         raise PackageError("unknown ABI", found=", ".join(unknown), allowed=", ".join(runtime.ABIS))
-    zig, key = find_zig(), sources_key()
+    zig, key = find_zig(), sources_key(executorch)
     built = {}
     for abi in abis:
-        folder = cached_folder(f"android-{abi}-{key}", partial(_build, zig, abi))
+        folder = cached_folder(f"android-{abi}-{key}", partial(_build, zig, abi, executorch))
         built[abi] = [folder / name for name in LIBRARIES]
         if out_dir is not None:
             (out_dir / abi).mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,7 @@ def build_libraries(out_dir: Path | None = None, abis: Sequence[str] = runtime.A
     return built
 
 
-def copy_symbols(folder: Path, abis: Sequence[str]) -> None:
+def copy_symbols(folder: Path, abis: Sequence[str], executorch: runtime.Runtime = runtime.FULL) -> None:
     """Write ``folder/<abi>/libpocketvlad.so`` with names and lines, for ``ndk-stack`` or ``llvm-symbolizer``.
 
     The APK's own library has the same build id and the same addresses.
@@ -80,19 +85,19 @@ def copy_symbols(folder: Path, abis: Sequence[str]) -> None:
     Raises:
         MissingToolError, PackageError: as :func:`build_libraries`.
     """
-    for abi, libraries in build_libraries(abis=abis).items():
+    for abi, libraries in build_libraries(abis=abis, executorch=executorch).items():
         (folder / abi).mkdir(parents=True, exist_ok=True)
         shutil.copy(libraries[0].parent / SYMBOLS / LIBRARY, folder / abi / LIBRARY)
 
 
-def sources_key() -> str:
-    """Hex digits over all that decides the libraries' bytes: sources, compiler, runtime.
+def sources_key(executorch: runtime.Runtime = runtime.FULL) -> str:
+    """Hex digits over all that decides the libraries' bytes: sources, compiler, the runtime ``executorch``.
 
     Raises:
         MissingToolError: no zig.
     """
     files = [*_sources(), *_headers(), *_BIONIC.glob("*.[ch]"), Path(__file__), Path(stubs.__file__)]
-    return content_key(files, find_zig().version, runtime.SHA256)
+    return content_key(files, find_zig().version, executorch.sha256)
 
 
 def _sources() -> list[Path]:
@@ -114,7 +119,7 @@ def _app_folder() -> Path:
     return resource_dir("android_demo") / "app/src/main/cpp"
 
 
-def _build(zig: Zig, abi: str, out: Path) -> None:
+def _build(zig: Zig, abi: str, executorch: runtime.Runtime, out: Path) -> None:
     work = out / "work"
     work.mkdir()
     target = f"--target={_MACHINE[abi]}-linux-android26"
@@ -125,7 +130,7 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
     def link(arguments: Sequence[str]) -> None:
         zig.run("ld.lld", *arguments)
 
-    original = runtime.library(abi)
+    original = runtime.library(abi, executorch)
     imported = read_library(original)
     stubs.make_system_stubs(imported, work, compile_, link)
     stubs.make_fbjni_stub(imported, work / "libfbjni.so", compile_, link)
@@ -133,14 +138,16 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
         work / f"{source.parent.name}-{source.stem}.o": source for source in [*_sources(), _BIONIC / "crt.c"]
     }
     commands = [
-        [*compiler_options(zig, abi, source), "-c", str(source), "-o", str(compiled)]
+        [*compiler_options(zig, abi, source, executorch), "-c", str(source), "-o", str(compiled)]
         for compiled, source in objects.items()
     ]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(compile_, commands))
     script = f"--version-script={_app_folder() / 'exports.map'}"
     libraries = [str(original), f"-L{work}", "-lc", "-lm", "-llog", "-ldl"]
-    identity = hashlib.sha1(f"{sources_key()} {abi}".encode()).hexdigest()  # of both: tools pair them by it
+    identity = hashlib.sha1(
+        f"{sources_key(executorch)} {abi}".encode()
+    ).hexdigest()  # of both: tools pair them by it
     command = [*_LINK.split(), script, f"--build-id=0x{identity}", *map(str, objects), *libraries]
     (out / SYMBOLS).mkdir()
     link([*command, "-o", str(out / SYMBOLS / LIBRARY)])
@@ -151,14 +158,16 @@ def _build(zig: Zig, abi: str, out: Path) -> None:
     shutil.rmtree(work)
 
 
-def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
+def compiler_options(
+    zig: Zig, abi: str, source: Path, executorch: runtime.Runtime = runtime.FULL
+) -> list[str]:
     """Compiler options for one source: C sees zig's C headers, C++ the runtime's and libc++'s as well."""
     small = source.parent.name in _SMALL or source.stem in _ONCE
     speed = "-Os" if small else "-O2" if source.stem in _DRIVERS else "-O3"
     named = {
         "kernels": resource_dir("kernels"),
         "cpp": _app_folder(),
-        "runtime": runtime.runtime_folder(),
+        "runtime": runtime.runtime_folder(executorch),
         "zig": zig.folder,
     }
     options = [
@@ -172,7 +181,7 @@ def compiler_options(zig: Zig, abi: str, source: Path) -> list[str]:
     headers = zig.headers(_MACHINE[abi])
     if source.suffix == ".c":
         return [*options, "-std=gnu11", *headers[2:]]
-    include = runtime.runtime_folder() / "include"
+    include = runtime.runtime_folder(executorch) / "include"
     third_party = [include, include / "pthreadpool", include / "cpuinfo"]
     options += [option for folder in third_party for option in ("-isystem", str(folder))]
     return [*options, *_CXX.split(), *headers]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pocketvlad.android import apk, native, selftest, signing
+from pocketvlad.android import apk, native, runtime, selftest, signing
 from pocketvlad.android import identity as identities
 from pocketvlad.android.check import ApkReport
 from pocketvlad.android.entries import require_room
@@ -38,7 +38,7 @@ def package(
         title: shown by the app.
         keys: that sign it; None: the user's debug key.
         abis: of the libraries. ``arm64-v8a`` is every current phone's; ``x86_64`` is an emulator's, and its
-            runtime adds 28 MB, more than half of such an APK.
+            runtime adds 17 or 28 MB, more than half of such an APK.
         identity: of the app to the phone; None: the demo's.
         force: overwrite ``out``.
 
@@ -50,7 +50,13 @@ def package(
     from pocketvlad.index import open_index, write_index
 
     require_room([program, index])
-    places = open_index(index)
+    places, executorch = open_index(index), runtime.smallest(program)
+    config = {
+        "title": title,
+        "threshold": places.threshold,
+        "fingerprint": places.fingerprint.hex(),
+        "runtime": executorch.name,
+    }
     with scratch_folder() as scratch:
         if len(places.parts) > 1:
             index = scratch / index.name
@@ -60,8 +66,8 @@ def package(
             out,
             program=program,
             index=index,
-            libraries=native.build_libraries(abis=abis),
-            config={"title": title, "threshold": places.threshold, "fingerprint": places.fingerprint.hex()},
+            libraries=native.build_libraries(abis=abis, executorch=executorch),
+            config=config,
             selftest=files,
             keys=keys or signing.default_keys(),
             identity=identity or Identity(),
@@ -79,4 +85,5 @@ def fingerprint() -> str:
         MissingToolError: no zig.
     """
     makers = [Path(str(module.__file__)) for module in (apk, identities, selftest, signing)]
-    return content_key([apk.TEMPLATE, *makers, Path(__file__)], native.sources_key())
+    keys = [native.sources_key(one) for one in runtime.RUNTIMES]
+    return content_key([apk.TEMPLATE, *makers, Path(__file__)], *keys)

@@ -18,7 +18,7 @@ _APP = "The app on the phone"
 Abis = Annotated[
     list[str] | None,
     typer.Option(
-        help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 28 MB more); repeatable.",
+        help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 17 MB more or 28); repeatable.",
         rich_help_panel=_APP,
     ),
 ]

@@ -24,10 +24,10 @@ _MOST = 100_000  # elements of a list that is no damage
 
 
 @cache
-def phone_operators() -> frozenset[str]:
-    """Ops registered by the Android runtime the app ships, and by our own library."""
-    listing = json.loads(files("pocketvlad.android").joinpath("phone_ops.json").read_text())
-    return frozenset(listing["ops"]) | frozenset(_CUSTOM_OPS)
+def phone_operators(listing: str = "phone_ops.json") -> frozenset[str]:
+    """Ops registered by an Android runtime (without a name, by the one that has most) and by our own library."""
+    found = json.loads(files("pocketvlad.android").joinpath(listing).read_text())
+    return frozenset(found["ops"]) | frozenset(_CUSTOM_OPS)
 
 
 def read_operators(program: bytes | memoryview) -> tuple[str, ...]:

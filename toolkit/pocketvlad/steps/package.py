@@ -87,7 +87,7 @@ def package(
     if bundle is not None:
         _write_bundle(out, bundle, keys, force)
     if symbols is not None:
-        _copy_symbols(symbols, abis or packages.PHONES)
+        _copy_symbols(program, symbols, abis or packages.PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
 
 
@@ -97,10 +97,11 @@ def _write_bundle(apk: Path, bundle: Path, keys: signing.Keys, force: bool) -> N
     write_bundle(apk, bundle, keys, force=force)
 
 
-def _copy_symbols(folder: Path, abis: Sequence[str]) -> None:
+def _copy_symbols(program: Path, folder: Path, abis: Sequence[str]) -> None:
     from pocketvlad.android.native import copy_symbols
+    from pocketvlad.android.runtime import smallest
 
-    copy_symbols(folder, abis)
+    copy_symbols(folder, abis, smallest(program))
 
 
 def install_command(apk: Path) -> str:

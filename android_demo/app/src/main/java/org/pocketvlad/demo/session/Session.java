@@ -102,6 +102,11 @@ public final class Session {
         return opened ? context.getString(R.string.opened_title) : config.title;
     }
 
+    /** What runs programs, with its version. */
+    public String runtime() {
+        return config.runtime;
+    }
+
     /** Whether files are open instead of the packaged ones. */
     public boolean hasOpened() {
         return opened;

@@ -184,7 +184,7 @@ public final class MainActivity extends Activity {
 
     private void about() {
         session.run(recognizer -> {
-            String text = PhotoScreen.about(this, recognizer.info());
+            String text = PhotoScreen.about(this, recognizer.info(), session.runtime());
             String licences = Assets.text(this, LICENCES);
             session.onMain(() -> Notice.show(this, R.string.about, text, R.string.licences,
                     () -> Notice.show(this, R.string.licences, licences)));

@@ -157,8 +157,8 @@ final class PhotoScreen implements State.Viewer {
     }
 
     /** What is on show of the program, for the menu. */
-    static String about(MainActivity activity, ProgramInfo info) {
+    static String about(MainActivity activity, ProgramInfo info, String runtime) {
         return activity.getString(R.string.about_text, info.programBytes / 1e6, info.indexBytes / 1e6, info.photos,
-                info.isa, info.json.optInt("threads"));
+                info.isa, info.json.optInt("threads"), runtime);
     }
 }

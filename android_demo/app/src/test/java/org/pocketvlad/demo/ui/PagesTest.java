@@ -236,7 +236,7 @@ public class PagesTest {
         App.choose(activity.findViewById(R.id.more), 4);
         settle(activity);
         ShadowAlertDialog about = Shadows.shadowOf((AlertDialog) ShadowAlertDialog.getLatestDialog());
-        assertTrue(about.getMessage().toString(), about.getMessage().toString().matches("(?s)Model [\\d.]+ MB.*threads.*"));
+        assertTrue(about.getMessage().toString(), about.getMessage().toString().matches("(?s)Model [\\d.]+ MB.*threads.*react-native-executorch.*"));
         ((AlertDialog) ShadowAlertDialog.getLatestDialog()).getButton(AlertDialog.BUTTON_NEUTRAL).performClick();
         settle(activity);
         ShadowAlertDialog licences = Shadows.shadowOf((AlertDialog) ShadowAlertDialog.getLatestDialog());
