@@ -73,6 +73,9 @@ STEPS = {  # each reads what those before it have written
     "index merge": Step("index merge {}/p.pvix {}/more.pvix", "merged.pvix"),
     "index export": Step("index export {}/p.pvix", "p.npz", "--numpy"),
     "index pairs": Step("index pairs {}/p.pvix --program {}/m.pte --photos folder:{}/photos", "pairs.txt"),
+    "evaluate": Step(
+        "evaluate {}/m.pte --dataset folder:{}/photos --baseline {}/m.safetensors", "accuracy.json"
+    ),
     "package": Step("package --program {}/m.pte --index {}/p.pvix", "a.apk"),
     "run": Step("run {}/plan.toml", "run"),
 }  # fmt: skip

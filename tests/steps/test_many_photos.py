@@ -50,7 +50,7 @@ def run(
     arguments = (
         *command,
         str(files / "m.pte"),
-        "--photos",
+        "--dataset" if command[0] == "evaluate" else "--photos",
         f"folder:{files / 'photos'}",
         "--out",
         str(out),
@@ -91,6 +91,26 @@ def test_a_run_stopped_twice_and_one_of_two_processes_give_the_bytes_of_one(file
 def photos_of(folder: Path, count: int) -> list[Photo]:
     many_photos.write_many(folder, count)
     return list(open_dataset(f"folder:{folder}").photos)
+
+
+@fault(
+    "`evaluate --out` is killed",
+    "the same command goes on at the next photo, of both models, to the same bytes",
+)
+def test_an_evaluation_stopped_in_each_model_and_one_of_two_processes_give_the_bytes_of_one(files, tmp_path):
+    command = ("evaluate", "--baseline", str(files / "m.pte"))
+    whole, again, shared = (tmp_path / name / "a.json" for name in ("whole", "again", "shared"))
+    for out in (whole, again, shared):
+        out.parent.mkdir()
+    found = run(files, whole, command=command)
+    assert (found["scores"]["queries"], len(found["skipped"])) == (PHOTOS - 2, 2)
+    assert found["difference"]["mean"] == 0 and found["scores"] == found["baseline"]
+    for stop in (70, PHOTOS - 70 + 40):  # the second one at work on the baseline
+        run(files, again, stop=stop, command=command)
+    assert {path.name for path in again.parent.iterdir()} == {".a.json.resume", ".a.json.baseline.resume"}
+    assert run(files, again, command=command) == run(files, shared, *TORCHRUN, command=command) == found
+    assert whole.read_bytes() == again.read_bytes() == shared.read_bytes()
+    assert all(list(each.parent.iterdir()) == [each] for each in (whole, again, shared))
 
 
 @fault("a photo changes or goes between two runs", "it is described again, or skipped by name")

@@ -224,16 +224,20 @@ def evaluate(
     classes: Annotated[
         Path | None, typer.Option(help="Of a classifier: a file of lines label,number or of names in order.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The result as JSON; a stopped command then goes on at the next photo."),
+    ] = None,
     threads: Threads = 2,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """mAP or Recall@N of a model, a compressed model or a .pte; top-1 and top-5 of a classifier."""
     from pocketvlad.steps import evaluate as step
 
     with progress("describing") as report:
-        found = step.evaluate(
-            file, dataset, baseline, queries=queries, classes=classes, threads=threads, progress=report
-        )
+        said: dict[str, Any] = {"queries": queries, "classes": classes, "out": out, "force": force}
+        found = step.evaluate(file, dataset, baseline, **said, threads=threads, progress=report)
     output = Output(as_json)
     output.result({**found.to_json(), **found.scores})
     output.table("against the baseline", difference_rows(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import numpy as np
 
 from pocketvlad.dataset.types import Dataset
 from pocketvlad.errors import DatasetError
-from pocketvlad.evaluate.describe import Progress, describe_photos
+from pocketvlad.evaluate.describe import Collected, collected
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference, top_k_hits
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 
 CLASSES_FILE = "classes.txt"
+Scores = Callable[[Path | DecodedPhoto], np.ndarray]
 _CROP = 224 / 256  # torchvision resizes the shorter side to 256 and cuts 224x224 from the centre
 _IMAGENET = 1000
 
@@ -52,7 +54,7 @@ def evaluate_classifier(
     classes: int,
     *,
     labels: Mapping[str, int] | None = None,
-    progress: Progress | None = None,
+    collect: Callable[[Scores], Collected] | None = None,
 ) -> ClassificationResult:
     """Classify every readable photo, cut as torchvision cuts it.
 
@@ -61,7 +63,7 @@ def evaluate_classifier(
         dataset: its places are the class labels, see :func:`class_numbers`.
         classes: of the classifier.
         labels: class numbers by label, of :func:`read_labels`; None: as :func:`class_numbers` finds them.
-        progress: called with photos done and in all.
+        collect: of all photos what a function gives for each; None: nothing of it is kept.
 
     Raises:
         DatasetError: labels that do not name classes.
@@ -72,7 +74,9 @@ def evaluate_classifier(
     def scores_of(photo: Path | DecodedPhoto) -> np.ndarray:
         return classify(central_square(photo if isinstance(photo, DecodedPhoto) else load_photo(photo)))
 
-    scores, readable = describe_photos(scores_of, dataset, progress=progress)
+    with ExitStack() as stack:
+        found = collect(scores_of) if collect else stack.enter_context(collected(scores_of, dataset))
+        scores, readable = found.descriptors(), found.readable
     right = np.asarray([numbers[str(photo.place)] for photo in readable.photos])
     names = tuple(photo.name for photo in readable.photos)
     return ClassificationResult(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pocketvlad import artifact, ranks
 from pocketvlad.dataset import Dataset
 from pocketvlad.errors import RecipeError, printable
 from pocketvlad.evaluate.classification import (
@@ -14,7 +16,7 @@ from pocketvlad.evaluate.classification import (
     evaluate_classifier,
     read_labels,
 )
-from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.evaluate.describe import Reading, collected
 from pocketvlad.evaluate.metrics import Difference
 from pocketvlad.evaluate.mistakes import Mistake, mistakes
 from pocketvlad.evaluate.retrieval import (
@@ -25,7 +27,7 @@ from pocketvlad.evaluate.retrieval import (
 )
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer
-from pocketvlad.steps.common import Result, dataset_of, photos_by
+from pocketvlad.steps.common import Result, dataset_of, photos_by, reading_of
 
 AnyResult = RetrievalResult | ClassificationResult
 
@@ -68,10 +70,15 @@ def evaluate(
     *,
     queries: str | Path | None = None,
     classes: Path | None = None,
+    out: Path | None = None,
     threads: int = 2,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Retrieval accuracy of a place model, or top-1 and top-5 of a classifier.
+
+    With a file to write, a run that was stopped goes on at the next photo, and under torchrun every process calls this
+    and describes its part.
 
     Args:
         file: a model, compressed model or program.
@@ -79,16 +86,28 @@ def evaluate(
         baseline: another one to compare with.
         queries: a folder of the photos that ask; ``photos`` are then the map.
         classes: of a classifier, the file of its labels.
+        out: the result as JSON.
         threads: of a program.
+        force: overwrite ``out``.
         progress: called with photos done and in all.
 
     Raises:
-        RecipeError: the baseline is of another kind, or labels are given for a model of places.
+        RecipeError: the baseline is of another kind, labels are given for a model of places, or several processes
+            have no ``out``.
+        ArtifactError: ``out`` exists or cannot be written.
     """
+    if out is not None:
+        artifact.require_new(out, force=force)
+    elif ranks.rank_and_world()[1] > 1:
+        raise RecipeError("several processes share the photos beside a file", do="name one for the result")
     dataset = dataset_of(photos, queries)
     describer = open_describer(file, threads=threads)
     before = None if baseline is None else open_describer(baseline, threads=threads)
-    return evaluation_of(describer, str(file), dataset, before, classes=classes, progress=progress)
+    with ExitStack() as kept:
+        found = _evaluation(describer, str(file), dataset, before, classes, progress, out, kept)
+        if out is not None and ranks.is_first():
+            artifact.write_json(out, found.to_json(), force=force)
+        return found
 
 
 def evaluation_of(
@@ -97,39 +116,67 @@ def evaluation_of(
     dataset: Dataset,
     baseline: Describer | None = None,
     *,
-    classes: Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """The same for what is open already."""
+    with ExitStack() as kept:
+        return _evaluation(describer, name, dataset, baseline, None, progress, None, kept)
+
+
+def _evaluation(
+    describer: Describer,
+    name: str,
+    dataset: Dataset,
+    baseline: Describer | None,
+    classes: Path | None,
+    progress: Progress | None,
+    out: Path | None,
+    kept: ExitStack,
+) -> Evaluation:
+    """What is done of either stays in ``kept`` until both are."""
     if baseline is not None and baseline.classes != describer.classes:
         raise RecipeError(f"the baseline of {name} is of another kind", allowed="the same places or classes")
-    result, wrong = measure(describer, dataset, classes, progress)
+
+    def measured(which: Describer, ending: str) -> tuple[AnyResult, tuple[Mistake, ...]]:
+        beside = None if out is None else out.with_name(out.name + ending)
+        reading = photos_by(which) if beside is None else reading_of(which, beside, "evaluate")
+        return _measure(which, dataset, classes, progress, reading, kept)
+
+    result, wrong = measured(describer, "")
     shown, skipped = printable(dataset.name), result.skipped
     if baseline is None:
         return Evaluation(name, shown, result.as_values(), skipped=skipped, mistakes=wrong)
-    reference, _ = measure(baseline, dataset, classes, progress)
+    reference, _ = measured(baseline, ".baseline")
     change = difference(reference, result)
     return Evaluation(name, shown, result.as_values(), reference.as_values(), change, skipped, wrong)
 
 
-def measure(
-    describer: Describer, dataset: Dataset, classes: Path | None = None, progress: Progress | None = None
+def _measure(
+    describer: Describer,
+    dataset: Dataset,
+    classes: Path | None,
+    progress: Progress | None,
+    reading: Reading,
+    kept: ExitStack,
 ) -> tuple[AnyResult, tuple[Mistake, ...]]:
     """Accuracy on a dataset, and the wrong answers of a model of places."""
     if describer.classes is not None:
         numbers = None if classes is None else read_labels(classes)
-        result = evaluate_classifier(
-            describer.describe, dataset, describer.classes, labels=numbers, progress=progress
-        )
-        return result, ()
+        return evaluate_classifier(
+            describer.describe,
+            dataset,
+            describer.classes,
+            labels=numbers,
+            collect=lambda scores_of: kept.enter_context(
+                collected(scores_of, dataset, replace(reading, preprocess=None), progress=progress)
+            ),
+        ), ()
     if classes is not None:
         raise RecipeError("labels of classes are for classifiers", found="a model of places")
     require_answerable(dataset)
-    descriptors, readable = describe_photos(
-        describer.describe, dataset, photos_by(describer), progress=progress
-    )
-    found = evaluate_descriptors(readable, descriptors)
-    return found, mistakes(readable, found)
+    found = kept.enter_context(collected(describer.describe, dataset, reading, progress=progress))
+    result = evaluate_descriptors(found.readable, found.descriptors())
+    return result, mistakes(found.readable, result)
 
 
 def difference(before: AnyResult, after: AnyResult) -> Difference:
