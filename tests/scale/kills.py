@@ -108,8 +108,8 @@ def kill(name: str, folder: Path, kills: int, seed: int) -> list[float]:
     """Run a step to its end, kill it at ``kills`` random moments of its length, and let it end again.
 
     Args:
-        name: of the step; those that it reads from have ended in ``folder``.
-        folder: of inputs; gets what the step has written.
+        name: of the step.
+        folder: of inputs; gets what the step, and those that it reads from, have written.
         kills: as many.
         seed: of the moments.
 
@@ -117,6 +117,7 @@ def kill(name: str, folder: Path, kills: int, seed: int) -> list[float]:
         Seconds from the start to each kill that met it at work.
     """
     step, draw, moments = STEPS[name], random.Random(seed), []
+    _make_inputs(step, folder)
     work, temporary = folder / f"{name} at work", folder / "temporary files"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -143,6 +144,15 @@ def kill(name: str, folder: Path, kills: int, seed: int) -> list[float]:
     left = {path.name for path in (*work.iterdir(), *temporary.iterdir())}
     assert left - {"configuration"} == {step.out}, left
     return moments
+
+
+def _make_inputs(step: Step, folder: Path) -> None:
+    """What it reads and no step before it has left."""
+    for other in STEPS.values():
+        read = f"{{}}/{other.out}" in step.words or step.extends == other.out
+        if read and not (folder / other.out).exists():
+            _make_inputs(other, folder)
+            forked.finish(forked.command, other.command(folder, folder / other.out))
 
 
 def _begin(step: Step, folder: Path, out: Path) -> None:

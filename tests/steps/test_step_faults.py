@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -18,7 +17,7 @@ import pytest
 import pocketvlad
 from fuzz.native import write_recogniser
 from helpers import forked, many_photos
-from helpers.faults import fault, killed_and_finished
+from helpers.faults import fault
 from pocketvlad.core import build, cache
 from pocketvlad.core.build import core_library, executorch_library
 from pocketvlad.pipeline.log import StageLog
@@ -176,35 +175,6 @@ def test_photos_that_go_meanwhile_are_skipped_by_name(files, tmp_path, step):
     assert (
         lines.count("skipped") == 2 and "000030.jpg does not exist" in lines and "000031.jpg cannot" in lines
     )
-
-
-@fault("a command is killed", "nothing half written stands anywhere; the same command ends at the same bytes")
-@pytest.mark.parametrize("step", OUTS)
-def test_a_step_killed_at_ten_random_moments_ends_at_the_same_bytes(files, tmp_path, step):
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    out = tmp_path / "out" / OUTS[step]
-    assert killed_and_finished(arguments(files, step, out), out, 10, seed)
-    assert [path.name for path in out.parent.iterdir()] == [out.name]
-
-
-@fault("`index add` is killed", "the index is the old one or the new one")
-def test_an_addition_killed_at_ten_random_moments_leaves_an_index(files, tmp_path):
-    old, index = tmp_path / "old.pvix", tmp_path / "p.pvix"
-    forked.finish(forked.command, arguments(files, "index", old))
-    program, more = str(files / "m.pte"), f"folder:{files / 'more'}"
-    words = ["index", "add", str(index), "--program", program, "--photos", more, "--replace"]
-    shutil.copy(old, index)
-    start = time.monotonic()
-    forked.finish(forked.command, words)
-    length, new = time.monotonic() - start, index.read_bytes()
-    for _ in range(10):
-        shutil.copy(old, index)
-        process = forked.start(forked.command, words)
-        process.join(random.uniform(0, length))
-        process.kill()
-        process.join()
-        assert index.read_bytes() in (old.read_bytes(), new)
 
 
 @fault("the home folder has spaces and letters of any script", "all works as elsewhere")
