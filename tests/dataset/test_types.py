@@ -1,5 +1,6 @@
 """Subsets, splits and merges keep every query's own photos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,20 @@ def test_protocols_do_not_mix():
         merge([collection("aa"), collection("aa", metric="recall")])
     with pytest.raises(DatasetError, match="found none"):
         merge([])
+
+
+def test_photos_of_a_large_collection_are_spread_by_whole_places_or_within_few():
+    def collected(places: int, each: int) -> Dataset:
+        photos = tuple(Photo(Path(f"/{n}.jpg"), f"{n}.jpg", f"{n // each:04}") for n in range(places * each))
+        return Dataset("x", photos, (), tuple(range(len(photos))))
+
+    few = collected(3, 100)
+    assert few.spread(300) is few
+    thinned = few.spread(60)
+    assert len(thinned.photos) == 60 and len(thinned.places()) == 3 and thinned.photos[1].name == "5.jpg"
+    assert thinned.skipped == ("60 of 300 photos are used, evenly spread",)
+    whole = collected(1000, 4).spread(450)
+    assert len(whole.photos) == 448 and len(whole.places()) == 112
+    assert [photo.name for photo in whole.photos[:5]] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "36.jpg"]
+    plain = replace(few, photos=tuple(replace(photo, place=None) for photo in few.photos)).spread(100)
+    assert [photo.name for photo in plain.photos[:2]] == ["0.jpg", "3.jpg"] and len(plain.photos) == 100

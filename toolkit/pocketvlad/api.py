@@ -123,12 +123,13 @@ def fit(
     Raises:
         PhotoError: too few photos, or none that can be read.
     """
-    from pocketvlad.dataset.tensors import open_tensors
     from pocketvlad.steps.fit import fitted_network
     from pocketvlad.steps.fit_options import FitOptions
+    from pocketvlad.steps.whitening import tensors_to_fit
 
     options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
-    tensors = open_tensors(dataset_of(photos), options.config().preprocess)
+    config = options.config()
+    tensors = tensors_to_fit(photos, config.preprocess, config.dim)
     return fitted_network(options, tensors, progress=progress)[0]
 
 

@@ -14,6 +14,7 @@ from pocketvlad.dataset.all_but import Renumbered
 from pocketvlad.errors import DatasetError, unknown
 
 SPLITS = ("even", "odd", "all")
+_KEPT_PLACES = 100  # from which of fewer photos fewer places are kept, not fewer photos of each
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,29 @@ class Dataset:
         if which == "all":
             return self
         return self.subset_places(lambda rank, _: rank % 2 == SPLITS.index(which))
+
+    def spread(self, most: int) -> Dataset:
+        """About ``most`` photos and a line that says so; itself where there are no more.
+
+        Of many places every second, third, … one is kept whole; of few, every second, third, … photo of each.
+        """
+        count = len(self.photos)
+        if count <= most:
+            return self
+        rank = {place: number for number, place in enumerate(self.places())}
+        a_place = max(1, min(-(-count // most), len(rank) // _KEPT_PLACES))
+        seen: Counter[int] = Counter()
+        chosen: list[list[int]] = []
+        for number, photo in enumerate(self.photos):
+            place = -1 if photo.place is None else rank[photo.place]
+            if place % a_place == 0 or photo.place is None:
+                chosen.append([number, seen[place]])
+                seen[place] += 1
+        a_photo = -(-len(chosen) // most)
+        kept = [number for number, own in chosen if own % a_photo == 0]
+        line = f"{len(kept)} of {count} photos are used, evenly spread"
+        found = self.subset(kept)
+        return replace(found, skipped=(*found.skipped, line))
 
     def mapped_photos(self) -> list[int]:
         """The photos that are places, which an index holds: those of the database, without junk.

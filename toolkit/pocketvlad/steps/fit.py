@@ -10,7 +10,7 @@ from torch import nn
 
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
-from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
+from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.importer.checkpoint import read_backbone_weights
 from pocketvlad.importer.packages import weights_file
 from pocketvlad.model.backbones import build_backbone
@@ -19,9 +19,9 @@ from pocketvlad.model.fit import backbone_from_photos, fit_chosen, fit_network
 from pocketvlad.model.network import Network, NetworkConfig, save_model
 from pocketvlad.model.wanted import FULL, wanted_whitening
 from pocketvlad.progress import Progress, with_text
-from pocketvlad.steps.common import Result, dataset_of, megabytes
+from pocketvlad.steps.common import Result, megabytes
 from pocketvlad.steps.fit_options import FitOptions
-from pocketvlad.steps.whitening import places_of, whitening_record
+from pocketvlad.steps.whitening import places_of, tensors_to_fit, whitening_record
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def fit(
     """
     artifact.require_new(out, force=force)
     config = options.config()
-    tensors = open_tensors(
-        dataset_of(photos), config.preprocess, progress=with_text(progress, "reading photos")
-    )
+    tensors = tensors_to_fit(photos, config.preprocess, config.dim, progress)
     network, choice = fitted_network(options, tensors, progress=with_text(progress, "fitting"))
     made_from = {
         "photos": len(tensors),

@@ -14,11 +14,14 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.model.choice import Choice
 from pocketvlad.model.fit import Whitened, whiten_network
 from pocketvlad.model.network import Network, save_model
+from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.wanted import AUTO, Wanted, wanted_whitening
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.schema import to_table
 from pocketvlad.steps.common import Result, dataset_of, megabytes
+
+MOST_PHOTOS = 4000
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def whiten_file(
     wanted = wanted_whitening(dim, whitening, views)
     network = whitenable(open_model(model), str(model))
     preprocess = network.config.preprocess
-    tensors = open_tensors(dataset_of(photos), preprocess, progress=with_text(progress, "reading photos"))
+    tensors = tensors_to_fit(photos, preprocess, wanted.dim, progress)
     found = rewhitened(network, tensors, wanted, seed=seed, progress=with_text(progress, "whitening"))
     made_from = {
         "model": artifact.file_sha256(model),
@@ -110,8 +113,19 @@ def whiten(
     """
     wanted = wanted_whitening(dim, whitening, views)
     network = whitenable(model, "the model")
-    tensors = open_tensors(dataset_of(photos), network.config.preprocess)
+    tensors = tensors_to_fit(photos, network.config.preprocess, wanted.dim)
     return rewhitened(network, tensors, wanted, seed=seed, progress=progress).network
+
+
+def tensors_to_fit(
+    photos: str | Path | Dataset, preprocess: Preprocess, dim: int | None, progress: Progress | None = None
+) -> PhotoTensors:
+    """The photos that fit a whitening of ``dim`` dimensions, if that is said, preprocessed.
+
+    Of a large collection only as many as MOST_PHOTOS, or three for each dimension: all views are in memory together.
+    """
+    dataset = dataset_of(photos).spread(max(MOST_PHOTOS, 3 * (dim or 0)))
+    return open_tensors(dataset, preprocess, progress=with_text(progress, "reading photos"))
 
 
 def rewhitened(
