@@ -13,7 +13,7 @@ import pytest
 
 import pocketvlad
 from helpers.faults import fault
-from pocketvlad import artifact
+from pocketvlad import artifact, unfinished
 from pocketvlad.core import build, cache
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.pipeline.log import StageLog
@@ -45,8 +45,8 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
 _WRITES = """
 import sys, time
 from pathlib import Path
-from pocketvlad import artifact
-with artifact.atomic_path(Path(sys.argv[1])) as out, artifact.scratch_folder() as scratch:
+from pocketvlad import artifact, unfinished
+with artifact.atomic_path(Path(sys.argv[1])) as out, unfinished.scratch_folder() as scratch:
     out.write_bytes(b"half")
     (scratch / "large").write_bytes(b"half")
     print("ready", flush=True)
@@ -70,11 +70,11 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, monkeypat
     artifact.write_bytes(out, b"whole")
     assert [path.name.split(".")[1] for path in tmp_path.glob(".*.part")] == ["b"]  # at work
     assert len(list((tmp_path / "scratch").iterdir())) == 2
-    with artifact.scratch_folder():
+    with unfinished.scratch_folder():
         assert len(list((tmp_path / "scratch").iterdir())) == 2  # the running one's and ours
     running.terminate()
     running.communicate()
-    artifact.remove_leftovers(tmp_path)
+    unfinished.remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a [1].bin", "scratch"]
 
 

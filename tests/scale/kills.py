@@ -117,7 +117,7 @@ def kill(name: str, folder: Path, kills: int, seed: int) -> list[float]:
         Seconds from the start to each kill; every one met it at work.
     """
     step, draw, moments = STEPS[name], random.Random(seed), []
-    _make_inputs(step, folder)
+    make_inputs(step, folder)
     work, temporary = folder / f"{name} at work", folder / "temporary files"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -150,12 +150,12 @@ def kill(name: str, folder: Path, kills: int, seed: int) -> list[float]:
     return moments
 
 
-def _make_inputs(step: Step, folder: Path) -> None:
+def make_inputs(step: Step, folder: Path) -> None:
     """What it reads and no step before it has left."""
     for other in STEPS.values():
         read = f"{{}}/{other.out}" in step.words or step.extends == other.out
         if read and not (folder / other.out).exists():
-            _make_inputs(other, folder)
+            make_inputs(other, folder)
             forked.finish(forked.command, other.command(folder, folder / other.out))
 
 

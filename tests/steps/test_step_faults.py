@@ -18,13 +18,13 @@ import pocketvlad
 from fuzz.native import write_recogniser
 from helpers import forked, many_photos
 from helpers.faults import fault
+from helpers.nobody import as_nobody, readable_by_all, said
 from pocketvlad.core import build, cache
 from pocketvlad.core.build import core_library, executorch_library
 from pocketvlad.pipeline.log import StageLog
 
 TOOLKIT = Path(pocketvlad.__file__).parents[1]
 OUTS = {"describe": "d.h5", "npz": "d.npz", "index": "p.pvix"}
-NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
@@ -44,41 +44,12 @@ def arguments(files: Path, step: str, out: Path, photos: str = "photos") -> list
     return [*command, str(files / "m.pte"), "--photos", f"folder:{files / photos}", "--out", str(out)]
 
 
-def said(run, words: list[str], errors: Path, *more: str) -> str:
-    """What a command says before it ends with 1, from a process of its own prepared by ``run``."""
-    process = forked.start(run, words, str(errors), *more)
-    process.join()
-    assert process.exitcode == 1, process.exitcode
-    return errors.read_text()
-
-
 def full(words: list[str], errors: str) -> None:
     """No file may be longer than 10,000 bytes: a full disk, but for the system's number of the error."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     Path(errors).touch()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
     forked.command(words, errors)
-
-
-def as_nobody(words: list[str], errors: str, home: str) -> None:
-    """By a user who may read all and write nothing but the errors, with a cache below ``home``."""
-    Path(errors).touch()
-    os.chmod(errors, 0o666)
-    os.environ["XDG_CACHE_HOME"] = home
-    if os.getuid() == 0:
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-    forked.command(words, errors)
-
-
-def readable_by_all(*paths: Path) -> None:
-    """The paths and what is below them, and the folders above them."""
-    for path in paths:
-        for each in (path, *path.rglob("*")):
-            os.chmod(each, os.stat(each).st_mode | 0o555)
-        for each in path.parents:
-            if each.is_relative_to(Path(tempfile.gettempdir())):
-                os.chmod(each, os.stat(each).st_mode | 0o055)
 
 
 @fault("the disk is full", "one line; nothing half written; the next run goes on")
@@ -90,18 +61,6 @@ def test_a_full_disk_is_one_line(files, tmp_path, step):
     assert not out.exists() and not [p for p in out.parent.iterdir() if p.name.endswith(".part")]
     forked.finish(forked.command, arguments(files, step, out))
     assert [path.name for path in out.parent.iterdir()] == [out.name]
-
-
-@fault("the target cannot be written to", "one line, before any photo is read")
-@pytest.mark.parametrize("step", OUTS)
-def test_a_read_only_target_is_one_line(files, tmp_path, step):
-    folder = tmp_path / "read only"
-    folder.mkdir(mode=0o555)
-    readable_by_all(files, tmp_path)
-    words = arguments(files, step, folder / OUTS[step])
-    error = said(as_nobody, words, tmp_path / "errors", str(files / "cache"))
-    assert "read only" in error and "Permission denied" in error and error.count("\n") == 1, error
-    assert not list(folder.iterdir())
 
 
 @fault("the cache can be neither read nor written", "one line that says how to name another")
@@ -223,3 +182,33 @@ def test_files_from_the_future_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 86400.0)
     assert StageLog(tmp_path).run("s", {}, [out], body) == ({"n": 1}, False)
     assert build._built("libx", ".so", [], ["cc"]) == library and made == [1]
+
+
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def at(clock: str, words: list[str], stop: int = 0) -> None:
+    """A command in a process whose clock stands at ``clock``, killed after ``stop`` photos."""
+    sources = f"{TOOLKIT}:{Path(many_photos.__file__).parents[1]}"
+    environment = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"@{clock}", "PYTHONPATH": sources}
+    done = subprocess.run(
+        [sys.executable, many_photos.__file__, str(stop), *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (-signal.SIGKILL if stop else 0), done.stderr[-2000:]
+
+
+@fault("the clock is set back between a stop and the next run", "the same command goes on, to the same bytes")
+@pytest.mark.skipif(FAKETIME is None, reason="no libfaketime: apt-get install libfaketime")
+@pytest.mark.parametrize("step", ["describe", "index"])
+def test_a_clock_that_is_set_back_changes_nothing(files, tmp_path, step):
+    names = [tmp_path / name / OUTS[step] for name in ("now", "back")]
+    forked.finish(forked.command, arguments(files, step, names[0]))
+    at("2031-05-01 00:00:00", arguments(files, step, names[1]), stop=20)
+    kept = list((names[1].parent / f".{OUTS[step]}.resume").iterdir())
+    assert len(kept) == 1 and kept[0].stat().st_size > 20 * 32
+    at("1999-12-31 23:59:50", arguments(files, step, names[1]))
+    assert names[0].read_bytes() == names[1].read_bytes()
+    assert [path.name for path in names[1].parent.iterdir()] == [OUTS[step]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
 import json
 import os
 import platform
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -22,6 +20,7 @@ import numpy as np
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.schema import parse_json
+from pocketvlad.unfinished import part_folder, part_prefix, remove_leftovers
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pocketvlad"
@@ -31,7 +30,6 @@ _DTYPES = {  # of our files, by safetensors' names
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
-_PART = re.compile(r"\.(?P<pid>\d+)\.\w+\.part")  # ends the name of an unfinished file or folder
 _VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
 
 
@@ -62,52 +60,19 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 
 
 def require_new(out: Path, *, force: bool) -> None:
-    """ArtifactError when ``out`` exists and ``force`` is false: said before long work, not after it."""
+    """ArtifactError when ``out`` exists and ``force`` is false, or cannot be written: said before long work."""
     if os.path.exists(out) and not force:  # false where a folder cannot be looked into
         raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
+    require_writable(out)
 
 
-def part_prefix(name: str) -> str:
-    """How the name of an unfinished ``name`` begins: it says who is writing."""
-    return f".{name}.{os.getpid()}."
-
-
-def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Delete unfinished files and folders of processes that were killed; those of running ones stay.
-
-    Args:
-        folder: where they lie.
-        name: of what was to be written; None: of anything.
-    """
-    wanted = "*" if name is None else glob.escape(name)
-    for left in folder.glob(f".{wanted}.*.part"):
-        match = _PART.search(left.name)
-        if match is None or _is_running(int(match["pid"])):
-            continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for what nobody keeps, gone afterwards; those that killed processes left go now."""
-    root = Path(tempfile.gettempdir())
-    with contextlib.suppress(OSError):  # of another user
-        remove_leftovers(root, "pocketvlad")
-    with tempfile.TemporaryDirectory(prefix=part_prefix("pocketvlad"), suffix=".part") as name:
-        yield Path(name)
+def require_writable(out: Path) -> None:
+    """ArtifactError when the folder of ``out``, or the one that it would be made in, cannot be written to."""
+    folder = out.absolute().parent
+    while not os.path.exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise write_error(out, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def require_folder(folder: Path) -> None:
@@ -238,7 +203,10 @@ def save_tensors(
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     with atomic_path(out, force=force) as temporary:
         try:
-            save_file(contiguous, temporary, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
+            with part_folder(Path(out)) as folder:  # the library has a temporary file of its own
+                written = Path(folder) / "tensors"
+                save_file(contiguous, written, metadata={_METADATA_KEY: json.dumps(header, sort_keys=True)})
+                os.replace(written, temporary)
         except SafetensorError as error:  # says the system's error in words alone
             number = re.search(r"os error (\d+)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error

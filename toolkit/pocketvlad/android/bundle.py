@@ -16,8 +16,9 @@ from pocketvlad.android.entries import CODE, MANIFEST
 from pocketvlad.android.jar import signature_files
 from pocketvlad.android.signing import Keys
 from pocketvlad.android.template import aapt2
-from pocketvlad.artifact import atomic_path, scratch_folder
+from pocketvlad.artifact import atomic_path
 from pocketvlad.errors import PackageError
+from pocketvlad.unfinished import scratch_folder
 
 _RESOURCES, _MODULE = "resources.pb", "base"
 _BUNDLETOOL = "1.18.1"  # the version whose rules these are

@@ -27,8 +27,8 @@ from pocketvlad.android.entries import INDEX, PROGRAM, stored_entry
 from pocketvlad.android.native import LIBRARIES, LIBRARY, build_libraries
 from pocketvlad.android.results import EMULATED, HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult
 from pocketvlad.android.shim_build import shim_folder
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.errors import MissingToolError, PackageError, PhoneError
+from pocketvlad.unfinished import scratch_folder
 
 _MACHINES = {"arm64-v8a": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}
 _SYSROOTS = ("/usr/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/sys-root")

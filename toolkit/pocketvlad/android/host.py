@@ -14,7 +14,7 @@ from pocketvlad import machine
 from pocketvlad.android import selftest
 from pocketvlad.android.entries import INDEX, PROGRAM
 from pocketvlad.android.results import HOST, DeviceFacts, Memory, NativeFacts, SelfTestResult, ThreadTimes
-from pocketvlad.artifact import scratch_folder
+from pocketvlad.unfinished import scratch_folder
 
 _MOST_THREADS = 8  # as in the app
 

@@ -10,8 +10,8 @@ from pocketvlad.android import identity as identities
 from pocketvlad.android.check import ApkReport
 from pocketvlad.android.entries import require_room
 from pocketvlad.android.identity import Identity
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.core.cache import content_key
+from pocketvlad.unfinished import scratch_folder
 
 PHONES = ("arm64-v8a",)
 

@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from pocketvlad.android.lineage import attribute, prefixed
 from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import ArtifactError, PackageError
+from pocketvlad.unfinished import part_prefix, remove_leftovers
 
 EC_P256, RSA_PKCS1 = 0x0201, 0x0103  # with SHA-256
 V2, V3 = 0x7109871A, 0xF05368C0  # identifiers of the signing block's parts
@@ -147,18 +148,25 @@ def debug_keys(path: Path) -> Keys:
         ArtifactError: it cannot be written.
         PackageError: what is there is no keystore of ours.
     """
-    if not path.is_file():
-        try:
+    try:
+        if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(path.parent, path.name)
             _create(path, _new_keystore())
-        except OSError as error:
-            raise ArtifactError(f"cannot write keystore {path}", found=error.strerror) from error
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write keystore {path}",
+            found=error.strerror,
+            do="set XDG_CONFIG_HOME to a folder of yours, or name a keystore",
+        ) from error
     return load_keys(path, DEBUG_PASSWORD)
 
 
 def _create(path: Path, data: bytes) -> None:
     """Write a whole file, unless another process was first: then its key is the key."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 600
+    handle, temporary = tempfile.mkstemp(
+        prefix=part_prefix(path.name), suffix=".part", dir=path.parent
+    )  # mode 600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -18,10 +18,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from pocketvlad.android.entries import CODE, NOTICE
-from pocketvlad.artifact import atomic_path, scratch_folder
+from pocketvlad.artifact import atomic_path
 from pocketvlad.core.cache import cached_folder
 from pocketvlad.errors import MissingToolError, PackageError
 from pocketvlad.resources import resource_dir
+from pocketvlad.unfinished import scratch_folder
 
 ANDROID_ALL = "org.robolectric:android-all:14-robolectric-10818077"  # API 34: aapt2 cannot read API 35's
 ECJ = "org.eclipse.jdt:ecj:3.38.0"

@@ -18,10 +18,10 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.core.cache import cache_root, cached_file
 from pocketvlad.errors import KernelError, MissingToolError
 from pocketvlad.resources import resource_dir
+from pocketvlad.unfinished import scratch_folder
 
 _PARTS = ("lut", "preprocess", "program", "search")
 _ADAPTERS = ("executorch.cpp", "program.cpp")

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pocketvlad.artifact import atomic_path, file_sha256, part_prefix, remove_leftovers, write_bytes
+from pocketvlad.artifact import atomic_path, file_sha256, write_bytes
 from pocketvlad.errors import ArtifactError
 from pocketvlad.schema import parse_json
+from pocketvlad.unfinished import part_prefix, remove_leftovers
 
 _SUMS = ".sha256.json"
 _checked: set[Path] = set()  # in this process: nobody writes to a finished one

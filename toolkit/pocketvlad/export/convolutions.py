@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.recipe import CONVOLUTIONS, INT8, LUT, LUT_INT8, MEASURED
 from pocketvlad.core.program import LoadedProgram, one_thread
@@ -26,6 +25,7 @@ from pocketvlad.errors import ExportError, unknown
 from pocketvlad.export.lower import lower, photo_example
 from pocketvlad.export.pack import EXACT, pack_backbone
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.unfinished import scratch_folder
 
 _RUNS = 9
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pocketvlad import artifact
+from pocketvlad import unfinished
 from pocketvlad.core.build import core_key
 from pocketvlad.errors import ArtifactError
 from pocketvlad.lut import contract
@@ -51,7 +51,7 @@ class StageRunner:
     def __init__(self, folder: Path, shown: Stages, prefix: str = ""):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            artifact.remove_leftovers(folder)
+            unfinished.remove_leftovers(folder)
         except OSError as error:
             raise ArtifactError(
                 f"cannot use the folder {folder}", found=error.strerror or str(error)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.core.program import quiet_runtime
 from pocketvlad.errors import ArtifactError
 from pocketvlad.lut import contract
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.unfinished import scratch_folder
 
 OURS, DELEGATE, RUNTIME = "pocketvlad", "XNNPACK", "ExecuTorch"
 _OURS, _CALL, _RUN = f"{contract.NAMESPACE}::", "native_call_", "Method::execute"

@@ -173,6 +173,7 @@ def add(
     progress: Progress | None = None,
 ) -> Indexed:
     """Add photos to an index, of which a large one gets another part; ``replace`` photos of the same name."""
+    artifact.require_writable(path)
     describer = require_program(program, threads)
     require_fingerprint(open_index(path), describer.fingerprint, program.name)
     with indexed(

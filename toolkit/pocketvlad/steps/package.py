@@ -70,6 +70,7 @@ def package(
     """
     from pocketvlad.android import package as packages
 
+    require_new(out, force=force)
     if bundle is not None:
         require_new(bundle, force=force)
     keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()

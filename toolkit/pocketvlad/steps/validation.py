@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pocketvlad.artifact import scratch_folder
 from pocketvlad.compress.compressed import Compressed
 from pocketvlad.compress.search.budget import Measured
 from pocketvlad.dataset.tensors import PhotoTensors
@@ -14,6 +13,7 @@ from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
 from pocketvlad.export.program import export_program
 from pocketvlad.model.network import Network
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.unfinished import scratch_folder
 
 _THREADS = 2
 
