@@ -1,4 +1,4 @@
-"""Files and folders that are not whole yet. Their names say who writes them: those of a killed process are taken away."""
+"""Files and folders that are not whole yet. Their names say who writes them: a killed process's are taken away."""
 
 from __future__ import annotations
 
