@@ -42,8 +42,8 @@ static float avx512_max_abs(const float* x, size_t n) {
 
 PV_INLINE __m512i quantize16(__m512 x, float inverse, float lowest, float highest) {
   const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(inverse));
-  const __m512 q = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(q, _mm512_set1_ps(lowest)), _mm512_set1_ps(highest)));
+  /* the ends are whole numbers: what lies between rounds to what lies between */
+  return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(scaled, _mm512_set1_ps(lowest)), _mm512_set1_ps(highest)));
 }
 
 static void avx512_quantize(const float* x, size_t n, float inverse, int8_t* q) {
@@ -145,7 +145,7 @@ const pv_kernels pv_kernels_avx512vnni = {
     .gemm_f32 = avx512_gemm_f32,
     .finish_i32 = avx512_finish_i32,
     .finish_f32 = avx512_finish_f32,
-    .finish_token = loop_finish_token,
+    .token_tile = avx512_token_tile,
     .i8_tile = avx512_i8_tile,
     .i8_turn = avx512_i8_turn,
     .i8_depthwise = avx512_i8_depthwise,

@@ -72,11 +72,15 @@ typedef struct pv_finish {
   int32_t zero, activation;
 } pv_finish;
 
-/* What a token's sums become: `token` and scale[i] are what a step of its activations and of output i's weights is worth. */
+/* What the sums of a tile of tokens become, acc of pv_gemm: y[t, o] = activation((acc[t, o] - offset * sums[t]) *
+ * (token[t] * scale[o]) + bias[o]). The scales are what a step of activations and of weights is worth. */
 typedef struct pv_token_finish {
-  float token;
-  const float *scale, *bias;
-  int32_t zero, activation;
+  const float* token;
+  const int32_t* sums;
+  const float *scale, *bias; /* [outputs] */
+  int32_t tokens, outputs, offset, activation;
+  float* y;
+  size_t pitch; /* from token to token */
 } pv_token_finish;
 
 /* One sparse row of 1-bit codes against one activation row. */
@@ -191,8 +195,8 @@ typedef struct pv_kernels {
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
-  /* y[i] = activation((acc[i] - zero) * (token * scale[i]) + bias[i]), a token's outputs */
-  void (*finish_token)(const int32_t* acc, int32_t count, const pv_token_finish* finish, float* y);
+  /* gemm_i8 and what follows it; gemm->acc may hold the sums */
+  void (*token_tile)(const pv_gemm* gemm, const pv_token_finish* finish);
   void (*i8_tile)(const pv_i8_tile* tile);
   void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);

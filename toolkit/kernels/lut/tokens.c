@@ -78,13 +78,9 @@ static void fill_copy(token_task* t, int32_t row, int32_t count) {
   const int8_t* rows[PV_TILE_ROWS];
   for (int32_t first = 0; first < count; first += PV_TILE_ROWS) {
     const int32_t live = pv_min(PV_TILE_ROWS, count - first);
-    for (int32_t r = 0; r < PV_TILE_ROWS; r++) {
-      uint8_t* decoded = t->decoded + (size_t)r * stride;
-      rows[r] = (const int8_t*)(r < live ? decoded : t->decoded);
-      if (r >= live) continue;
-      const uint8_t* from = lut->packed + (size_t)(row + first + r) * packed;
-      t->kernels->decode(from, stride / PV_BLOCK, lut->bits, t->table, decoded);
-    }
+    const uint8_t* from = lut->packed + (size_t)(row + first) * packed;
+    t->kernels->decode(from, (size_t)live * stride / PV_BLOCK, lut->bits, t->table, t->decoded);
+    for (int32_t r = 0; r < PV_TILE_ROWS; r++) rows[r] = (const int8_t*)t->decoded + (size_t)(r < live ? r : 0) * stride;
     t->kernels->turn(rows, 1, (int32_t)(stride / 4), t->copy + 4 * first, tile_pitch());
   }
   for (int32_t r = 0; r < count; r++) {
@@ -100,13 +96,15 @@ static void multiply(const token_task* t, const token_view* v, const float* scal
   const size_t panel = panel_bytes(t->lut), pitch = (size_t)t->lut->rows;
   pv_gemm gemm = {.x = t->copy, .offsets = v->offsets, .steps = (int32_t)(padded(t->lut) / 4),
                   .vectors = (count + k->lanes - 1) / k->lanes, .rows = PV_TILE_ROWS, .acc = t->acc};
+  pv_token_finish finish = {.scale = t->scale, .bias = t->bias, .outputs = count, .offset = k->offset,
+                            .activation = t->lut->activation, .pitch = pitch};
   for (int64_t n = 0; n < batch; n += PV_TILE_ROWS) {
     gemm.panel = v->panels + (size_t)(n / PV_TILE_ROWS) * panel;
-    k->gemm_i8(&gemm);
-    for (int64_t i = n; i < batch && i < n + PV_TILE_ROWS; i++) {
-      const pv_token_finish f = {scale[i], t->scale, t->bias, k->offset * v->sums[i], t->lut->activation};
-      k->finish_token(t->acc + PV_TILE_PIXELS * (i - n), count, &f, y + (size_t)i * pitch + (size_t)row);
-    }
+    finish.token = scale + n;
+    finish.sums = v->sums + n;
+    finish.tokens = (int32_t)(batch - n < PV_TILE_ROWS ? batch - n : PV_TILE_ROWS);
+    finish.y = y + (size_t)n * pitch + (size_t)row;
+    k->token_tile(&gemm, &finish);
   }
 }
 
