@@ -1,6 +1,7 @@
 /* The image of an int8 convolution: checks, geometry, and padded planes of 4-channel pixels, split into phases for a
  * stride so that the pixels one tap meets lie side by side, as in conv_image.c. A 1x1 convolution reads the image itself. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "int8_conv.h"
 
@@ -182,7 +183,32 @@ static void write_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t
   }
 }
 
-/* The same of a row of three channels, by way of `padded`. */
+static int rows_touch(const pv_i8_geometry* g, const pv_i8_conv* c) {
+  return g->tight && !g->joined && c->stride[0] == 1 && c->stride[1] == 1 && g->out[1] == c->width;
+}
+
+/* Columns [first, first + count) of an image `width` wide become the grid's zero. */
+static void clear_columns(const pv_i8_conv* c, int32_t first, int32_t count, uint8_t* image) {
+  const uint32_t zero = (uint8_t)c->in.zero * 0x01010101u;
+  for (int32_t y = 0; y < c->height; y++, image += 4 * (size_t)c->width)
+    for (int32_t i = first; i < first + count; i++) memcpy(image + 4 * (size_t)i, &zero, sizeof zero);
+}
+
+/* Where rows touch in the image and in its planes, a plane is the image moved along, but for the columns beside it. */
+static void move_image(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, uint8_t* planes) {
+  const size_t row = 4 * (size_t)c->width, image = row * (size_t)c->height, above = row * (size_t)c->padding[0];
+  for (int32_t phase = 0; phase < g->phases[1]; phase++, planes += 4 * g->plane_size) {
+    const int32_t right = c->padding[1] - phase * c->dilation[1], beside = pv_min(abs(right), c->width);
+    const size_t left_out = 4 * (size_t)beside;
+    uint8_t* to = planes + above;
+    memset(planes, c->in.zero, above);
+    memcpy(to + (right > 0 ? left_out : 0), x + (right > 0 ? 0 : left_out), image - left_out);
+    clear_columns(c, right > 0 ? 0 : c->width - beside, beside, to);
+    memset(to + image, c->in.zero, 4 * g->plane_size - above - image);
+  }
+}
+
+/* As write_row, of three channels, by way of `padded`. */
 static void join_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, int8_t* padded, uint8_t* row) {
   memcpy(padded + 4 * c->padding[1], x, 4 * (size_t)c->width);
   for (int32_t phase = 0; phase < g->phases[1]; phase++)
@@ -193,6 +219,10 @@ static void join_row(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t*
 static void write_planes(const pv_i8_geometry* g, const pv_i8_conv* c, const int8_t* x, int8_t* padded, uint8_t* planes) {
   const int32_t stride = c->stride[0];
   const size_t size = (size_t)(g->phases[0] * g->phases[1]) * g->plane_size;
+  if (rows_touch(g, c)) {
+    move_image(g, c, x, planes);
+    return;
+  }
   memset(planes, c->in.zero, 4 * size);
   for (int32_t y = 0; y < c->height; y++, x += 4 * (size_t)c->width) {
     const int32_t at = y + c->padding[0], phase = at % stride;
