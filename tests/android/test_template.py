@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import zipfile
 from xml.etree import ElementTree
 
@@ -59,6 +60,16 @@ def test_it_is_small_and_of_the_version_gradle_builds():
     )
     assert manifest.launcher == "org.pocketvlad.demo.ui.MainActivity"
     assert {component.name for component in manifest.components} <= code.classes
+
+
+def test_a_stack_trace_has_files_and_lines():
+    with zipfile.ZipFile(TEMPLATE) as archive:
+        code = archive.read("classes.dex")
+    (at,) = struct.unpack_from("<I", code, 0x34)  # of its table of contents
+    (count,) = struct.unpack_from("<I", code, at)
+    parts = [struct.unpack_from("<HHII", code, at + 4 + 12 * i) for i in range(count)]
+    lines = next(size for kind, _, size, _ in parts if kind == 0x2003)
+    assert lines > 300 and b"MainActivity.java" in code
 
 
 def test_the_app_asks_for_the_camera_alone():

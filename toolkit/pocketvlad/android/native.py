@@ -23,7 +23,8 @@ LIBRARIES = (LIBRARY, "libexecutorch_jni.so", "libfbjni.so")
 _BIONIC = Path(__file__).parent / "bionic"
 _PARTS = ("lut", "preprocess", "program", "search")
 _SMALL = frozenset({"program", "adapters", "cpp"})  # folders of code that runs once an opening or a call
-_ONCE = frozenset({"scalar", "pvix"})  # files that do, or for which NEON stands in everywhere
+# files that do, that NEON stands in for everywhere, or that are for many queries at once, which no app has
+_ONCE = frozenset({"dispatch", "pvix", "scalar", "scalar_search", "batch"})
 _DRIVERS = frozenset(
     {"linear", "int8_conv", "int8_depthwise"}
 )  # arrange work for kernels, where the time goes
