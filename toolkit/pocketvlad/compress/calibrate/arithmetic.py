@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import copy
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -11,11 +14,13 @@ from torch import Tensor, nn
 
 from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.int8 import quantized_like
+from pocketvlad.threads import in_order, one_thread
 
 _EXAMPLES = 6
 _RUNS = 180  # of the network, one for each layer and example: of deep networks fewer examples are looked at
 
 
+@one_thread()
 @torch.no_grad()
 def int8_layers(
     network: nn.Module, examples: Inputs, allowed: float, among: Collection[str]
@@ -30,10 +35,9 @@ def int8_layers(
     """
     count = min(_EXAMPLES, max(1, _RUNS // max(1, len(among))))
     chosen = examples[:: -(-len(examples) // count)]
-    layers = {name: layer for name, layer in network.named_modules() if name in among}
-    losses = dict.fromkeys(layers, 0.0)
-    for each in chosen:
-        for name, loss in _losses(network, each, layers):
+    losses = {name: 0.0 for name, _ in network.named_modules() if name in among}
+    for found_losses in in_order(partial(_losses, network, among=among), chosen):
+        for name, loss in found_losses.items():
             losses[name] += loss / len(chosen)
     found, total = set(), 0.0
     for name in sorted(losses, key=lambda name: losses[name]):
@@ -44,24 +48,29 @@ def int8_layers(
     return frozenset(found)
 
 
-def _losses(
-    network: nn.Module, example: tuple[Any, ...], layers: Mapping[str, nn.Module]
-) -> Iterator[tuple[str, float]]:
+def _losses(network: nn.Module, example: tuple[Any, ...], among: Collection[str]) -> dict[str, float]:
     """1 - cosine of each layer that runs with its input quantized; layers before it are not computed again."""
+    values = {id(each): each for each in chain(network.parameters(), network.buffers())}
+    network = copy.deepcopy(network, values)  # with hooks of its own
+    layers = {name: layer for name, layer in network.named_modules() if name in among}
     outputs: dict[str, list[Tensor]] = {}
     with ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_recorder(outputs, name)).remove)
         wanted = outputs_of(network, [example])
-    with ExitStack() as replaced:
-        for name, results in outputs.items():  # in the order they ran
-            hook = layers[name].register_forward_pre_hook(_quantize)
-            try:
-                yield name, float(1 - (outputs_of(network, [example]) * wanted).sum())
-            finally:
-                hook.remove()
-            if len(results) == 1:
-                replaced.enter_context(_answering(layers[name], results[0]))
+    losses = {}
+    for name, results in outputs.items():  # in the order they ran
+        hook = layers[name].register_forward_pre_hook(_quantize)
+        losses[name] = float(1 - (outputs_of(network, [example]) * wanted).sum())
+        hook.remove()
+        if len(results) == 1:
+            vars(layers[name])["forward"] = _answer(results[0])
+    return losses
+
+
+def _answer(output: Tensor) -> Callable[..., Tensor]:
+    """A layer's forward that does not compute but says what it said before."""
+    return lambda *inputs: output.clone()
 
 
 def _recorder(outputs: dict[str, list[Tensor]], name: str) -> Callable[..., None]:
@@ -69,16 +78,6 @@ def _recorder(outputs: dict[str, list[Tensor]], name: str) -> Callable[..., None
         outputs.setdefault(name, []).append(output.clone())  # what comes next may write into it
 
     return record
-
-
-@contextmanager
-def _answering(layer: nn.Module, output: Tensor) -> Iterator[None]:
-    """A layer that does not compute but says what it said before."""
-    vars(layer)["forward"] = lambda *inputs: output.clone()
-    try:
-        yield
-    finally:
-        del vars(layer)["forward"]
 
 
 def _quantize(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
