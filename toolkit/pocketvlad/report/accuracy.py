@@ -138,7 +138,7 @@ def whitening_section(summary: ReportSummary) -> str:
         cost = (
             f"mAP {100 * chosen.score:.1f} in {choice.queries} queries on {choice.places} places that were held out of "
             f"the fit in turns; choosing took {units.seconds(choice.seconds)}. A held-out part is a small collection: "
-            "its mAP is not the test's."
+            "its mAP is not the test's. One score alone may be luck, so its neighbours in strength count too."
         )
     return section(
         "How the whitening was chosen",
