@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +83,7 @@ def formats() -> dict[str, Format]:
         "descriptors": Format("h5", lambda p: write_descriptors(p, ["a.jpg"], np.ones((1, 4)), force=True),
                               read_descriptors),
         "index": Format("pvix", copy(root / "tests/golden/tiny.pvix"), open_index),
+        "index of parts": Format("pvix", write_parts, open_index),
         "program": Format("pte", write_program, check_program),
         **{f"photo, {suffix}": Format(suffix, write_photo, load_photo) for suffix in PHOTOS},
         "manifest": Format("csv", write_manifest, lambda p: open_dataset(str(p))),
@@ -108,6 +109,17 @@ def write_program(path: Path) -> None:
     )
     with path.open("wb") as file:
         lower(module, (torch.zeros(1, 3, 8, 8),), {"pv_dim": torch.tensor([5])}).write_to_file(file)
+
+
+def write_parts(path: Path) -> None:
+    """A place index of two parts."""
+    from pocketvlad.index import open_index
+    from pocketvlad.index.format import append_part
+
+    path.write_bytes((Path(__file__).parents[1] / "golden/tiny.pvix").read_bytes())
+    index = open_index(path)
+    others = tuple(replace(entry, name=f"2-{entry.name}") for entry in index.entries)
+    append_part(path, replace(index, entries=others))
 
 
 def write_log(path: Path) -> None:

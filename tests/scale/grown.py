@@ -15,28 +15,37 @@ from pocketvlad.index.entries import LazyEntries
 from pocketvlad.index.types import encode_vectors
 
 PART, DIM, OF_A_PLACE, _BLOCK = 250_000, 512, 5, 10_000
+ARRAYS = ("vectors", "scales", "residuals")
 
 
-def generated(number: int) -> PlaceIndex:
-    """Part ``number``: photos of places of five, alike, as int8."""
-    first, at = number * PART, 0
-    like = encode_vectors(np.eye(1, DIM, dtype=np.float32), "int8")
-    arrays = [room((PART, *array.shape[1:]), array.dtype) for array in like if array is not None]
-    for block in range(PART // _BLOCK):
-        draw = np.random.default_rng([number, block])
-        places = draw.standard_normal((_BLOCK // OF_A_PLACE, DIM), np.float32)
-        rows = np.repeat(places, OF_A_PLACE, axis=0) + draw.standard_normal((_BLOCK, DIM), np.float32) / 2
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        for array, values in zip(arrays, encode_vectors(rows, "int8"), strict=True):
-            assert values is not None
-            array[at : at + _BLOCK] = values
-        release(*arrays)
-        at += _BLOCK
-    vectors, scales, residuals = arrays
+def generated(folder: Path, number: int) -> PlaceIndex:
+    """Part ``number``: photos of places of five, alike, as int8: those of part 0 with their dimensions turned."""
+    first = number * PART
+    if not (folder / "vectors.npy").exists():
+        _write_vectors(folder)
+    vectors, scales, residuals = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+    turned = room(vectors.shape, vectors.dtype), scales, room(residuals.shape, residuals.dtype)
+    for at in range(0, PART, _BLOCK):
+        some = slice(at, at + _BLOCK)
+        turned[0][some] = np.roll(vectors[some], 4 * number, axis=1)
+        turned[2][some] = np.roll(residuals[some], number, axis=1)  # four values a byte
+        release(*turned)
     entries = LazyEntries(
         PART, lambda row: Entry(f"{first + row}.jpg", f"place {(first + row) // OF_A_PLACE}")
     )
-    return PlaceIndex(vectors, scales, residuals, entries, bytes(32), None, {"part": number})
+    return PlaceIndex(*turned, entries, bytes(32), None, {"part": number})
+
+
+def _write_vectors(folder: Path) -> None:
+    """Those of part 0."""
+    blocks = []
+    for block in range(PART // _BLOCK):
+        draw = np.random.default_rng(block)
+        places = draw.standard_normal((_BLOCK // OF_A_PLACE, DIM), np.float32)
+        rows = np.repeat(places, OF_A_PLACE, axis=0) + draw.standard_normal((_BLOCK, DIM), np.float32) / 2
+        blocks.append(encode_vectors(rows / np.linalg.norm(rows, axis=1, keepdims=True), "int8"))
+    for name, arrays in reversed(list(zip(ARRAYS, zip(*blocks, strict=True), strict=True))):
+        np.save(folder / f"{name}.npy", np.concatenate(arrays))
 
 
 def add(path: Path, count: int) -> None:
@@ -45,7 +54,7 @@ def add(path: Path, count: int) -> None:
     if number >= count // PART:
         return
     start = time.monotonic()
-    made = generated(number)
+    made = generated(path.parent, number)
     ready = time.monotonic()
     if number:
         extend_index(path, made)

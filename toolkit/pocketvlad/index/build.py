@@ -21,8 +21,8 @@ from pocketvlad.index.names import hashes_of, repeated
 from pocketvlad.index.types import Encoded, PlaceIndex, encode_vectors
 
 _JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all, so that of more photos fewer ask
-_FEWEST_JUDGES = 500
-_COMPARED = 2_000_000_000  # pairs of photos
+_FEWEST_JUDGES = 200
+_COMPARED = 500_000_000  # pairs of photos
 _BLOCK = 256  # of them at a time
 _ROWS = 16_384  # of an index at a time
 Progress = Callable[[int, int], None]
