@@ -10,6 +10,7 @@ from typing import overload
 
 import numpy as np
 
+from pocketvlad.evaluate.files import release
 from pocketvlad.index import rules
 
 _SEPARATOR = " | "  # between the places of one photo
@@ -87,6 +88,10 @@ class MappedEntries(Sequence[Entry]):
             self._blob[start : start + size].tobytes().decode()
             for start, size in zip(records[what].tolist(), records[f"{what}_bytes"].tolist(), strict=True)
         ]
+
+    def release(self) -> None:
+        """Let what was read of a large file leave the memory."""
+        release(self._records, self._blob)
 
 
 class ChainedEntries(Sequence[Entry]):

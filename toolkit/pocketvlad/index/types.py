@@ -157,6 +157,7 @@ class PlaceIndex:
                 rows = range(begin, min(begin + _TEXTS, len(entries)))
                 if isinstance(entries, MappedEntries):
                     yield entries.texts(what, rows)
+                    entries.release()
                 else:
                     yield [getattr(entries[row], what) for row in rows]
 
