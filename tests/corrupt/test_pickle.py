@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -87,6 +88,16 @@ def test_a_memo_of_a_number_far_away_takes_no_memory(tmp_path):
     path = tmp_path / "x.pkl"
     path.write_bytes(b"\x80\x02]r\xff\xff\xff\xff.")  # the unpickler in C makes room for 4 billion things
     assert read_pickle(path) == []
+
+
+def test_bytes_that_are_not_there_take_no_memory(tmp_path):
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x05\x96" + (1 << 28).to_bytes(8, "little") + b"xy.")
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="a file that ends before 268435456 bytes"):
+        read_pickle(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_an_array_of_objects_in_a_file_of_numpy_s(tmp_path):

@@ -6,6 +6,8 @@ import io
 import math
 import pickle
 import re
+import struct
+import sys
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -134,7 +136,16 @@ class _PlainUnpickler(_Unpickler):
             raise pickle.UnpicklingError(f"the state of a {type(self.stack[-2]).__name__}")
         super().load_build()
 
+    def load_bytearray8(self) -> None:
+        """As many bytes as there are, and not room for as many as the file says."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        data = self.read(min(length, sys.maxsize))
+        if len(data) < length:
+            raise pickle.UnpicklingError(f"a file that ends before {length} bytes")
+        self.append(bytearray(data))
+
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
 def read_pickle(file: Path) -> Any:
