@@ -113,6 +113,21 @@ def test_more_than_a_phone_takes_is_said_before_any_work(package, tmp_path):
         packages.package(tmp_path / "a.apk", program=package.program, index=index, photos=[], title="a")
 
 
+@pytest.mark.parametrize(
+    "abis, said", [(["x86_64"], "without the libraries of phones; found x86_64"), (["mips"], "unknown ABI")]
+)
+def test_an_app_that_no_phone_runs_is_refused_before_any_work(tmp_path, abis, said):
+    with pytest.raises(PackageError, match=said):
+        packages.package(
+            tmp_path / "x.apk",
+            program=tmp_path / "missing.pte",
+            index=tmp_path / "missing.pvix",
+            photos=[],
+            title="x",
+            abis=abis,
+        )
+
+
 def test_the_fingerprint_follows_the_app_the_kernels_and_the_packaging(tmp_path, monkeypatch):
     before = packages.fingerprint()
     assert packages.fingerprint() == before

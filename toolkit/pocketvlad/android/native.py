@@ -46,6 +46,13 @@ _LINK = """-shared -soname libpocketvlad.so -z now -z relro -z noexecstack -z ma
 --eh-frame-hdr"""
 
 
+def require_known(abis: Sequence[str]) -> None:
+    """Raises PackageError for an ABI that no library is built for."""
+    unknown = sorted(set(abis) - set(runtime.ABIS))
+    if unknown:
+        raise PackageError("unknown ABI", found=", ".join(unknown), allowed=", ".join(runtime.ABIS))
+
+
 def build_libraries(
     out_dir: Path | None = None,
     abis: Sequence[str] = runtime.ABIS,
@@ -64,9 +71,7 @@ def build_libraries(
         MissingToolError: no zig or npm.
         PackageError: an unknown ABI, sources that do not compile, or a result Android's loader would refuse.
     """
-    unknown = sorted(set(abis) - set(runtime.ABIS))
-    if unknown:
-        raise PackageError("unknown ABI", found=", ".join(unknown), allowed=", ".join(runtime.ABIS))
+    require_known(abis)
     zig, key = find_zig(), sources_key(executorch)
     built = {}
     for abi in abis:

@@ -11,6 +11,7 @@ from pocketvlad.android.check import ApkReport
 from pocketvlad.android.entries import require_room
 from pocketvlad.android.identity import Identity
 from pocketvlad.core.cache import content_key
+from pocketvlad.errors import PackageError
 from pocketvlad.unfinished import scratch_folder
 
 PHONES = ("arm64-v8a",)
@@ -49,6 +50,7 @@ def package(
     """
     from pocketvlad.index import open_index, write_index
 
+    _require_phones(abis)
     require_room([program, index])
     places, executorch = open_index(index), runtime.smallest(program)
     config = {
@@ -72,6 +74,16 @@ def package(
             keys=keys or signing.default_keys(),
             identity=identity or Identity(),
             force=force,
+        )
+
+
+def _require_phones(abis: Sequence[str]) -> None:
+    native.require_known(abis)
+    if not set(PHONES) <= set(abis):
+        raise PackageError(
+            "an app without the libraries of phones",
+            found=", ".join(abis),
+            allowed="arm64-v8a, alone or with x86_64",
         )
 
 

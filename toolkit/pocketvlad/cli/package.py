@@ -18,7 +18,7 @@ _APP = "The app on the phone"
 Abis = Annotated[
     list[str] | None,
     typer.Option(
-        help="arm64-v8a (the default: every current phone) or x86_64 (emulators; 17 MB more or 28); repeatable.",
+        help="arm64-v8a (the default: every current phone); x86_64 besides (emulators; 17 MB more or 28).",
         rich_help_panel=_APP,
     ),
 ]
