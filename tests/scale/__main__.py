@@ -124,28 +124,6 @@ def nothing_beside(_: object) -> bytes:
     return struct.pack("<dd", float("nan"), float("nan"))
 
 
-def search(path: Path) -> None:
-    """Ask for a thousand of its own rows."""
-    import numpy as np
-
-    from pocketvlad.index import open_index, search_index
-
-    start = time.monotonic()
-    index = open_index(path)
-    opened = time.monotonic()
-    rows = np.linspace(0, len(index) - 1, 64).astype(np.int64)
-    queries = index.vectors_at(rows)
-    found, _ = search_index(index, queries, 5)
-    assert np.array_equal(found[:, 0], rows)
-    done = time.monotonic()
-    search_index(index, queries[:1], 5)
-    say(
-        open_ms=round(1000 * (opened - start)),
-        of_64_ms=round(1000 * (done - opened)),
-        of_one_ms=round(1000 * (time.monotonic() - done)),
-    )
-
-
 def large_index(count: int, folder: Path) -> bool:
     """An index in parts, joined, added to and searched; each in a process of its own."""
     me, most = ("-m", "scale"), 0
@@ -223,6 +201,8 @@ def main() -> int:
         part(folder, number)
         return 0
     if job == "search":
+        from scale.grown import search
+
         search(folder)
         return 0
     folder.mkdir(parents=True, exist_ok=True)
