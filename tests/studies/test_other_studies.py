@@ -7,7 +7,7 @@ import pytest
 
 from bench.searching import DIM, unit
 from pocketvlad.compress.recipe import check_recipe, load_recipe
-from studies import equal_bytes, fidelity, noise, residual_bits, techniques
+from studies import equal_bytes, fidelity, noise, residual_bits, techniques, toolkits
 from studies.fidelity import LAYERS, WHOLE, Fidelity
 from studies.scores import Outcome
 from studies.tables import read_tables
@@ -53,8 +53,9 @@ def test_goals_are_of_contenders_that_are_there():
     [
         [*equal_bytes.near(), *equal_bytes.far()],
         [*techniques.whitening(), *techniques.convolutions(), *techniques.pruned(), *techniques.teachers()],
+        toolkits.contenders(),
     ],
-    ids=["equal bytes", "techniques"],
+    ids=["equal bytes", "techniques", "toolkits"],
 )
 def test_no_two_rows_of_a_study_share_their_files(everyone):
     keys = [contender.key for contender in everyone]

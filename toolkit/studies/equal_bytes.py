@@ -22,7 +22,6 @@ from pocketvlad.compress.recipe import LayerRule, load_recipe
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
 from studies import head_to_head
-from studies.command import publish
 from studies.contenders import Contender, Study, by_recipe
 from studies.folds import Fold, parameter_bytes, whitening_of
 from studies.palettized import Palette
@@ -162,22 +161,7 @@ STUDY = Study("equal_bytes", str(__doc__), "at equal bytes", NOTE, "240x320")
 def main(arguments: Sequence[str]) -> None:
     options, contenders = STUDY.chosen([*near(), *far()], arguments)
     measured, data = STUDY.run(options, contenders, arguments)
-    found = head_to_head.duels(measured)
-    if not found:
-        return
-    rows = head_to_head.rows_of(found)
-    publish(
-        options.out / "head_to_head.json",
-        head_to_head.COLUMNS,
-        rows,
-        title=f"head to head {STUDY.title}, {options.size}",
-        data=data,
-        module=STUDY.module,
-        arguments=arguments,
-        width=190,
-        figures=[duel.to_json() for duel in found],
-        note=head_to_head.NOTE,
-    )
+    head_to_head.publish_duels(STUDY, options, measured, data, arguments)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference
-from studies.contenders import MeasuredContender
+from studies.command import publish
+from studies.contenders import MeasuredContender, Study
+from studies.folds import CrossFit
 from studies.scores import interval
 
 SIZE_TOLERANCE = 1.01  # of the rival's bytes, as sizes cannot be met to the byte
@@ -57,6 +59,31 @@ def duel(rival: MeasuredContender, own: Sequence[MeasuredContender]) -> Duel:
         return Duel(rival, None, None)
     ours = min(nearer, key=lambda row: row.outcome.cosine)
     return Duel(rival, ours, bootstrap_difference(rival.scores.after, ours.scores.after))
+
+
+def publish_duels(
+    study: Study,
+    options: CrossFit,
+    measured: Sequence[MeasuredContender],
+    data: str,
+    arguments: Sequence[str],
+) -> None:
+    """Print the duels of a study's rows and write ``<out>/head_to_head.json``; nothing where there is no rival."""
+    found = duels(measured)
+    if not found:
+        return
+    publish(
+        options.out / "head_to_head.json",
+        COLUMNS,
+        rows_of(found),
+        title=f"head to head {study.title}, {options.size}",
+        data=data,
+        module=study.module,
+        arguments=arguments,
+        width=190,
+        figures=[duel.to_json() for duel in found],
+        note=NOTE,
+    )
 
 
 def rows_of(found: Sequence[Duel]) -> list[tuple[str, ...]]:

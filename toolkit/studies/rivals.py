@@ -1,4 +1,4 @@
-"""What stands against our recipes: the paper's recipe at other sizes, XNNPACK's int8 and int4, Core ML's palettes."""
+"""What stands against our recipes: the paper's at other sizes, XNNPACK's, Core ML's, coreai-opt's and torchao's."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from studies.folds import Describe, Fold
 from studies.palettized import Palette
 from studies.scores import Tested
 from studies.softening import soften_whitening
+from studies.weights_alone import CoreAi, Integers
 
 TUPLES = 32  # of the triplet loss, for sensitive k-means
 DKM: dict[str, Any] = {"steps": 12, "batch": 8, "rate": 1e-3}
@@ -126,6 +127,34 @@ def core_ml_softened(group: str, palette: Palette, loss: float) -> Contender:
 
     name = f"Core ML, post-training k-means, {size}, of our whitening softened by {loss}"
     return Contender(group, key, name, test, "neither")
+
+
+def integers(group: str, bits: int, convolution_bits: int = 0, block: int = 0) -> Contender:
+    """Symmetric integers: torchao's, and those of coreai-opt's quantizer and of the AI Edge quantizer."""
+    size = f"{bits}/{convolution_bits}" if convolution_bits else f"{bits}"
+    shared, key = ("groups of 32", "groups") if block else ("a scale a row", "rows")
+    key = f"int{size.replace('/', '-')}-{key}"
+    return _rounded(
+        group, key, f"torchao, AI Edge, int{size}, {shared}", Integers(bits, convolution_bits, block)
+    )
+
+
+def core_ai(group: str, bits: int) -> Contender:
+    """coreai-opt's palettizer with a table for each 16 rows, as its presets have it."""
+    name = f"coreai-opt, k-means, {_bits(bits)}, tables of 16 rows"
+    return _rounded(group, f"coreai-{bits}", name, CoreAi(bits))
+
+
+def _rounded(group: str, key: str, name: str, how: Integers | CoreAi) -> Contender:
+    def test(fold: Fold) -> Tested:
+        def build() -> tuple[Describe, int]:
+            torch.manual_seed(0)
+            found = how.rounded(fold.network())
+            return palettized.described_by(found.network), found.bytes
+
+        return fold.test_peer(key, asdict(how), build)
+
+    return Contender(group, key, name, test)
 
 
 def _palette_names(palette: Palette) -> tuple[str, str]:
