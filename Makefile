@@ -2,7 +2,7 @@
 # make test   every test, after installing what they need where apt may be used
 # make bench  side-by-side tables and out/bench/bench.json
 # make lint   ruff and mypy
-# make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800"
+# make fuzz   changed files for every reader, libFuzzer for the C code; FUZZ="--count 10000 --seconds 1800", or FUZZ="--soak 30" for 30 minutes each, written down
 # make scale  one large job measured: SCALE="photos 100000 FOLDER", "index 1000000 FOLDER", "grown 10000000 FOLDER", "kills 10 FOLDER", "installed 0 FOLDER python3.13"
 # make arm64  the runtime without torch in an arm64 Python under qemu, in out/arm64
 PYTHON ?= python3
