@@ -28,6 +28,7 @@ class Steps:
     def __init__(self, progress: Progress | None, total: int):
         self._progress, self._total, self._count = progress or quiet, total, count(1)
 
-    def done(self) -> None:
-        """One more step is finished."""
-        self._progress(next(self._count), self._total)
+    def done(self, steps: int = 1) -> None:
+        """One more step is finished, or several."""
+        for _ in range(steps):
+            self._progress(next(self._count), self._total)

@@ -32,6 +32,7 @@ from pocketvlad.dataset.types import merge
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import STRENGTHS, choose_whitening
+from pocketvlad.model.features import Features
 from pocketvlad.model.network import Network
 from pocketvlad.model.views import photo_views
 from pocketvlad.model.wanted import DIMS, FULL, Wanted
@@ -136,7 +137,8 @@ def vectors_of(
     def local(photo: int, view: int) -> Tensor:
         return torch.from_numpy(features[photo, view].copy())[None]
 
-    network.head.fit([partial(local, photo, 0) for photo in direction.fits], options.seed)
+    fits = direction.fits
+    network.head.fit(Features(len(fits), lambda number: local(fits[number], 0)), options.seed)
     views = range(features.shape[1])
     fitting = torch.stack(
         [torch.cat([network.head(local(i, view)) for view in views]) for i in direction.fits]

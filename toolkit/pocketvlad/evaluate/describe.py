@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pocketvlad import artifact, ranks
+from pocketvlad import ranks
 from pocketvlad.dataset.decoder import Decoded, Wish, decoded
 from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import ArtifactError, PhotoError
 from pocketvlad.evaluate.files import room
-from pocketvlad.evaluate.journal import Journal
+from pocketvlad.evaluate.journal import Journal, kept_folder
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.threads import in_order, one_thread
 
@@ -127,17 +126,12 @@ def collected(
     """
     reading = reading or Reading()
     with ExitStack() as stack:
-        if reading.resume is not None and ranks.is_first():
-            stack.enter_context(artifact.exclusive(reading.resume))
-        ranks.wait_for_all() if reading.resume is not None else None
+        if reading.resume is not None:
+            stack.enter_context(kept_folder(reading.resume))
         journal = stack.enter_context(Journal(reading.resume, reading.describes, dataset.photos))
         _describe_missing(describe, dataset, reading, journal, progress)
         journal.finish()
         yield Collected(journal, dataset)
-        if reading.resume is not None:
-            ranks.wait_for_all()
-            if ranks.is_first():
-                shutil.rmtree(reading.resume, ignore_errors=True)
 
 
 @one_thread()

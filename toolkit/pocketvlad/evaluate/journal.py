@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -28,12 +30,31 @@ from typing import BinaryIO
 import numpy as np
 
 from pocketvlad import ranks
-from pocketvlad.artifact import write_error
+from pocketvlad.artifact import exclusive, write_error
 from pocketvlad.dataset.types import Photo
 
 _HEAD = struct.Struct("<16s?III")
 _SUFFIX = ".photos"
 _NONE, _UNREADABLE = -1, -2  # of a photo's place in the journal
+
+
+@contextmanager
+def kept_folder(folder: Path) -> Iterator[Path]:
+    """A folder of journals while the block lasts, no other job's; it goes when the block ends well.
+
+    Under torchrun every process calls this.
+
+    Raises:
+        ArtifactError: another job is at work there, or it cannot be used.
+    """
+    with ExitStack() as stack:
+        if ranks.is_first():
+            stack.enter_context(exclusive(folder))
+        ranks.wait_for_all()
+        yield folder
+        ranks.wait_for_all()
+        if ranks.is_first():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Journal:

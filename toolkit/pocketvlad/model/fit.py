@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.model.backbones import empty_backbone
 from pocketvlad.model.choice import Choice, choose_whitening
+from pocketvlad.model.features import Features, Kept, afresh
 from pocketvlad.model.network import Network, NetworkConfig
 from pocketvlad.model.questions import Places
 from pocketvlad.model.scratch import init_backbone_from_photos
-from pocketvlad.model.views import photo_views
+from pocketvlad.model.views import Crop, drawn_crops, views_of
 from pocketvlad.model.wanted import Wanted
 from pocketvlad.model.whitening import fit_softened, fit_whitening
 from pocketvlad.progress import Progress, Steps
-from pocketvlad.threads import in_order, one_thread
+from pocketvlad.threads import one_thread
 
 _SCRATCH_PHOTOS = 90
 _COLUMNS = 2048  # of a wide layer that are float64 at a time
@@ -42,6 +45,7 @@ def fit_network(
     *,
     views: int | None = None,
     seed: int = 0,
+    kept: Kept = afresh,
     progress: Progress | None = None,
 ) -> Network:
     """Initialise the head from photos and fit a full whitening of ``config.dim`` dimensions.
@@ -53,6 +57,7 @@ def fit_network(
         views: per photo: the photo, its mirror image, then random crops of either. None: as many as the whitening
             needs (one and a half times its dimensions, at least 1 a photo).
         seed: of the samples and crops.
+        kept: does the work on each photo.
         progress: called with views done and views in all.
 
     Returns:
@@ -66,9 +71,9 @@ def fit_network(
         views = max(1, -(-3 * (config.dim or 0) // (2 * len(photos))))
     found = Network.empty(replace(config, dim=None), backbone)
     steps = Steps(progress, len(photos) * (_fits(found) + (views if config.dim else 0)))
-    _fit_head(found, photos, seed, steps)
+    _fit_head(found, photos, seed, kept, steps)
     if config.dim:
-        vectors = _vectors(found, photos, views, seed, steps)
+        vectors = _vectors(found, photos, views, seed, kept, steps)
         found = Network(config, backbone, found.head, fit_whitening(vectors, config.dim))
     return found.requires_grad_(True).eval()
 
@@ -82,6 +87,7 @@ def fit_chosen(
     wanted: Wanted,
     *,
     seed: int = 0,
+    kept: Kept = afresh,
     progress: Progress | None = None,
 ) -> Whitened:
     """Initialise the head from photos and choose the whitening on places held out of its fit.
@@ -95,8 +101,8 @@ def fit_chosen(
     """
     found = Network.empty(replace(config, dim=None), backbone)
     steps = Steps(progress, len(photos) * (_fits(found) + wanted.views_of(len(photos))[-1]))
-    _fit_head(found, photos, seed, steps)
-    return _chosen(found, photos, places, wanted, seed, steps)
+    _fit_head(found, photos, seed, kept, steps)
+    return _chosen(found, photos, places, wanted, seed, kept, steps)
 
 
 @one_thread()
@@ -107,6 +113,7 @@ def whiten_network(
     wanted: Wanted,
     *,
     seed: int = 0,
+    kept: Kept = afresh,
     progress: Progress | None = None,
 ) -> Whitened:
     """The network with a chosen whitening in place of its own; the other weights are shared.
@@ -121,7 +128,7 @@ def whiten_network(
     """
     plain = Network(replace(network.config, dim=None), network.backbone, network.head).eval()
     steps = Steps(progress, len(photos) * wanted.views_of(len(photos))[-1])
-    found = _chosen(plain, photos, places, wanted, seed, steps)
+    found = _chosen(plain, photos, places, wanted, seed, kept, steps)
     if found.network.whitening is None or plain.head.last_linear() is None:
         return found
     folded = _with_whitening_folded(plain, found.network.whitening).requires_grad_(True).eval()
@@ -149,24 +156,23 @@ def _fits(network: Network) -> bool:
     return any(True for _ in network.head.parameters())
 
 
-def _fit_head(network: Network, photos: Sequence[Tensor], seed: int, steps: Steps) -> None:
+@torch.no_grad()
+def _fit_head(network: Network, photos: Sequence[Tensor], seed: int, kept: Kept, steps: Steps) -> None:
     """Initialise the head from the photos."""
     network.head.to_empty(device="cpu")
+    backbone, what = network.backbone, f"head {network.config.to_json()} {seed}"
 
-    def features(number: int) -> Callable[[], Tensor]:
-        def compute() -> Tensor:
-            local = network.backbone(photos[number][None])
-            steps.done()
-            return local
+    def features(number: int) -> Tensor:
+        found: Tensor = backbone(photos[number][None])
+        return found
 
-        return compute
-
-    with torch.no_grad():
-        network.head.fit([features(number) for number in range(len(photos))], seed)
+    network.head.fit(Features(len(photos), features, kept, backbone, what, steps.done), seed)
 
 
 @torch.no_grad()
-def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, steps: Steps) -> Tensor:
+def _vectors(
+    plain: Network, photos: Sequence[Tensor], views: int, seed: int, kept: Kept, steps: Steps
+) -> Tensor:
     """Of each view of each photo, float32 [photos * views, V]; behind a last linear layer its outputs as they are."""
     name, seen = plain.head.last_linear(), threading.local()
 
@@ -174,23 +180,35 @@ def _vectors(plain: Network, photos: Sequence[Tensor], views: int, seed: int, st
         found = plain(view[None])
         return found if name is None else seen.outputs
 
-    if name is not None:
-        last = plain.head.get_submodule(name)
-        hook = last.register_forward_hook(lambda _, __, out: setattr(seen, "outputs", out))
-    vectors = []
-    for found in in_order(vector, photo_views(photos, views, seed)):
-        vectors.append(found)
-        steps.done()
-    if name is not None:
-        hook.remove()
+    def of_photo(item: tuple[int, list[Crop]]) -> Tensor:
+        number, crops = item
+        return torch.cat([vector(view) for view in views_of(photos[number], crops, views)])
+
+    random, size = np.random.default_rng(seed), photos[0].shape[1:]
+    items = ((number, drawn_crops(size, views, random)) for number in range(len(photos)))
+    with ExitStack() as stack:
+        if name is not None:
+            last = plain.head.get_submodule(name)
+            hook = last.register_forward_hook(lambda _, __, out: setattr(seen, "outputs", out))
+            stack.callback(hook.remove)
+        vectors = []
+        for found in kept(plain, f"views {plain.config.to_json()} {views} {seed}", items, of_photo):
+            vectors.append(found.view(views, -1))
+            steps.done(views)
     return torch.cat(vectors)
 
 
 def _chosen(
-    plain: Network, photos: Sequence[Tensor], places: Places, wanted: Wanted, seed: int, steps: Steps
+    plain: Network,
+    photos: Sequence[Tensor],
+    places: Places,
+    wanted: Wanted,
+    seed: int,
+    kept: Kept,
+    steps: Steps,
 ) -> Whitened:
     most = wanted.views_of(len(photos))[-1]
-    vectors = _vectors(plain, photos, most, seed, steps).unflatten(0, (len(photos), most))
+    vectors = _vectors(plain, photos, most, seed, kept, steps).unflatten(0, (len(photos), most))
     choice = choose_whitening(vectors, places, wanted)
     chosen, network = choice.chosen, plain
     if chosen.dim is not None:

@@ -90,6 +90,9 @@ def reading_of(
         beside: see :class:`Reading`.
     """
     describes = f"{what} {describer.kind} ".encode() + describer.fingerprint
-    return replace(
-        photos_by(describer, beside), resume=out.with_name(f".{out.name}.resume"), describes=describes
-    )
+    return replace(photos_by(describer, beside), resume=resume_folder(out), describes=describes)
+
+
+def resume_folder(out: Path) -> Path:
+    """Where a step keeps what it has done until ``out`` is there."""
+    return out.with_name(f".{out.name}.resume")

@@ -11,16 +11,19 @@ from torch import nn
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors
+from pocketvlad.evaluate.journal import kept_folder
 from pocketvlad.importer.checkpoint import read_backbone_weights
 from pocketvlad.importer.packages import weights_file
 from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.choice import Choice
+from pocketvlad.model.features import Kept, afresh
 from pocketvlad.model.fit import backbone_from_photos, fit_chosen, fit_network
 from pocketvlad.model.network import Network, NetworkConfig, save_model
 from pocketvlad.model.wanted import FULL, wanted_whitening
 from pocketvlad.progress import Progress, with_text
-from pocketvlad.steps.common import Result, megabytes
+from pocketvlad.steps.common import Result, megabytes, resume_folder
 from pocketvlad.steps.fit_options import FitOptions
+from pocketvlad.steps.kept import KeptPhotos
 from pocketvlad.steps.whitening import places_of, tensors_to_fit, whitening_record
 
 
@@ -56,7 +59,7 @@ def fit(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Fit a model to photos and write it.
+    """Fit a model to photos and write it. A run that was stopped goes on at the next photo.
 
     Raises:
         PhotoError: too few photos, or none that can be read.
@@ -66,14 +69,16 @@ def fit(
     artifact.require_new(out, force=force)
     config = options.config()
     tensors = tensors_to_fit(photos, config.preprocess, config.dim, progress)
-    network, choice = fitted_network(options, tensors, progress=with_text(progress, "fitting"))
-    made_from = {
-        "photos": len(tensors),
-        "weights": options.weights_sha256(),
-        "options": {key: str(value) for key, value in asdict(options).items()},
-        "whitening": None if choice is None else whitening_record(choice),
-    }
-    save_model(out, network, made_from, force=force)
+    with kept_folder(resume_folder(out)) as folder:
+        kept, shown = KeptPhotos(folder, tensors.dataset.photos), with_text(progress, "fitting")
+        network, choice = fitted_network(options, tensors, kept=kept, progress=shown)
+        made_from = {
+            "photos": len(tensors),
+            "weights": options.weights_sha256(),
+            "options": {key: str(value) for key, value in asdict(options).items()},
+            "whitening": None if choice is None else whitening_record(choice),
+        }
+        save_model(out, network, made_from, force=force)
     weights = sum(parameter.numel() for parameter in network.parameters())
     source = str(options.weights or "the photos")
     said = network.config.to_json()
@@ -81,7 +86,7 @@ def fit(
 
 
 def fitted_network(
-    options: FitOptions, photos: PhotoTensors, *, progress: Progress | None = None
+    options: FitOptions, photos: PhotoTensors, *, kept: Kept = afresh, progress: Progress | None = None
 ) -> tuple[Network, Choice | None]:
     """The network fitted to photos that are read already, and how its whitening was chosen if it was."""
     config = options.config()
@@ -89,7 +94,15 @@ def fitted_network(
     chosen = None if options.dim == 0 else wanted_whitening(options.dim, options.whitening, options.views)
     if chosen is None or (chosen.dim is not None and chosen.strength == FULL):
         views, seed = options.views or None, options.seed
-        network = fit_network(config, backbone, photos, views=views, seed=seed, progress=progress)  # type: ignore[arg-type]
+        network = fit_network(
+            config,
+            backbone,
+            photos,  # type: ignore[arg-type]
+            views=views,
+            seed=seed,
+            kept=kept,
+            progress=progress,
+        )
         return network, None
     found = fit_chosen(
         config,
@@ -98,6 +111,7 @@ def fitted_network(
         places_of(photos.dataset),
         chosen,
         seed=options.seed,
+        kept=kept,
         progress=progress,
     )
     return found.network, found.choice

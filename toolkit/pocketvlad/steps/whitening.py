@@ -11,7 +11,9 @@ from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.journal import kept_folder
 from pocketvlad.model.choice import Choice
+from pocketvlad.model.features import Kept, afresh
 from pocketvlad.model.fit import Whitened, whiten_network
 from pocketvlad.model.network import Network, save_model
 from pocketvlad.model.preprocess import Preprocess
@@ -19,7 +21,8 @@ from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.wanted import AUTO, Wanted, wanted_whitening
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.schema import to_table
-from pocketvlad.steps.common import Result, dataset_of, megabytes
+from pocketvlad.steps.common import Result, dataset_of, megabytes, resume_folder
+from pocketvlad.steps.kept import KeptPhotos
 
 MOST_PHOTOS = 4000
 
@@ -58,6 +61,8 @@ def whiten_file(
 ) -> Rewhitened:
     """Give a model of places a whitening fitted to photos, chosen on places held out of the fit.
 
+    A run that was stopped goes on at the next photo.
+
     Args:
         model: with or without a whitening; not compressed.
         photos: of known places, where anything is to be chosen.
@@ -78,13 +83,15 @@ def whiten_file(
     network = whitenable(open_model(model), str(model))
     preprocess = network.config.preprocess
     tensors = tensors_to_fit(photos, preprocess, wanted.dim, progress)
-    found = rewhitened(network, tensors, wanted, seed=seed, progress=with_text(progress, "whitening"))
-    made_from = {
-        "model": artifact.file_sha256(model),
-        "photos": len(tensors),
-        "whitening": whitening_record(found.choice),
-    }
-    save_model(out, found.network, made_from, force=force)
+    with kept_folder(resume_folder(out)) as folder:
+        kept, shown = KeptPhotos(folder, tensors.dataset.photos), with_text(progress, "whitening")
+        found = rewhitened(network, tensors, wanted, seed=seed, kept=kept, progress=shown)
+        made_from = {
+            "model": artifact.file_sha256(model),
+            "photos": len(tensors),
+            "whitening": whitening_record(found.choice),
+        }
+        save_model(out, found.network, made_from, force=force)
     config = found.network.config.to_json()
     return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, tensors.skipped, config)
 
@@ -129,7 +136,13 @@ def tensors_to_fit(
 
 
 def rewhitened(
-    network: Network, photos: PhotoTensors, wanted: Wanted, *, seed: int = 0, progress: Progress | None = None
+    network: Network,
+    photos: PhotoTensors,
+    wanted: Wanted,
+    *,
+    seed: int = 0,
+    kept: Kept = afresh,
+    progress: Progress | None = None,
 ) -> Whitened:
     """The network with a whitening fitted to photos that are read already."""
     return whiten_network(
@@ -138,6 +151,7 @@ def rewhitened(
         places_of(photos.dataset),
         wanted,
         seed=seed,
+        kept=kept,
         progress=progress,
     )
 

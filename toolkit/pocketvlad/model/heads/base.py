@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from pocketvlad.errors import ArtifactError, CheckpointError
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
+from pocketvlad.model.features import Features
 from pocketvlad.schema import from_table
 
 
@@ -87,11 +88,12 @@ class Head(nn.Module):
         """Names of the parameters, float32 [rows, values], that are stored as int8 with a scale for each row."""
         return ()
 
-    def fit(self, features: Sequence[Callable[[], Tensor]], seed: int) -> None:
+    def fit(self, features: Features, seed: int) -> None:
         """Set the head's values from photos, where it can.
 
         Args:
-            features: of each photo, computed when called, float32 [1, D, H', W'].
+            features: of each photo, computed when called, float32 [1, D, H', W']; by its ``of_each`` once for each
+                photo, stopped or not.
             seed: of random choices.
 
         Raises:

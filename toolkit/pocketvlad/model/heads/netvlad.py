@@ -6,7 +6,6 @@ CVPR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +16,11 @@ from torch.nn import functional
 
 from pocketvlad.errors import PhotoError
 from pocketvlad.lut.layers import LutVladPool
+from pocketvlad.model.features import Features
 from pocketvlad.model.heads.base import Head, HeadCodes, HeadOptions
 from pocketvlad.model.roles import ASSIGNMENT
 from pocketvlad.model.unit import unit_length
-from pocketvlad.threads import in_order, one_thread
+from pocketvlad.threads import one_thread
 
 _ASSIGNMENT, _CENTROIDS = "assignment", "centroids"
 _SAMPLES = 50_000  # local features clustered
@@ -67,7 +67,7 @@ class NetVlad(Head):
         return (_CENTROIDS,)
 
     @one_thread()
-    def fit(self, features: Sequence[Callable[[], Tensor]], seed: int) -> None:
+    def fit(self, features: Features, seed: int) -> None:
         """Cluster centres by k-means; soft assignment scaled as the original initialisation does.
 
         The scale alpha makes the second nearest cluster weigh 1/100 of the nearest for the mean gap of their
@@ -89,15 +89,15 @@ class NetVlad(Head):
                 self.assignment.bias.zero_()
             self.centroids.copy_(torch.from_numpy(centres.astype(np.float32)))
 
-    def _sampled(self, features: Sequence[Callable[[], Tensor]], seed: int) -> np.ndarray:
+    def _sampled(self, features: Features, seed: int) -> np.ndarray:
         """Unit local features of every photo, float32 [n, D]."""
-        random = np.random.default_rng(seed)
-        each = -(-_SAMPLES // len(features))
-        samples = []
-        for found in in_order(lambda compute: compute(), features):
-            local = functional.normalize(found, dim=1)[0].flatten(1).T.numpy()
-            samples.append(local[random.permutation(len(local))[:each]])
-        return np.concatenate(samples)
+        random, each = np.random.default_rng(seed), -(-_SAMPLES // len(features))
+        chosen = (random.permutation(features.positions)[:each] for _ in range(len(features)))
+
+        def sample(found: Tensor, rows: np.ndarray) -> Tensor:
+            return functional.normalize(found, dim=1)[0].flatten(1).T[torch.from_numpy(rows)]
+
+        return torch.cat(list(features.of_each(sample, chosen))).view(-1, self.block).numpy()
 
     def pack(self, codes: HeadCodes) -> nn.Module:
         centroids = codes.constants[_CENTROIDS]

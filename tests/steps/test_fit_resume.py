@@ -1,0 +1,80 @@
+"""`fit` and `whiten` go on at the next photo where a kill stopped them, to the bytes of a run that nothing stopped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers import forked, many_photos
+from helpers.faults import fault
+
+PHOTOS = 24
+FIT = "fit --backbone squeezenet1_1 --clusters 4 --dim 6 --size 64x96"
+WHITEN = "whiten {folder}/m.safetensors --dim 5"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """``photos``, and ``m.safetensors`` fitted to them."""
+    found = tmp_path_factory.mktemp("fits that are stopped")
+    many_photos.write_many(found / "photos", PHOTOS, side=96, places=6)
+    forked.finish(forked.command, words(FIT, found, found / "m.safetensors"))
+    return found
+
+
+def words(command: str, folder: Path, out: Path, photos: str = "photos") -> list[str]:
+    given = [word.format(folder=folder) for word in command.split()]
+    return [*given, "--photos", f"folder:{folder / photos}", "--out", str(out)]
+
+
+def killed_at(photos: int, arguments: list[str]) -> None:
+    """In this process: when so many photos are written down."""
+    many_photos.stop_at(photos)
+    forked.command(arguments)
+
+
+def ends_by_a_kill(photos: int, arguments: list[str]) -> bool:
+    process = forked.start(killed_at, photos, arguments)
+    process.join()
+    assert process.exitcode in (0, -9)
+    return process.exitcode == -9
+
+
+@fault("`fit` or `whiten` is killed", "the same command goes on at the next photo, to the same bytes")
+@pytest.mark.parametrize("command, stops, left", [(FIT, (10, 20), 18), (WHITEN, (9,), 15)])
+def test_a_fit_that_is_stopped_goes_on_at_the_next_photo(folder, tmp_path, command, stops, left):
+    """The head looks at each photo once, the whitening at all its views at once."""
+    whole, again = tmp_path / "whole.safetensors", tmp_path / "again" / "m.safetensors"
+    forked.finish(forked.command, words(command, folder, whole))
+    for stop in stops:
+        assert ends_by_a_kill(stop, words(command, folder, again))
+        assert [path.name for path in again.parent.iterdir()] == [f".{again.name}.resume"]
+    assert not ends_by_a_kill(left + 1, words(command, folder, again)), "more photos than were left"
+    assert whole.read_bytes() == again.read_bytes()
+    assert [path.name for path in again.parent.iterdir()] == [again.name]
+
+
+def test_a_photo_that_changes_between_two_runs_is_looked_at_again(folder, tmp_path):
+    shutil.copytree(folder / "photos", tmp_path / "photos")
+    whole, again = tmp_path / "whole.safetensors", tmp_path / "m.safetensors"
+    arguments = words(WHITEN, folder, again)
+    arguments[arguments.index("--photos") + 1] = f"folder:{tmp_path / 'photos'}"
+    assert ends_by_a_kill(20, arguments)
+    first, *_, last = sorted((tmp_path / "photos").rglob("*.jpg"))
+    first.write_bytes(last.read_bytes())
+    assert not ends_by_a_kill(PHOTOS - 20 + 2, arguments), "only the photos that are new"
+    forked.finish(forked.command, [*arguments[:-1], str(whole)])
+    assert whole.read_bytes() == again.read_bytes()
+    assert whole.read_bytes() != (folder / "m.safetensors").read_bytes()
+
+
+def test_another_fit_does_not_go_on_from_what_one_has_done(folder, tmp_path):
+    out, wanted = tmp_path / "m.safetensors", tmp_path / "wanted.safetensors"
+    assert ends_by_a_kill(30, words(FIT, folder, out))
+    other = FIT.replace("--clusters 4", "--clusters 3")
+    forked.finish(forked.command, words(other, folder, out))
+    forked.finish(forked.command, words(other, folder, wanted))
+    assert out.read_bytes() == wanted.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, wanted.name}
