@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ def compress_network(
     *,
     calibration: Tensor | Sequence[tuple[Tensor, ...]] | None = None,
     example: Sequence[Tensor] | None = None,
+    kept: Path | None = None,
     progress: Progress | None = None,
 ) -> Compressed:
     """Compress every layer by the recipe, its ``train`` table apart.
@@ -42,6 +44,7 @@ def compress_network(
         calibration: inputs for recipes that look at the layers' inputs: float32 [N, 3, H, W], preprocessed photos, or a
             tuple of arguments for each example.
         example: one input, a batch of 1, where there is no calibration and the network is not one of ours.
+        kept: folder of finished layers, which a calibration that was stopped goes on from; None: nothing is kept.
         progress: called with steps done and steps in all.
 
     Returns:
@@ -64,7 +67,7 @@ def compress_network(
     costs = dict if calibration is None else partial(noise_costs, network, as_inputs(calibration))
     recipe = with_promise(network, recipe, costs)
     if recipe.needs_photos and calibration is not None:
-        return compress_calibrated(network, recipe, as_inputs(calibration), progress=progress)
+        return compress_calibrated(network, recipe, as_inputs(calibration), kept=kept, progress=progress)
     if example is None and calibration is not None:
         example = as_inputs(calibration)[0]
     return compress_weights(network, recipe, example=example, progress=progress)

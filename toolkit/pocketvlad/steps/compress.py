@@ -18,10 +18,11 @@ from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.errors import RecipeError
+from pocketvlad.evaluate.journal import kept_folder
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.model.roles import PROJECTION
 from pocketvlad.progress import Progress, with_text
-from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
+from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, resume_folder, weak_warning
 from pocketvlad.steps.inputs import require_uncompressed
 from pocketvlad.steps.search import Limits, Search
 from pocketvlad.steps.training import StateFolder, fine_tune
@@ -86,7 +87,8 @@ def compress(
 ) -> CompressionResult | None:
     """Compress a model's file.
 
-    Under torchrun a recipe that trains is trained by all processes; the first one writes and returns the
+    A run that was stopped goes on at the next layer, one that trains at the last saved step, a search at its
+    beginning. Under torchrun a recipe that trains is trained by all processes; the first one writes and returns the
     result, the others return None.
 
     Args:
@@ -110,24 +112,24 @@ def compress(
     dataset = None if photos is None else dataset_of(photos)
     _check_options(chosen, dataset, limits)
     require_packable(source)
+    about = {"model": artifact.file_sha256(model), "photos": None if dataset is None else dataset.name}
+
+    def written(made: _Made) -> CompressionResult:
+        made_from = {**about, "recipe": made.compressed.recipe.name}
+        save_compressed(out, made.compressed, made_from, force=force)
+        return _result(out, source, made)
+
     if dataset is not None and limits is not None:
-        made = _searched(source, dataset, limits, progress)
-    elif dataset is not None and chosen.needs_labels:
+        return written(_searched(source, dataset, limits, progress))
+    if dataset is not None and chosen.needs_labels:
         trained = fine_tune(model, chosen, dataset, out, afresh=force, progress=progress, device=device)
         if trained is None:
             return None
-        made = _Made(trained.compressed, skipped=trained.skipped)
-    else:
-        made = _calibrated(source, chosen, dataset, progress)
-    made_from = {
-        "model": artifact.file_sha256(model),
-        "recipe": made.compressed.recipe.name,
-        "photos": None if dataset is None else dataset.name,
-    }
-    save_compressed(out, made.compressed, made_from, force=force)
-    if chosen.needs_labels:
+        found = written(_Made(trained.compressed, skipped=trained.skipped))
         StateFolder(out).remove()
-    return _result(out, source, made)
+        return found
+    with kept_folder(resume_folder(out)) as folder:
+        return written(_calibrated(source, chosen, dataset, folder, progress))
 
 
 def require_packable(network: Network) -> None:
@@ -156,14 +158,16 @@ def _searched(source: Network, dataset: Dataset, limits: Limits, progress: Progr
     return _Made(found.compressed, tried=found.tried, skipped=found.skipped)
 
 
-def _calibrated(source: Network, recipe: Recipe, dataset: Dataset | None, progress: Progress | None) -> _Made:
+def _calibrated(
+    source: Network, recipe: Recipe, dataset: Dataset | None, kept: Path, progress: Progress | None
+) -> _Made:
     if dataset is None:
         return _Made(compress_network(source, recipe, progress=progress))
     reading, most = with_text(progress, "reading photos"), None if recipe.needs_photos else _COMPARED
     tensors = open_tensors(dataset, source.config.preprocess, most=most, progress=reading)
     photos = tensors.calibration()
     calibration = photos if recipe.needs_photos else None
-    compressed = compress_network(source, recipe, calibration=calibration, progress=progress)
+    compressed = compress_network(source, recipe, calibration=calibration, kept=kept, progress=progress)
     cosine = _mean_cosine(wanted_descriptors(source, recipe), compressed, photos)
     compressed = replace(compressed, figures={MEAN_COSINE: cosine})
     return _Made(compressed, cosine, skipped=tensors.skipped)

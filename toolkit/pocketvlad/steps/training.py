@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from pocketvlad.schema import parse_json
 from pocketvlad.steps.common import dataset_hash
 from pocketvlad.steps.validation import Validation
 
-_RUN, _START, _STATE = "run.json", "start.safetensors", "state.pt"
+_RUN, _START, _STATE, _LAYERS = "run.json", "start.safetensors", "state.pt", "layers of the start"
 
 
 class StateFolder:
@@ -36,6 +37,7 @@ class StateFolder:
     def __init__(self, out: Path):
         self.path = out.with_name(f"{out.name}.training")
         self.start, self.state = self.path / _START, self.path / _STATE
+        self.layers = self.path / _LAYERS
 
     def claim(self, run: dict[str, Any], *, afresh: bool) -> None:
         """Make it this run's folder; ``afresh`` throws away the state of another run.
@@ -64,7 +66,9 @@ class StateFolder:
         """Delete what a training run writes, and the folder where that leaves it empty."""
         ours = [_RUN, _START, _STATE]
         for file in list(self.path.iterdir()) if self.path.is_dir() else []:
-            if file.name in ours or (file.suffix == ".part" and file.name.startswith(".")):
+            if file == self.layers:
+                shutil.rmtree(file)
+            elif file.name in ours or (file.suffix == ".part" and file.name.startswith(".")):
                 file.unlink()
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
@@ -123,7 +127,7 @@ def fine_tune(
         }
         folder.claim({**run, "versions": artifact.versions()}, afresh=afresh)
         if not folder.start.exists():
-            _write_start(folder.start, source, recipe, tensors, split, shown)
+            _write_start(folder, source, recipe, tensors, split, shown)
     ranks.wait_for_all()
     found = train_compressed(
         source,
@@ -141,7 +145,7 @@ def fine_tune(
 
 
 def _write_start(
-    path: Path,
+    folder: StateFolder,
     source: Network,
     recipe: Recipe,
     tensors: PhotoTensors,
@@ -153,9 +157,11 @@ def _write_start(
         source,
         recipe,
         calibration=calibration,
+        kept=folder.layers,
         progress=with_text(progress, "post-training start"),
     )
-    save_compressed(path, start, {})
+    save_compressed(folder.start, start, {})
+    shutil.rmtree(folder.layers, ignore_errors=True)
 
 
 def _figures(

@@ -10,6 +10,7 @@ vectors of many views.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from pocketvlad.compress.calibrate.activations import GridFitter
 from pocketvlad.compress.calibrate.arithmetic import int8_layers
 from pocketvlad.compress.calibrate.fit import Fitted, fit_layer, stand_in
 from pocketvlad.compress.calibrate.int8_backbone import int8_backbone
+from pocketvlad.compress.calibrate.kept import KeptLayers
 from pocketvlad.compress.calibrate.moments import layer_moments
 from pocketvlad.compress.calibrate.views import enough_examples, example_views, view_count
 from pocketvlad.compress.calibrate.walk import Inputs, Walk, example_limit
@@ -39,20 +41,33 @@ Pair = tuple[tuple[Any, ...], tuple[Any, ...]]  # arguments in the uncompressed 
 
 @one_thread()
 def compress_calibrated(
-    network: nn.Module, recipe: Recipe, examples: Inputs, *, progress: Progress | None = None
+    network: nn.Module,
+    recipe: Recipe,
+    examples: Inputs,
+    *,
+    kept: Path | None = None,
+    progress: Progress | None = None,
 ) -> Compressed:
     """Compress every layer by the recipe, in the order they run; arguments as ``compress_network``."""
     if len(examples) == 0:
         raise RecipeError(f"recipe {recipe.name} calibrates on photos", found="none")
     with torch.no_grad():
-        return _Calibration(network, recipe, examples, progress).run()
+        layers = KeptLayers(kept, network, recipe, examples)
+        return _Calibration(network, recipe, examples, layers, progress).run()
 
 
 class _Calibration:
     """One calibration: a network's parts, one after the other, in both networks."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, examples: Inputs, progress: Progress | None):
-        self.network, self.recipe, self.examples = network, recipe, examples
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        examples: Inputs,
+        kept: KeptLayers,
+        progress: Progress | None,
+    ):
+        self.network, self.recipe, self.examples, self.kept = network, recipe, examples, kept
         self.roles = network.roles() if isinstance(network, Network) else {}
         self.layers = compressible_layers(network)
         self.vectors = vector_layers(network, examples[0])
@@ -98,15 +113,20 @@ class _Calibration:
 
         def replace(name: str, layer: Layer, node: fx.Node, z: list[Tensor], x: list[Tensor]) -> nn.Module:
             full = f"{prefix}{name}"
-            options, fast = self.recipe.for_layer(full, self.roles.get(full, "")), full in self.int8
-            if full in self.vectors and isinstance(layer, nn.Linear):
-                reference, inputs = self._vectors(walk, node, done, kept=several)
-                found = Fitted(*fit_wide(layer, options, reference, inputs, self._block(full), full))
-                fast = True
-            else:
-                shuffled = self.roles.get(full) == ASSIGNMENT
-                moments = layer_moments(layer, z, x, generator, shuffled=shuffled)
-                found = fit_layer(layer, options, moments, fast=fast)
+            options = self.recipe.for_layer(full, self.roles.get(full, ""))
+            wide = full in self.vectors and isinstance(layer, nn.Linear)
+            fast, found = wide or full in self.int8, self.kept.take(full, generator)
+            if found is None:
+                if wide and isinstance(layer, nn.Linear):
+                    reference, inputs = self._vectors(walk, node, done, kept=several)
+                    found = Fitted(*fit_wide(layer, options, reference, inputs, self._block(full), full))
+                else:
+                    shuffled = self.roles.get(full) == ASSIGNMENT
+                    moments = layer_moments(layer, z, x, generator, shuffled=shuffled)
+                    found = fit_layer(layer, options, moments, fast=fast)
+                self.kept.keep(full, found, generator)
+            elif wide:
+                self.steps.done(view_count(self.examples))
             self.fitted[full] = found
             self.steps.done()
             return stand_in(layer, found, fast=fast, quantize_inputs=fast and not quantized)

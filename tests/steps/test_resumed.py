@@ -1,7 +1,8 @@
-"""`fit` and `whiten` go on at the next photo where a kill stopped them, to the bytes of a run that nothing stopped."""
+"""`fit`, `whiten` and `compress` go on where a kill stopped them, to the bytes of a run that nothing stopped."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,17 +10,21 @@ import pytest
 
 from helpers import forked, many_photos
 from helpers.faults import fault
+from pocketvlad.compress.calibrate.kept import KeptLayers
 
 PHOTOS = 24
 FIT = "fit --backbone squeezenet1_1 --clusters 4 --dim 6 --size 64x96"
 WHITEN = "whiten {folder}/m.safetensors --dim 5"
+COMPRESS = "compress {folder}/m.safetensors --recipe"
+LAYERS = 27  # of the model: 25 convolutions, the soft assignment, the whitening
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """``photos``, and ``m.safetensors`` fitted to them."""
+    """``photos``, a ``few`` others, and ``m.safetensors`` fitted to them."""
     found = tmp_path_factory.mktemp("fits that are stopped")
     many_photos.write_many(found / "photos", PHOTOS, side=96, places=6)
+    many_photos.write_many(found / "few", 6, side=96, places=3)
     forked.finish(forked.command, words(FIT, found, found / "m.safetensors"))
     return found
 
@@ -35,8 +40,8 @@ def killed_at(photos: int, arguments: list[str]) -> None:
     forked.command(arguments)
 
 
-def ends_by_a_kill(photos: int, arguments: list[str]) -> bool:
-    process = forked.start(killed_at, photos, arguments)
+def ends_by_a_kill(stop: int, arguments: list[str], stopped=killed_at) -> bool:
+    process = forked.start(stopped, stop, arguments)
     process.join()
     assert process.exitcode in (0, -9)
     return process.exitcode == -9
@@ -78,3 +83,33 @@ def test_another_fit_does_not_go_on_from_what_one_has_done(folder, tmp_path):
     forked.finish(forked.command, words(other, folder, wanted))
     assert out.read_bytes() == wanted.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {out.name, wanted.name}
+
+
+def killed_behind(layers: int, arguments: list[str]) -> None:
+    """In this process: when so many layers are written down."""
+    keep, seen = KeptLayers.keep, []
+
+    def keep_until(self, *values):
+        keep(self, *values)
+        seen.append(1)
+        if len(seen) == layers:
+            os.kill(os.getpid(), 9)
+
+    KeptLayers.keep = keep_until
+    forked.command(arguments)
+
+
+@fault("`compress` is killed", "the same command goes on at the next layer, to the same bytes")
+@pytest.mark.parametrize("recipe", ["compact-16x", "compact-10x-int8"])
+def test_a_compression_that_is_stopped_goes_on_at_the_next_layer(folder, tmp_path, recipe):
+    """The last stop is behind the whitening, which is fitted to vectors, the first in the backbone."""
+    whole, again = tmp_path / "whole.safetensors", tmp_path / "again" / "c.safetensors"
+    forked.finish(forked.command, words(f"{COMPRESS} {recipe}", folder, whole, "few"))
+    arguments = words(f"{COMPRESS} {recipe}", folder, again, "few")
+    for stop in (11, LAYERS - 11):
+        assert ends_by_a_kill(stop, arguments, killed_behind)
+    damaged = next(again.parent.rglob("layers-*/*.safetensors"))
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    assert not ends_by_a_kill(2, arguments, killed_behind), "more layers than the one that was damaged"
+    assert whole.read_bytes() == again.read_bytes()
+    assert [path.name for path in again.parent.iterdir()] == [again.name]
