@@ -16,8 +16,8 @@ _NAMES = (
 )
 ORDER = _NAMES.split()
 _INSIDE_MODEL = (
-    "kinds names wanted roles unit attention colours preprocess frames batchnorm features views backbones heads whitening "
-    "questions choice network scratch fit"
+    "kinds names wanted roles unit attention colours preprocess frames batchnorm features views backbones heads "
+    "whitening questions choice network scratch fit"
 )
 _INSIDE_COMPRESS = (
     "layers graph grid train_recipe recipe codes ratio whitened compressed sizes calibrate post_training modules "
