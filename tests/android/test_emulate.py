@@ -125,7 +125,7 @@ def small_packages(package, int8_package, tmp_path_factory) -> list[Path]:
 
 
 @needs_qemu
-@pytest.mark.parametrize(("cpu", "isa"), [("cortex-a53", "neon"), ("max", "neon_dotprod")])
+@pytest.mark.parametrize(("cpu", "isa"), [("cortex-a53", "neon"), ("max", "neon_i8mm")])
 def test_the_small_runtime_answers_alike(small_packages, cpu, isa):
     for apk in small_packages:
         result = emulate.run_selftest(apk, cpu=cpu)

@@ -16,7 +16,7 @@ ARM64 = [
     ("cortex-a53", "neon"),
     ("cortex-a53", "scalar"),
     ("cortex-a76", "neon_dotprod"),
-    ("max", "neon_dotprod"),
+    ("max", "neon_i8mm"),
 ]
 
 

@@ -16,6 +16,7 @@ static int runs(const char* name) {
   if (!strcmp(name, "avx2")) return pv_x86_has_avx2();
   if (!strcmp(name, "avx512vnni")) return pv_x86_has_avx512vnni();
 #elif defined(__aarch64__)
+  if (!strcmp(name, "neon_i8mm")) return (getauxval(AT_HWCAP2) >> 13) & 1;
   if (!strcmp(name, "neon_dotprod")) return (getauxval(AT_HWCAP) >> 20) & 1;
 #endif
   return 1;

@@ -35,7 +35,7 @@ def test_lists_every_kernel_file():
     """kernels.inc is the list; a kernel set that is not on it would never run."""
     folder = resource_dir("kernels") / "lut"
     listed = set(re.findall(r"^PV_KERNELS\((\w+)\)", (folder / "kernels.inc").read_text(), re.M))
-    assert listed == {"avx512vnni", "avx2", "neon_dotprod", "neon", "scalar"}
+    assert listed == {"avx512vnni", "avx2", "neon_i8mm", "neon_dotprod", "neon", "scalar"}
     assert all((folder / f"{name}.c").is_file() for name in listed)
 
 

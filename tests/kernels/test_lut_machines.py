@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import attention_cases
 import int8_cases
 import lut_cases
 from helpers.machines import ARM64, SANITIZERS, arm64, arm64_compiler, tool
@@ -19,11 +20,11 @@ KERNELS = resource_dir("kernels")
 SOURCES = [str(path) for path in sorted((KERNELS / "lut").glob("*.c"))]
 
 
-@pytest.fixture(scope="module", params=["lut", "int8"])
+@pytest.fixture(scope="module", params=["lut", "int8", "attention"])
 def driven(request, tmp_path_factory) -> tuple[str, Path]:
     """A driver's name and the file of its cases."""
     path = tmp_path_factory.mktemp("cases") / f"{request.param}.bin"
-    module = {"lut": lut_cases, "int8": int8_cases}[request.param]
+    module = {"lut": lut_cases, "int8": int8_cases, "attention": attention_cases}[request.param]
     module.write_cases(path, list(module.all_cases()))
     return f"{request.param}_driver", path
 

@@ -1,4 +1,5 @@
-// The lookup ops for ExecuTorch: pocketvlad::lut_linear.out, lut_conv2d.out, vlad_pool.out, and those of int8.h.
+// The lookup ops for ExecuTorch: pocketvlad::lut_linear.out, lut_conv2d.out, vlad_pool.out, and those of
+// attention.h and int8.h.
 // Arguments are checked here and in the C core; packed bytes are read where the program keeps them.
 //
 // Plain C++17 without exceptions or RTTI. Define ET_USE_THREADPOOL where the runtime has a thread pool.
@@ -15,6 +16,7 @@
 #include <executorch/extension/threadpool/threadpool.h>
 #endif
 
+#include "lut/attention.h"
 #include "lut/int8.h"
 #include "lut/lut.h"
 
@@ -130,6 +132,16 @@ bool resize(Tensor& out, ArrayRef<SizesType> sizes) {
   return is_float(out) && executorch::runtime::resize_tensor(out, sizes) == Error::Ok;
 }
 
+// The sizes of `x`, at most 8, but for the last one.
+bool resize_like(Tensor& out, const Tensor& x, ssize_t last) {
+  SizesType sizes[8];
+  for (ssize_t d = 0; d < x.dim(); d++) {
+    sizes[d] = x.size(d);
+  }
+  sizes[x.dim() - 1] = last;
+  return resize(out, {sizes, static_cast<size_t>(x.dim())});
+}
+
 // Says what the C core refused and fails the kernel.
 bool succeeded(KernelRuntimeContext& ctx, const char* op, int error) {
   if (!error) {
@@ -158,12 +170,7 @@ Tensor& lut_linear_out(
   lut.block = block >= 0 && block <= PV_TILE ? static_cast<int32_t>(block) : -1;
   lut.row_offsets = static_cast<const int32_t*>(data_or_null(row_offsets));
   lut.activation = static_cast<int32_t>(activation);
-  SizesType sizes[8];
-  for (ssize_t d = 0; d < x.dim(); d++) {
-    sizes[d] = x.size(d);
-  }
-  sizes[x.dim() - 1] = lut.rows;
-  ET_KERNEL_CHECK(ctx, resize(out, {sizes, static_cast<size_t>(x.dim())}), InvalidArgument, out);
+  ET_KERNEL_CHECK(ctx, resize_like(out, x, lut.rows), InvalidArgument, out);
 
   const int64_t batch = x.numel() / in_features;
   const Scratch scratch(ctx, pv_lut_linear_scratch_bytes(&lut, batch, fast));
@@ -292,6 +299,7 @@ Tensor& vlad_pool_out(
   return out;
 }
 
+#include "attention.h"
 #include "int8.h"
 
 constexpr const char linear_name[] = "pocketvlad::lut_linear.out";
@@ -305,6 +313,8 @@ bool register_ops() {
       make_boxed_kernel(linear_name, EXECUTORCH_FN(lut_linear_out, linear_name)),
       make_boxed_kernel(conv2d_name, EXECUTORCH_FN(lut_conv2d_out, conv2d_name)),
       make_boxed_kernel(vlad_name, EXECUTORCH_FN(vlad_pool_out, vlad_name)),
+      make_boxed_kernel(attention_name, EXECUTORCH_FN(attention_out, attention_name)),
+      make_boxed_kernel(layer_norm_name, EXECUTORCH_FN(layer_norm_out, layer_norm_name)),
       make_boxed_kernel(from_float_name, EXECUTORCH_FN(int8_from_float_out, from_float_name)),
       make_boxed_kernel(to_float_name, EXECUTORCH_FN(int8_to_float_out, to_float_name)),
       make_boxed_kernel(int8_conv2d_name, EXECUTORCH_FN(int8_conv2d_out, int8_conv2d_name)),

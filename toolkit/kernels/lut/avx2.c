@@ -15,6 +15,7 @@ PV_TARGET_BEGIN("avx2,fma,popcnt")
 #include "avx2_gemv.inc"
 #include "avx2_gemm.inc"
 #include "avx2_tile.inc"
+#include "float_loops.inc"
 #include "int8_loops.inc"
 #include "avx2_int8.inc"
 
@@ -120,6 +121,8 @@ const pv_kernels pv_kernels_avx2 = {
     .finish_i32 = avx2_finish_i32,
     .finish_f32 = avx2_finish_f32,
     .token_tile = loop_token_tile,
+    .exponentials = loop_exponentials,
+    .normalize = loop_normalize,
     .i8_tile = avx2_i8_tile,
     .i8_turn = avx2_i8_turn,
     .i8_depthwise = avx2_i8_depthwise,

@@ -23,6 +23,7 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 #include "avx512_gemm.inc"
 #include "avx512_ternary.inc"
 #include "avx512_tile.inc"
+#include "float_loops.inc"
 #include "int8_loops.inc"
 #include "avx512_int8.inc"
 
@@ -146,6 +147,8 @@ const pv_kernels pv_kernels_avx512vnni = {
     .finish_i32 = avx512_finish_i32,
     .finish_f32 = avx512_finish_f32,
     .token_tile = avx512_token_tile,
+    .exponentials = loop_exponentials,
+    .normalize = loop_normalize,
     .i8_tile = avx512_i8_tile,
     .i8_turn = avx512_i8_turn,
     .i8_depthwise = avx512_i8_depthwise,

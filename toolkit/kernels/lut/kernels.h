@@ -192,11 +192,16 @@ typedef struct pv_kernels {
   /* Survivors of the row, and their sum if codes follow for all; worker [n / 64 + 4]. NULL: compress_i8 is used. */
   size_t (*ternary_i8)(const pv_ternary* ternary, uint64_t* worker, int32_t* sum);
   void (*gemm_i8)(const pv_gemm* gemm);
+  /* each sum a chain of fused products, step after step */
   void (*gemm_f32)(const pv_gemm* gemm);
   void (*finish_i32)(const int32_t* acc, size_t n, const pv_finish* finish, float* y);
   void (*finish_f32)(const float* acc, size_t n, const pv_finish* finish, float* y);
   /* gemm_i8 and what follows it; gemm->acc may hold the sums */
   void (*token_tile)(const pv_gemm* gemm, const pv_token_finish* finish);
+  /* x [rows, pitch], `width` columns of it: e^(x - the largest of its column), the largest and the sums of what comes out */
+  void (*exponentials)(float* x, int32_t rows, size_t width, size_t pitch, float* largest, float* total);
+  /* y = (x - mean) / sqrt(variance + epsilon), times weight, plus bias, where they are not NULL */
+  void (*normalize)(const float* x, size_t n, const float* weight, const float* bias, float epsilon, float* y);
   void (*i8_tile)(const pv_i8_tile* tile);
   void (*i8_turn)(const pv_i8_turn* turn);
   void (*i8_depthwise)(const pv_i8_depthwise* depthwise);

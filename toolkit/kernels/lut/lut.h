@@ -78,7 +78,7 @@ typedef struct pv_vlad {
   int32_t clusters, dims, locations;
 } pv_vlad;
 
-/* The name of the instruction set in use: avx512vnni, avx2, neon_dotprod, neon or scalar. */
+/* The name of the instruction set in use: avx512vnni, avx2, neon_i8mm, neon_dotprod, neon or scalar. */
 const char* pv_isa(void);
 /* Use one by name, for tests; NULL goes back to the best. 0, or -1 if this machine or build lacks it. */
 int pv_force_isa(const char* name);

@@ -42,45 +42,7 @@ PV_INLINE void tile_sums(const int8_t* x, const int32_t* offsets, const int8_t* 
   }
 }
 
-PV_INLINE void gemm_i8_tile(const pv_gemm* g, int vectors) {
-  int32_t* out = g->acc;
-  int32x4_t acc[PV_TILE_ROWS][3];
-  tile_sums(g->x, g->offsets, g->panel, g->steps, vectors, acc);
-  PV_UNROLL
-  for (int r = 0; r < PV_TILE_ROWS; r++)
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) vst1q_s32(out + r * PV_TILE_PIXELS + 4 * v, acc[r][v]);
-}
-
-static void neon_gemm_i8(const pv_gemm* g) {
-  if (g->vectors == 3)
-    gemm_i8_tile(g, 3);
-  else if (g->vectors == 2)
-    gemm_i8_tile(g, 2);
-  else
-    gemm_i8_tile(g, 1);
-}
-
-PV_INLINE void i8_tile_of(const pv_i8_tile* t, int vectors) {
-  int32x4_t acc[PV_TILE_ROWS][3];
-  tile_sums(t->x, t->offsets, t->panel, t->steps, vectors, acc);
-  PV_UNROLL
-  for (int q = 0; q < 2; q++)
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) {
-      const int32x4_t sums[4] = {acc[4 * q][v], acc[4 * q + 1][v], acc[4 * q + 2][v], acc[4 * q + 3][v]};
-      if (q < t->quads) vst1q_s8(t->y + (size_t)q * t->pitch + 16 * v, finish_quad(t->finish, 4 * q, sums));
-    }
-}
-
-static void neon_i8_tile(const pv_i8_tile* t) {
-  if (t->vectors == 3)
-    i8_tile_of(t, 3);
-  else if (t->vectors == 2)
-    i8_tile_of(t, 2);
-  else
-    i8_tile_of(t, 1);
-}
+#include "neon_sums.inc"
 
 PV_TARGET_END
 

@@ -138,7 +138,7 @@ static void scalar_gemm_f32(const pv_gemm* g) {
   for (int32_t k = 0; k < g->steps; k++, w += PV_TILE_ROWS) {
     const float* x = (const float*)g->x + g->offsets[k];
     for (int r = 0; r < g->rows; r++)
-      for (int32_t p = 0; p < g->vectors; p++) acc[r * PV_TILE_PIXELS + p] += w[r] * x[p];
+      for (int32_t p = 0; p < g->vectors; p++) acc[r * PV_TILE_PIXELS + p] = fmaf(w[r], x[p], acc[r * PV_TILE_PIXELS + p]);
   }
 }
 
@@ -153,6 +153,7 @@ void pv_scalar_finish_f32(const float* acc, size_t n, const pv_finish* f, float*
   for (size_t i = 0; i < n; i++) y[i] = pv_activate(acc[i] * f->scale + f->bias, f->activation);
 }
 
+#include "float_loops.inc"
 #include "int8_loops.inc"
 #include "scalar_int8.inc"
 
@@ -180,6 +181,8 @@ const pv_kernels pv_kernels_scalar = {
     .finish_i32 = pv_scalar_finish_i32,
     .finish_f32 = pv_scalar_finish_f32,
     .token_tile = loop_token_tile,
+    .exponentials = loop_exponentials,
+    .normalize = loop_normalize,
     .i8_tile = scalar_i8_tile,
     .i8_turn = scalar_i8_turn,
     .i8_depthwise = scalar_i8_depthwise,

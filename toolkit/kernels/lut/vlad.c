@@ -74,41 +74,10 @@ static void normalize_locations(const pv_vlad* v, const float* restrict x, float
     for (size_t i = 0; i < n; i++) out[(size_t)d * n + i] = x[(size_t)d * n + i] / norm[i];
 }
 
-/* e^x for x <= 0, 2 units in the last place: 2^round(x log2 e) times a polynomial (Cephes expf). */
-PV_INLINE float exp_negative(float x) {
-  x = x > -87.0f ? x : -87.0f;
-  const float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23 rounds to an integer */
-  const float whole = shifted - 12582912.0f;
-  const float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const int32_t bits = ((int32_t)whole + 127) << 23;
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
-
 /* logits [clusters, n] -> weights that sum to 1 over the clusters, in place. */
 static void softmax(const pv_vlad* v, float* restrict logits, float* restrict largest, float* restrict total) {
   const size_t n = (size_t)v->locations;
-  memcpy(largest, logits, n * sizeof(float));
-  memset(total, 0, n * sizeof(float));
-  for (int32_t k = 1; k < v->clusters; k++)
-    for (size_t i = 0; i < n; i++) {
-      const float value = logits[(size_t)k * n + i];
-      largest[i] = value > largest[i] ? value : largest[i];
-    }
-  for (int32_t k = 0; k < v->clusters; k++)
-    for (size_t i = 0; i < n; i++) {
-      const float e = exp_negative(logits[(size_t)k * n + i] - largest[i]);
-      logits[(size_t)k * n + i] = e;
-      total[i] += e;
-    }
+  pv_active()->exponentials(logits, v->clusters, n, n, largest, total);
   for (int32_t k = 0; k < v->clusters; k++)
     for (size_t i = 0; i < n; i++) logits[(size_t)k * n + i] /= total[i];
 }

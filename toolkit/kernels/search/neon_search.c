@@ -126,4 +126,7 @@ const pv_search_kernels pv_search_kernels_neon = {
 const pv_search_kernels pv_search_kernels_neon_dotprod = {
     "neon_dotprod", scan_f32, scan_f16, dotprod_scan_i8, scan_bits, widen_f16, tile_f32, dotprod_tile_i8,
 };
+const pv_search_kernels pv_search_kernels_neon_i8mm = { /* bytes of rows bind a scan: no other products than those */
+    "neon_i8mm", scan_f32, scan_f16, dotprod_scan_i8, scan_bits, widen_f16, tile_f32, dotprod_tile_i8,
+};
 #endif

@@ -16,6 +16,7 @@ from pocketvlad.compress.recipe import INT8, LUT, LUT_INT8
 from pocketvlad.errors import ExportError, unknown
 from pocketvlad.export.chains import chained, without
 from pocketvlad.export.layers import activation_of, for_kernels
+from pocketvlad.export.transformers import fuse_tokens
 from pocketvlad.lut import reference
 from pocketvlad.lut.layers import Int8Rows, LutConv1d, LutConv2d, LutLinear
 from pocketvlad.lut.reference import MaxPool
@@ -137,6 +138,7 @@ def pack_graph(graph: fx.GraphModule, codes: HeadCodes) -> fx.GraphModule:
             if name not in packed:
                 packed[name] = _packed_layer(modules[name], codes, name, activation)
                 replace_module(found, name, packed[name])
+    fuse_tokens(found)
     stored = _pack_constants(found, codes)
     for node in called:
         if isinstance(modules[str(node.target)], nn.MaxPool2d):

@@ -78,7 +78,14 @@ class CInt8Pool(ctypes.Structure):
     _fields_ = [(name, _I32) for name in ("quads", "height", "width", "kernel", "stride", "padding", "ceil")]
 
 
+class CAttention(ctypes.Structure):
+    """``pv_attention`` of attention.h."""
+
+    _fields_ = [*[(name, _I32) for name in ("tokens", "heads", "dims")], ("scale", ctypes.c_float)]
+
+
 _LUT, _CONV, _VLAD = ctypes.POINTER(CLut), ctypes.POINTER(CConv), ctypes.POINTER(CVlad)
+_ATTENTION = ctypes.POINTER(CAttention)
 _GRID, _CONV8, _POOL8 = ctypes.POINTER(CGrid), ctypes.POINTER(CInt8Conv), ctypes.POINTER(CInt8Pool)
 _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "pv_error_text": (ctypes.c_char_p, [ctypes.c_int]),
@@ -96,6 +103,11 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "pv_vlad_check": (ctypes.c_int, [_LUT, _VLAD]),
     "pv_vlad_pool_scratch_bytes": (_SIZE, [_LUT, _VLAD, ctypes.c_int]),
     "pv_vlad_pool": (ctypes.c_int, [_LUT, _VLAD, _P, ctypes.c_int, _P, _P]),
+    "pv_attention_check": (ctypes.c_int, [_ATTENTION]),
+    "pv_attention_parts": (_I32, [_ATTENTION]),
+    "pv_attention_worker_bytes": (_SIZE, [_ATTENTION]),
+    "pv_attention_rows": (ctypes.c_int, [_ATTENTION, _P, _P, _P, _I32, _I32]),
+    "pv_layer_norm": (ctypes.c_int, [_P, _I32, _P, _P, ctypes.c_float, _P, _I64, _I64]),
     "pv_i8_from_float": (ctypes.c_int, [_P, _I32, _SIZE, _GRID, _P, _I32, _I32]),
     "pv_i8_to_float": (ctypes.c_int, [_P, _I32, _SIZE, _GRID, _P, _I32, _I32]),
     "pv_i8_conv_check": (ctypes.c_int, [_LUT, _CONV8]),

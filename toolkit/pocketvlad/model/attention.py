@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 
 class SelfAttention(nn.Module):
@@ -16,9 +16,15 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).flatten(1, 2)
-        weights = torch.bmm(parts[0] * self.scale, parts[1].transpose(1, 2)).softmax(dim=2)
-        return self.proj(joined(torch.bmm(weights, parts[2]), self.heads))
+        return self.proj(attention(self.qkv(x), self.heads, self.scale))
+
+
+@fx.wrap
+def attention(qkv: Tensor, heads: int, scale: float) -> Tensor:
+    """float32 [B, N, 3 * C] -> [B, N, C]; one node of a traced graph, which has a kernel of its own."""
+    parts = qkv.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4).flatten(1, 2)
+    weights = torch.bmm(parts[0] * scale, parts[1].transpose(1, 2)).softmax(dim=2)
+    return joined(torch.bmm(weights, parts[2]), heads)
 
 
 def split(x: Tensor, heads: int) -> Tensor:

@@ -14,8 +14,9 @@ from importlib.resources import files
 from pocketvlad.errors import ArtifactError
 
 _INT8_OPS = ("int8_from_float", "int8_to_float", "int8_conv2d", "int8_add", "int8_max_pool")
+_TOKEN_OPS = ("attention", "layer_norm")
 _CUSTOM_OPS = tuple(
-    f"pocketvlad::{name}.out" for name in ("lut_linear", "lut_conv2d", "vlad_pool", *_INT8_OPS)
+    f"pocketvlad::{name}.out" for name in ("lut_linear", "lut_conv2d", "vlad_pool", *_TOKEN_OPS, *_INT8_OPS)
 )
 _IDENTIFIER = b"ET"  # at byte 4, with a version behind it
 _PLANS, _OPERATORS = 1, 6  # fields of Program and of ExecutionPlan
