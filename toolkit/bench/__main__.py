@@ -1,6 +1,6 @@
 """`make bench`: our kernels beside their peers, in one run; writes out/bench/bench.json and bench.png.
 
-What a model of phone cores says goes to out/bench/phone_cores.json.
+What a model of phone cores says goes to out/bench/phone_cores.json and phone_tiles.json.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from pathlib import Path
 import matplotlib
 from rich.console import Console
 
-from bench import caches, coding_time, gemv, loading, models, phone_model, programs, searching, tokens
+from bench import (
+    caches,
+    coding_time,
+    gemv,
+    loading,
+    models,
+    phone_model,
+    phone_tiles,
+    programs,
+    searching,
+    tokens,
+)
 from bench.measured import text_table, write_measurement
 from bench.plot import plot
 from bench.rows import MS, Comparison, columns
@@ -31,9 +42,10 @@ SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "search": searching.run,
     "compress": coding_time.run,
     "phone_model": phone_model.run,
+    "phone_tiles": phone_tiles.run,
 }
 BY_MODEL = ("models", "loading")  # suites of whole models, of which some may be asked for
-FILES = {MS: "bench", phone_model.UNIT: "phone_cores"}
+FILES = {MS: "bench", phone_model.UNIT: "phone_cores", phone_tiles.UNIT: "phone_tiles"}
 _WIDTH = 150
 
 

@@ -48,17 +48,20 @@ class Tools:
         """The processor whose tables stand for a core in this LLVM.
 
         Up to 16 all cores with out-of-order execution have those of the Cortex-A57, whose table lookups are three
-        times as long as the A76's. From 17 on the servers of the A76's and X1's microarchitectures (Neoverse N1 and
-        V1) have their own.
+        times as long as the A76's. From 17 on the servers of the A76's, A710's, X1's and X3's microarchitectures
+        (Neoverse N1, N2, V1 and V2) have their own.
         """
         big = ("neoverse-n1", "neoverse-v1") if self.version >= 17 else ("cortex-a57", "cortex-a57")
-        return {"cortex-a76": big[0], "cortex-x1": big[1], "cortex-a72": "cortex-a57"}.get(core, core)
+        stand_ins = {"cortex-a76": big[0], "cortex-x1": big[1], "cortex-a72": "cortex-a57"}
+        if self.version >= 17:
+            stand_ins |= {"cortex-a710": "neoverse-n2", "cortex-x3": "neoverse-v2"}
+        return stand_ins.get(core, core)
 
     @cache  # noqa: B019  the few tools live as long as the process
     def cycles(self, loop: Loop, core: str) -> float:
         """Cycles of one iteration in the steady state, every load a hit of the first cache."""
         text = "\n".join((".Lloop:", *loop.lines)) + "\n"
-        command = [self.mca, "-mtriple=aarch64", f"-mcpu={self.tables(core)}", "-mattr=+dotprod"]
+        command = [self.mca, "-mtriple=aarch64", f"-mcpu={self.tables(core)}", "-mattr=+dotprod,+i8mm"]
         command += [f"-iterations={_ITERATIONS}", "-instruction-info=0", "-resource-pressure=0"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
         cycles = re.search(r"Total Cycles:\s+(\d+)", done.stdout)

@@ -16,7 +16,7 @@ match, the fastest counts.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,22 +158,29 @@ def _rows(
 
 
 def _our_loops(tools: Tools) -> dict[tuple[Isa, Ours], Loop]:
-    zig, kernels, found = find_zig(), resource_dir("kernels") / "lut", {}
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         for isa in (DOTPROD, PLAIN):
-            source, compiled = Path(folder) / f"{isa.source}.c", Path(folder) / f"{isa.source}.o"
             probes = [kernel.probe(f"probe{number}") for number, kernel in enumerate(OURS)]
-            lines = [f'#include "{kernels / isa.source}.c"\n', f'PV_TARGET_BEGIN("{isa.attribute}")\n']
-            source.write_text("".join([*lines, *probes, "PV_TARGET_END\n"]))
-            options = [*native.compiler_options(zig, _ABI, source), f"-I{kernels}", "-w"]
-            target = "--target=aarch64-linux-android26"
-            zig.run("clang", target, *options, "-c", str(source), "-o", str(compiled))
+            compiled = compiled_probes(Path(folder), isa.source, isa.attribute, probes)
             for number, kernel in enumerate(OURS):
-                found[isa, kernel] = _busiest(tools.loops(compiled, f"probe{number}"), isa.product)
+                found[isa, kernel] = busiest(tools.loops(compiled, f"probe{number}"), isa.product)
     return found
 
 
-def _busiest(loops: Iterable[Loop], instruction: str) -> Loop:
+def compiled_probes(folder: Path, source: str, attribute: str, probes: Sequence[str]) -> Path:
+    """The object that the app's compiler makes of one of our NEON files with more functions behind it."""
+    zig, kernels = find_zig(), resource_dir("kernels") / "lut"
+    file, compiled = folder / f"{source}.c", folder / f"{source}.o"
+    lines = [f'#include "{kernels / source}.c"\n', f'PV_TARGET_BEGIN("{attribute}")\n']
+    file.write_text("".join([*lines, *probes, "PV_TARGET_END\n"]))
+    options = [*native.compiler_options(zig, _ABI, file), f"-I{kernels}", "-w"]
+    zig.run("clang", "--target=aarch64-linux-android26", *options, "-c", str(file), "-o", str(compiled))
+    return compiled
+
+
+def busiest(loops: Iterable[Loop], instruction: str) -> Loop:
+    """The loop with most of them."""
     return max(loops, key=lambda loop: loop.counts[instruction])
 
 

@@ -17,6 +17,9 @@ PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512
 PV_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2,fma,avx2,bmi2,popcnt")
 #endif
 
+/* Lanes of a register that `left` values reach. */
+PV_INLINE __mmask16 live16(size_t left) { return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1); }
+
 #include "avx512_decode.inc"
 #include "avx512_turn.inc"
 #include "avx512_gemv.inc"
@@ -105,8 +108,6 @@ PV_INLINE void finish16(__m512 value, const pv_finish* f, __mmask16 live, float*
   if (f->activation == PV_RELU6) value = _mm512_min_ps(_mm512_set1_ps(6), value);
   _mm512_mask_storeu_ps(y, live, value);
 }
-
-PV_INLINE __mmask16 live16(size_t left) { return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1); }
 
 static void avx512_finish_i32(const int32_t* acc, size_t n, const pv_finish* f, float* y) {
   for (size_t i = 0; i < n; i += 16) {

@@ -17,6 +17,7 @@ PV_INLINE int32x4_t pv_dot_quads(int32x4_t acc, int8x16_t a, int8x16_t b) {
   return vpadalq_s16(acc, vpaddq_s16(low, high));
 }
 
+#define NEON_VECTORS 3
 #include "neon.inc"
 
 /* 4 output channels x 4 pixels at a time: the 4 channels of a pixel and step are summed as two halves, which

@@ -17,6 +17,7 @@ PV_INLINE int32x4_t pv_dot16(int32x4_t acc, int8x16_t a, int8x16_t b) { return v
 
 PV_INLINE int32x4_t pv_dot_quads(int32x4_t acc, int8x16_t a, int8x16_t b) { return vdotq_s32(acc, a, b); }
 
+#define NEON_VECTORS 3
 #include "neon.inc"
 
 /* A step of one output channel: its 4 weights against the 4 channels of 4 pixels. */

@@ -20,6 +20,7 @@ PV_INLINE int32x4_t pv_dot16(int32x4_t acc, int8x16_t a, int8x16_t b) { return v
 
 PV_INLINE int32x4_t pv_dot_quads(int32x4_t acc, int8x16_t a, int8x16_t b) { return vdotq_s32(acc, a, b); }
 
+#define NEON_VECTORS 2 /* beside 8 x 12 sums no room is left for what two steps of pixels and weights are zipped to */
 #include "neon.inc"
 
 /* Rows 2 i and 2 i + 1, or pixels, of two steps: 4 values of the first, then 4 of the second, of each. */
@@ -29,19 +30,17 @@ PV_INLINE void pairs_of(int8x16_t first, int8x16_t second, int8x16_t pair[2]) {
   pair[1] = vreinterpretq_s8_s32(vzip2q_s32(a, b));
 }
 
-/* Two steps; a register of sums holds 2 rows x 2 pixels. */
-PV_INLINE void pair_step(const int8x16_t w[4], const int8x16_t x[2][3], int vectors, int32x4_t acc[4][6]) {
-  int8x16_t weights[4];
-  pairs_of(w[0], w[2], weights);
-  pairs_of(w[1], w[3], weights + 2);
+/* The products of two steps, at `first` and `second`; a register of sums holds 2 rows x 2 pixels. */
+PV_INLINE void pair_step(const int8x16_t weights[4], const int8_t* first, const int8_t* second, int vectors,
+                         int32x4_t acc[4][6]) {
   PV_UNROLL
   for (int v = 0; v < vectors; v++) {
     int8x16_t pixels[2];
-    pairs_of(x[0][v], x[1][v], pixels);
+    pairs_of(vld1q_s8(first + 16 * v), second ? vld1q_s8(second + 16 * v) : vdupq_n_s8(0), pixels);
     PV_UNROLL
-    for (int r = 0; r < 4; r++)
+    for (int half = 0; half < 2; half++)
       PV_UNROLL
-      for (int half = 0; half < 2; half++)
+      for (int r = 0; r < 4; r++)
         acc[r][2 * v + half] = vmmlaq_s32(acc[r][2 * v + half], weights[r], pixels[half]);
   }
 }
@@ -49,34 +48,22 @@ PV_INLINE void pair_step(const int8x16_t w[4], const int8x16_t x[2][3], int vect
 /* Sums of PV_TILE_ROWS output channels over `vectors` * 4 pixels. */
 PV_INLINE void tile_sums(const int8_t* x, const int32_t* offsets, const int8_t* w, int32_t steps, int vectors,
                          int32x4_t sums[PV_TILE_ROWS][3]) {
-  const int8x16_t nothing = vdupq_n_s8(0);
   int32x4_t acc[4][6];
+  int8x16_t weights[4];
   int32_t k = 0;
   PV_UNROLL
   for (int r = 0; r < 4; r++)
     PV_UNROLL
     for (int v = 0; v < 2 * vectors; v++) acc[r][v] = vdupq_n_s32(0);
   for (; k + 2 <= steps; k += 2, w += 8 * PV_TILE_ROWS) {
-    const int8_t *first = x + 4 * (ptrdiff_t)offsets[k], *second = x + 4 * (ptrdiff_t)offsets[k + 1];
-    const int8x16_t both[4] = {vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)};
-    int8x16_t pixels[2][3];
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) {
-      pixels[0][v] = vld1q_s8(first + 16 * v);
-      pixels[1][v] = vld1q_s8(second + 16 * v);
-    }
-    pair_step(both, pixels, vectors, acc);
+    pairs_of(vld1q_s8(w), vld1q_s8(w + 32), weights);
+    pairs_of(vld1q_s8(w + 16), vld1q_s8(w + 48), weights + 2);
+    pair_step(weights, x + 4 * (ptrdiff_t)offsets[k], x + 4 * (ptrdiff_t)offsets[k + 1], vectors, acc);
   }
   if (k < steps) {
-    const int8_t* last = x + 4 * (ptrdiff_t)offsets[k];
-    const int8x16_t one[4] = {vld1q_s8(w), vld1q_s8(w + 16), nothing, nothing};
-    int8x16_t pixels[2][3];
-    PV_UNROLL
-    for (int v = 0; v < vectors; v++) {
-      pixels[0][v] = vld1q_s8(last + 16 * v);
-      pixels[1][v] = nothing;
-    }
-    pair_step(one, pixels, vectors, acc);
+    pairs_of(vld1q_s8(w), vdupq_n_s8(0), weights);
+    pairs_of(vld1q_s8(w + 16), vdupq_n_s8(0), weights + 2);
+    pair_step(weights, x + 4 * (ptrdiff_t)offsets[k], NULL, vectors, acc);
   }
   PV_UNROLL
   for (int r = 0; r < 4; r++)
