@@ -32,7 +32,7 @@ def signatures() -> dict[str, str]:
     """Name of an operator -> letters of its arguments, then a ``*`` for what it returns, one value or one list."""
     import executorch.exir  # noqa: F401  registers dim_order_ops and more
 
-    from pocketvlad.lut import int8_ops, ops  # noqa: F401  register ours
+    from pocketvlad.lut import attention_ops, int8_ops, ops  # noqa: F401  register ours
     from pocketvlad.runtime.operators import phone_operators
 
     found = {name: _signature(name) for name in sorted(phone_operators())}
