@@ -40,7 +40,9 @@ def _call(module, kind, x, number, value, weight, bias) -> np.ndarray:
 
 
 def _case(name, kind, x, number, value, weight=None, bias=None) -> Case:
-    return Case(name, kind, x, number, value, _call(attention, kind, x, number, value, weight, bias), weight, bias)
+    return Case(
+        name, kind, x, number, value, _call(attention, kind, x, number, value, weight, bias), weight, bias
+    )
 
 
 # sequences, tokens, heads, dims: one token; blocks of queries that are not full; panels of keys that are not
@@ -69,7 +71,13 @@ def write_cases(path: Path, cases: list[Case]) -> None:
     with open(path, "wb") as file:
         for case in cases:
             tokens = case.x.shape[1] if case.kind == ATTENTION else 1
-            sizes = (case.kind, case.x.size // case.x.shape[-1] // tokens, tokens, case.x.shape[-1], case.number)
+            sizes = (
+                case.kind,
+                case.x.size // case.x.shape[-1] // tokens,
+                tokens,
+                case.x.shape[-1],
+                case.number,
+            )
             file.write(struct.pack("<5if", *sizes, case.value))
             for array in (case.x, case.weight, case.bias, case.expected):
                 data = b"" if array is None else np.ascontiguousarray(array).tobytes()

@@ -94,7 +94,7 @@ def test_a_packed_block_calls_them():
     with torch.no_grad():
         wanted, found = block(x), packed(x)
     assert functional.cosine_similarity(wanted, found, dim=2).min() > 0.9999
-    assert OURS <= set(operators(lower(packed, (x,), {})))
+    assert set(operators(lower(packed, (x,), {}))) >= OURS
 
 
 def test_heads_of_other_widths_stay_as_they_are():

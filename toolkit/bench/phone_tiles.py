@@ -2,9 +2,10 @@
 measurement (:mod:`bench.phone_model`, whose limits hold here too).
 
 Ours are the loops of ``kernels/lut/neon_dotprod.c`` and ``neon_i8mm.c``, 8 output channels or tokens beside 12 or 8
-pixels or rows. XNNPACK's own, 4 x 16, have no symbols in the Android runtime and are found by their shape: 64 ``sdot`` or 32
-``smmla`` between 8 or 13 loads, ``src/qd8-f32-qc8w-gemm`` and ``qs8-qc8w-gemm``, ``4x16c4`` and ``4x16c8``; KleidiAI's
-have names. In all of them a step multiplies what lies in registers; what decodes, packs and finishes is not in it.
+pixels or rows. XNNPACK's own, 4 x 16, have no symbols in the Android runtime and are found by their shape: 64 ``sdot``
+or 32 ``smmla`` between 8 or 13 loads, ``src/qd8-f32-qc8w-gemm`` and ``qs8-qc8w-gemm``, ``4x16c4`` and ``4x16c8``;
+KleidiAI's have names. In all of them a step multiplies what lies in registers; what decodes, packs and finishes is not
+in it.
 """
 
 from __future__ import annotations
@@ -98,9 +99,7 @@ def _rows(tools: Tools) -> Iterator[Comparison]:
                     theirs = _best(tools, library, unnamed, peer, core)
                     name = f"model of {core} ({tools.tables(core)} of LLVM {tools.version}): tile, {isa.name}"
                     cycles = isa.cost(tools, ours, core)
-                    yield Comparison(
-                        name, cycles, peer.name, theirs, theirs / cycles, None, 1, unit=UNIT
-                    )
+                    yield Comparison(name, cycles, peer.name, theirs, theirs / cycles, None, 1, unit=UNIT)
 
 
 def _best(tools: Tools, library: Path, unnamed: list[Loop], peer: TilePeer, core: str) -> float:
