@@ -49,7 +49,7 @@ def layer_norm(
     return y if bias is None else y + bias
 
 
-def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+def fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32) -> np.ndarray:
     """``a * b + c`` of float32 with one rounding.
 
     The product is exact in float64. Their sum there is rounded to odd, which keeps what a second rounding needs

@@ -14,8 +14,8 @@ def _attention(qkv: Tensor, heads: int, scale: float) -> Tensor:
 
 
 def _layer_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, epsilon: float) -> Tensor:
-    arrays = [None if each is None else each.detach().cpu().numpy() for each in (weight, bias)]
-    return torch.from_numpy(attention.layer_norm(x.detach().cpu().numpy(), *arrays, epsilon))
+    scale, shift = (None if each is None else each.detach().cpu().numpy() for each in (weight, bias))
+    return torch.from_numpy(attention.layer_norm(x.detach().cpu().numpy(), scale, shift, epsilon))
 
 
 def _fake_attention(qkv, heads, scale):  # the types are those of the schema
