@@ -253,13 +253,13 @@ def measure(folds: Sequence[Fold], test: Callable[[Fold], Tested]) -> Scores:
     return joined([fold.score(test(fold)) for fold in folds])
 
 
-def said_of(folds: Sequence[Fold], options: CrossFit) -> str:
-    """What was measured, in a few words."""
+def said_of(folds: Sequence[Fold], options: CrossFit, how: str = "halves swapped") -> str:
+    """What was measured, in a few words; ``how`` several folds share the photos."""
     tested = [fold.testing for fold in folds]
     photos = sum(len(dataset.photos) for dataset in tested)
     places = sum(len(dataset.places()) for dataset in tested)
     queries = sum(len(dataset.queries) for dataset in tested)
-    swapped = "halves swapped, " if len(folds) > 1 else ""
+    swapped = f"{how}, " if len(folds) > 1 else ""
     return f"{photos} photos of {places} places, {swapped}{queries} queries, {options.size}"
 
 
