@@ -38,10 +38,12 @@ def files_made(photos: Path, out: Path, threads: int) -> dict[str, str]:
 
 
 def test_every_file_is_the_same_on_one_thread_and_on_two(tmp_path):
+    """Photos are described several at once by a model, and one after the other by a program on several threads."""
     photos = tmp_path / "photos"
     scene_photos(photos, places=5)
     first, second = (files_made(photos, tmp_path / f"{threads}", threads) for threads in (1, 2))
-    assert len(first) == 6 and first == second
+    assert len(first) == 8 and first == second
+    assert first["program-1.h5"] == first["program-2.h5"]
 
 
 def test_things_come_in_their_order_from_several_threads_that_have_one_each(three_threads):

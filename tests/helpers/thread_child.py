@@ -15,6 +15,7 @@ from pocketvlad.steps.fit_options import FitOptions
 from pocketvlad.steps.index import build
 
 RECIPES = ("compact-16x", "compact-10x-int8")
+PROGRAM_THREADS = 1, 2
 
 
 def main(photos: str, out: Path) -> None:
@@ -25,6 +26,8 @@ def main(photos: str, out: Path) -> None:
     program = out / "program.pte"
     export(out / f"{RECIPES[0]}.safetensors", program)
     describe(model, photos, out / "model.h5")
+    for threads in PROGRAM_THREADS:
+        describe(program, photos, out / f"program-{threads}.h5", threads=threads)
     build(program, photos, out / "places.pvix")
     print(json.dumps({path.name: artifact.file_sha256(path) for path in sorted(out.iterdir())}))
 

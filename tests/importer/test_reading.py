@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from helpers import forked
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.reading import read_checkpoint, read_content
 
@@ -70,6 +72,37 @@ def test_numpys_strings_do_no_harm_and_arrays_are_weights(tmp_path, zipped):
         assert set(read) == set(TENSORS), name
         for key, value in TENSORS.items():
             torch.testing.assert_close(read[key], value)
+
+
+class Made:
+    """Whatever a pickle says."""
+
+    def __init__(self, *parts: object):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+def reads_as_damaged(path: Path) -> None:
+    """In a process of its own, which may take 6 GB with torch's own."""
+    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Made(np.dtype, ("U7", False, True), (3, "<", None, 28, 4, 8)),
+        Made(np.zeros(0).__reduce__()[0], (np.ndarray, (1 << 40,), b"b"), (1, (9,), np.dtype("f8"), False, b"short")),
+    ],
+    ids=["a type's state", "an array's"],
+)  # fmt: skip
+def test_what_ends_numpy_is_refused(tmp_path, zipped, odd):
+    torch.save({**TENSORS, "odd": odd}, tmp_path / "odd", _use_new_zipfile_serialization=zipped)
+    forked.finish(reads_as_damaged, tmp_path / "odd")
 
 
 def test_an_archive_of_arrays_is_read_and_a_bomb_is_not(tmp_path):

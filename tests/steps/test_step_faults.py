@@ -21,6 +21,7 @@ from helpers.faults import fault
 from helpers.nobody import as_nobody, readable_by_all, said
 from pocketvlad.core import build, cache
 from pocketvlad.core.build import core_library, executorch_library
+from pocketvlad.index import open_index
 from pocketvlad.pipeline.log import StageLog
 
 TOOLKIT = Path(pocketvlad.__file__).parents[1]
@@ -99,6 +100,23 @@ def test_two_runs_do_not_make_one_file(files, tmp_path):
     assert error == f"error another process is writing to {held}; wait for it, or name another folder\n"
     first.communicate(b"")
     forked.finish(forked.command, arguments(files, "describe", out))
+
+
+@fault("two `index add` at once", "both are added; nothing is lost")
+def test_two_additions_at_once_lose_nothing(files, tmp_path):
+    index = tmp_path / "p.pvix"
+    forked.finish(forked.command, arguments(files, "index", index, "more"))
+    names = set(open_index(index).names())
+    for new in ("a", "b"):
+        many_photos.write_many(tmp_path / new, 20, places=1)
+        for photo in sorted((tmp_path / new).rglob("*.jpg")):
+            names.add(str(photo.rename(photo.with_stem(f"{new}-{photo.stem}")).relative_to(tmp_path / new)))
+    add = ["index", "add", str(index), "--program", str(files / "m.pte"), "--photos"]
+    both = [forked.start(forked.command, [*add, f"folder:{tmp_path / new}"]) for new in ("a", "b")]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert set(open_index(index).names()) == names and len(open_index(index)) == 44
 
 
 def removing(words: list[str], errors: str) -> None:

