@@ -44,7 +44,11 @@ SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "phone_model": phone_model.run,
     "phone_tiles": phone_tiles.run,
 }
-BY_MODEL = ("models", "loading")  # suites of whole models, of which some may be asked for
+CHOOSING = (
+    "models",
+    "loading",
+    "gemv",
+)  # suites of whole models, and of matrices, of which some may be asked for
 FILES = {MS: "bench", phone_model.UNIT: "phone_cores", phone_tiles.UNIT: "phone_tiles"}
 _WIDTH = 150
 
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.suites or SUITES:
         for threads in options.threads:
             folder = options.out / f"programs-{contract.VERSION}"
-            asked = {"only": options.models, "labels": options.contenders} if name in BY_MODEL else {}
+            asked = {"only": options.models, "labels": options.contenders} if name in CHOOSING else {}
             found += SUITES[name](folder, threads, options.rounds, console.log, **asked)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():
@@ -74,11 +78,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("suites", nargs="*", choices=[[], *SUITES], help="all unless named")
     parser.add_argument("--out", type=Path, default=Path("out/bench"))
     parser.add_argument("--rounds", type=int, default=15)
-    names = sorted({name for model in models.MODELS for name in (model.backbone, model.name)})
-    parser.add_argument(
-        "--models", nargs="+", choices=names, default=[], help="of the suites of models; all unless named"
+    names = sorted(
+        {name for model in models.MODELS for name in (model.backbone, model.name)} | gemv.SHAPES.keys()
     )
-    labels = [programs.FP32, programs.INT8, *programs.DYNAMIC, *programs.OURS]
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=names,
+        default=[],
+        help="of the suites of models, or matrices of gemv; all unless named",
+    )
+    labels = [
+        programs.FP32,
+        programs.INT8,
+        *programs.DYNAMIC,
+        *programs.OURS,
+        gemv.INT4,
+        *(ours.name for ours in gemv.OURS),
+    ]
     parser.add_argument(
         "--contenders", nargs="+", choices=labels, default=[], help="of these suites; all unless named"
     )

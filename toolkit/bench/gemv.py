@@ -7,7 +7,7 @@ memory alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,12 @@ import torch
 from bench import caches, peers
 from bench.rows import Comparison, Timing, compare, take_turns
 
-SHAPES = [(16384, 4096), (32768, 4096)]
+SHAPES = {
+    "16384x4096": (16384, 4096),
+    "32768x4096": (32768, 4096),
+    "16640x8448": (16640, 8448),  # MegaLoc's
+}
+USUAL = ("16384x4096", "32768x4096")
 FP32, INT8, INT4 = "XNNPACK fp32", "XNNPACK int8", "XNNPACK int4"
 STREAM = "streaming read of the packed bytes"
 _CALLS = 10  # of a small program to a timing
@@ -56,43 +61,56 @@ OURS = [
 ]
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
-    """All rows, for ``threads`` threads; programs are cached in ``folder``."""
+def run(
+    folder: Path,
+    threads: int,
+    rounds: int,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> list[Comparison]:
+    """All rows, for ``threads`` threads; programs are cached in ``folder``.
+
+    Args:
+        only: shapes of :data:`SHAPES`; the usual ones if none is named.
+        labels: these contenders, if any; without the rows that say what binds.
+    """
     peers.use_threads(threads)
     found: list[Comparison] = []
-    for columns, rows in SHAPES:
+    for columns, rows in (SHAPES[name] for name in SHAPES if name in (only or USUAL)):
         say(f"{columns} -> {rows}: preparing")
-        calls, packed = _contenders(folder, rows, columns, say)
+        calls, packed = _contenders(folder, rows, columns, say, labels)
         for state, before in (("cold", caches.evict), ("warm", None)):
             say(f"{columns} -> {rows}: timing, {state}")
             timings = take_turns(calls, rounds, before)
-            timings |= take_turns(packed, rounds, before) if threads == 1 else {}
+            timings |= take_turns(packed, rounds, before) if threads == 1 and packed else {}
             found += _rows(f"GEMV {columns} -> {rows} {state}", timings, threads)
-            if state == "cold" and threads == 1:
+            if state == "cold" and threads == 1 and not labels:
                 say(f"{columns} -> {rows}: timing, in cache")
                 found += _in_cache_rows(folder, rows, columns, timings, rounds)
     return found
 
 
 def _contenders(
-    folder: Path, rows: int, columns: int, say: Callable[[str], None]
+    folder: Path, rows: int, columns: int, say: Callable[[str], None], labels: Sequence[str]
 ) -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], object]]]:
     """Calls by name: of the programs, and of the streaming reads of their bytes."""
     x = torch.randn(1, columns)
     calls: dict[str, Callable[[], object]] = {}
     packed: dict[str, Callable[[], object]] = {}
-    for peer in (FP32, INT8, INT4):
+    for peer in (each for each in (FP32, INT8, INT4) if not labels or each in labels):
         say(f"  {peer}")
         calls[peer] = _call(peers.xnnpack_linear(folder, peer, rows, columns), x)
-    linear = torch.nn.Linear(columns, rows)
-    calls["torch fp32"] = lambda: linear(x)
-    for ours in OURS:
+    if not labels:
+        linear = torch.nn.Linear(columns, rows)
+        calls["torch fp32"] = lambda: linear(x)
+    for ours in (each for each in OURS if not labels or each.name in labels):
         say(f"  {ours.name}")
         path = peers.lookup_linear(
             folder, ours.bits, rows, columns, fast=ours.fast, kept=ours.kept, block=ours.block
         )
         calls[ours.name] = _call(path, x)
-        if STREAM in ours.goals:
+        if STREAM in ours.goals and not labels:
             data = np.memmap(path, np.uint8, "r")  # as the runtime maps it
             packed[f"{ours.name} {STREAM}"] = partial(caches.read_bytes, data)
     return calls, packed
@@ -104,14 +122,17 @@ def _call(path: Path, x: torch.Tensor) -> Callable[[], object]:
 
 
 def _rows(prefix: str, timings: dict[str, Timing], threads: int) -> Iterator[Comparison]:
-    for ours in OURS:
+    for ours in (each for each in OURS if each.name in timings):
         name = ours.name
-        for peer, goal in ours.goals.items():
+        for peer, goal in ({INT8: None, INT4: None} | ours.goals).items():
             key = f"{name} {STREAM}" if peer == STREAM else peer
             if key in timings:
                 wanted = goal if "cold" in prefix and threads == 1 else None
                 yield compare(f"{prefix}, {name}", timings[name], peer, timings[key], wanted, threads)
-        yield compare(f"{prefix}, {name}", timings[name], "torch fp32", timings["torch fp32"], None, threads)
+        if "torch fp32" in timings:
+            yield compare(
+                f"{prefix}, {name}", timings[name], "torch fp32", timings["torch fp32"], None, threads
+            )
 
 
 def _in_cache_rows(

@@ -2,6 +2,7 @@
 
 The processes of the contenders take turns: once with the file on the disk alone, as after the device was switched on,
 once with the file in the page cache. ``anonymous`` is memory that is not the mapped file: what a phone must find free.
+What the first answer takes beyond the second is loading and preparing alone, without computing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def anonymous():
 x, before, start = torch.zeros(1, 3, int(sys.argv[3]), int(sys.argv[4])), anonymous(), time.perf_counter()
 module = portable_lib._load_for_executorch(sys.argv[1])
 module.forward((x,))
-print(json.dumps({"seconds": time.perf_counter() - start, "anonymous": anonymous() - before}))
+first, memory, again = time.perf_counter() - start, anonymous() - before, []
+for _ in range(5):
+    start = time.perf_counter()
+    module.forward((x,))
+    again.append(time.perf_counter() - start)
+print(json.dumps({"seconds": first, "anonymous": memory, "again": sorted(again)[2]}))
 """
 GOALS = {FP32: 20.0, INT8: 3.0} | dict.fromkeys(DYNAMIC, 3.0)
 BACKBONES = ("alexnet",)
@@ -76,7 +82,9 @@ def evict(path: Path) -> None:
 
 
 def cold_start(path: Path, threads: int, height: int, width: int) -> dict[str, float]:
-    """``seconds`` from loading a program to its first answer in a new process, and the ``anonymous`` bytes it takes."""
+    """``seconds`` from loading a program to its first answer in a new process, the ``anonymous`` bytes it takes, and
+    the seconds of an answer ``again``.
+    """
     command = [sys.executable, "-c", _CHILD, *map(str, (path, threads, height, width))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -86,6 +94,10 @@ def _rows(
     prefix: str, starts: dict[str, list[dict[str, float]]], megabytes: dict[str, float], threads: int
 ) -> list[Comparison]:
     times = {label: Timing.of([start["seconds"] for start in each]) for label, each in starts.items()}
+    alone = {
+        label: Timing.of([start["seconds"] - start["again"] for start in each])
+        for label, each in starts.items()
+    }
     memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
     said = {label: f"{label} {megabytes[label]:.1f} MB, {memory[label]:.0f} MB anonymous" for label in starts}
     rows = []
@@ -96,4 +108,7 @@ def _rows(
             name = f"{prefix}, {said[ours]}; {said[peer]}"
             wanted = goal if threads == 1 else None
             rows.append(compare(name, times[ours], peer, times[peer], wanted, threads))
+            rows.append(
+                compare(f"{prefix}, without computing", alone[ours], peer, alone[peer], None, threads)
+            )
     return rows

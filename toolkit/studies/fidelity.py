@@ -4,10 +4,13 @@ Half of the embedded street scenes' places fit each model (its backbone too, unl
 calibrate every contender; descriptors are compared on the photos of the other half. XNNPACK int8 is ExecuTorch's static
 quantization: per channel, activations by the same photos; once of the whole model, as the suites that time it have it,
 and once with NetVLAD's sums in float32, whose differences of close sums do not bear 8 bits, and the whitening's input
-quantized on the fly. Cells are mean cosines to the exported float32 program, megabytes in brackets; a goal is of what
+quantized on the fly. Behind GeM its backbone is in int8 and the head in float32, as in ours with int8 throughout. Cells
+are mean cosines to the exported float32 program, megabytes in brackets; a goal is of what
 is lost, 1 - cosine: the peer's over ours. Writes out/studies/fidelity/fidelity.json; fits for half an hour:
 
     PYTHONPATH=toolkit .venv/bin/python -m studies.fidelity --weights squeezenet1_1.safetensors
+
+``--models`` without a name leaves out the untrained ones, ``--contenders`` all but those named.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from typing import Any
 import torch
 
 from pocketvlad.cli.console import Output
-from pocketvlad.compress.recipe import INT8, LayerRecipe, Recipe, load_recipe
+from pocketvlad.compress.recipe import INT8, LUT_INT8, LayerRecipe, Recipe, load_recipe
+from pocketvlad.model.backbones import BACKBONES
 from pocketvlad.resources import resource_dir
 from pocketvlad.steps.common import parse_size
 from pocketvlad.steps.fit_options import FitOptions
@@ -32,7 +36,9 @@ from studies.folds import FITTING, CrossFit, Fold, open_folds
 from studies.rivals import DYNAMIC8, STATIC8, xnnpack
 
 DIMENSIONS = {"alexnet": 4096, "vgg16": 4096}
-WITH_WEIGHTS, WITH_WEIGHTS_DIM = "squeezenet1_1", 512
+WITH_WEIGHTS_DIM = 512
+HEADS = ("netvlad", "gem")  # of a trained backbone; a whitening follows the first
+THROUGHOUT = ("8-bit-throughout", "5-bit-throughout")  # int8 from layer to layer
 WHOLE, LAYERS = f"xnnpack-{STATIC8}", f"xnnpack-{DYNAMIC8}"
 # By recipe and peer: with NetVLAD's sums in float32 that peer loses what 8 bits lose, which 3 do not match.
 GOALS = {
@@ -41,6 +47,7 @@ GOALS = {
     ("5-bit", WHOLE): 1.0,
     ("5-bit", LAYERS): 1.0,
     ("compact-10x-int8", WHOLE): 1.0,
+    **{(name, WHOLE): 1.0 for name in THROUGHOUT},
 }
 _SMALLEST_LOSS = 1e-9
 
@@ -57,11 +64,18 @@ def contenders() -> list[Contender]:
         "`compact-10x-int8`": quick,
         "`compact-48x`": load_recipe("compact-48x"),
     }
+    for key, recipe in zip(THROUGHOUT, (eight, five), strict=True):
+        named[f"{recipe.name}, int8 throughout"] = replace(recipe, name=key, convolutions=LUT_INT8)
     return [
         *(by_recipe("", name, recipe, "ours") for name, recipe in named.items()),
         xnnpack("", STATIC8, "int8"),
         xnnpack("", DYNAMIC8, "int8, NetVLAD in float32"),
     ]
+
+
+def chosen(keys: Sequence[str]) -> list[Contender]:
+    """The contenders of these keys; all if none is named."""
+    return [each for each in contenders() if each.key in keys or not keys]
 
 
 @dataclass(frozen=True)
@@ -100,13 +114,14 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     be_quiet()
     torch.manual_seed(0)
-    columns, rows, goals = contenders(), [], []
+    columns, rows, goals = chosen(options.contenders), [], []
     for model in models(options):
         fitted = CrossFit((options.photos,), model, options.out / model.backbone)
         with Output(False).stages() as stages:
             (fold,) = open_folds(fitted, stages, FITTING[:1])
             found = measured(fold, columns)
-        name = f"{model.backbone}{'' if model.weights else ', untrained'}, {model.dim} dimensions"
+        kind = f"{model.dim} dimensions" if model.dim else model.head
+        name = f"{model.backbone}{'' if model.weights else ', untrained'}, {kind}"
         rows.append((name, *(found[contender.key].cell for contender in columns)))
         goals += figures(model.backbone, found)
     headings = ("model", *(contender.name for contender in columns))
@@ -127,7 +142,12 @@ def main(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = study_parser("studies.fidelity", __doc__)
     parser.add_argument("--models", nargs="*", choices=[[], *DIMENSIONS], default=list(DIMENSIONS))
-    parser.add_argument("--weights", type=Path, help=f"of {WITH_WEIGHTS}, which is then another model")
+    parser.add_argument(
+        "--weights", help="of --backbone, which is then another model: a file or package:NAME"
+    )
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="squeezenet1_1")
+    parser.add_argument("--head", choices=HEADS, default=HEADS[0], help="of that model")
+    parser.add_argument("--contenders", nargs="+", choices=[each.key for each in contenders()], default=[])
     parser.add_argument("--photos", default=str(resource_dir("calibration") / "scenes"))
     parser.add_argument("--size", default="240x320")
     parser.add_argument("--out", type=Path, default=OUT / "fidelity")
@@ -142,8 +162,10 @@ def models(options: argparse.Namespace) -> list[FitOptions]:
         for name in options.models
     ]
     if options.weights is not None:
+        dim = WITH_WEIGHTS_DIM if options.head == HEADS[0] else 0
+        size = {"height": height, "width": width}
         trained = FitOptions(
-            WITH_WEIGHTS, options.weights, dim=WITH_WEIGHTS_DIM, whitening="full", height=height, width=width
+            options.backbone, options.weights, options.head, dim=dim, whitening="full", **size
         )
         found.insert(0, trained)
     return found

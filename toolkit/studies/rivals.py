@@ -14,6 +14,7 @@ from bench import peers, quantized
 from pocketvlad import artifact
 from pocketvlad.compress.recipe import LayerRule, load_recipe
 from pocketvlad.core.native import executorch
+from pocketvlad.model.heads.netvlad import NetVlad
 from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 from pocketvlad.progress import Progress
@@ -66,7 +67,9 @@ def xnnpack(group: str, kind: str, name: str) -> Contender:
         def build() -> tuple[Describe, int]:
             network, program = fold.network(), fold.folder / f"{key}.pte"
             photos = fold.fitting_tensors().calibration()[::CALIBRATE_EVERY].split(1)
-            if kind == STATIC8:
+            if not isinstance(network.head, NetVlad):
+                made: nn.Module = quantized.Int8Backbone(network, photos)
+            elif kind == STATIC8:
                 made = quantized.static_int8(quantized.PlainOperators(network), photos)
             else:
                 made = quantized.static_and_dynamic(network, photos, _WHITENING[kind])
