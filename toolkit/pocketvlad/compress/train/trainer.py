@@ -21,8 +21,11 @@ from pocketvlad.compress.train.triplets import TrainingTuple, epoch_order, mine,
 from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.errors import DatasetError, RecipeError
+from pocketvlad.evaluate.files import release, room
 from pocketvlad.evaluate.metrics import average_precision
 from pocketvlad.model.network import Network
+
+_HELD = 1024  # descriptors in memory while many are made
 
 
 @dataclass(frozen=True)
@@ -178,12 +181,16 @@ class Trainer:
 
     @torch.no_grad()
     def describe_all(self) -> np.ndarray:
-        """Descriptors of every photo by the current model, float32 [photos, dim]."""
+        """Descriptors of every photo by the current model, float32 [photos, dim]; many of them in a file."""
         weights = self.model.weights()
-        found = torch.zeros(self.photos.count, self.model.outputs)
-        for index in range(self.rank, self.photos.count, self.world):
-            found[index] = self.model(self.photos.tensor(index)[None].to(self.device), weights)[1][0].cpu()
-        return parallel.sum_values(found, self.world).numpy()
+        found = room((self.photos.count, self.model.outputs), np.float32)
+        for done, index in enumerate(range(self.rank, self.photos.count, self.world)):
+            photo = self.photos.tensor(index)[None].to(self.device)
+            found[index] = self.model(photo, weights)[1][0].cpu().numpy()
+            if done % _HELD == 0:
+                release(found)
+        parallel.sum_values(torch.from_numpy(found), self.world)
+        return found
 
     def validate(self) -> float:
         """mAP of the validation queries over all photos."""
