@@ -17,7 +17,7 @@ def train(state: Path, out: Path) -> None:
     from pocketvlad.ranks import rank_and_world
 
     torch.set_num_threads(1)
-    plan, source = recipe(steps=12, distill=0.5), make_model()
+    plan, source = recipe(steps=12, distill=0.5, views=3), make_model()
     found = train_compressed(source, compress_network(source, plan), plan, place_photos(), state=state)
     if rank_and_world()[0] == 0:
         save_compressed(out, found, {}, force=True)

@@ -23,7 +23,7 @@ from pocketvlad.compress.train.model import FeaturesAndDescriptors
 from pocketvlad.compress.train.photos import TrainingPhotos, split_validation
 from pocketvlad.compress.train.trained import train_compressed
 from pocketvlad.compress.train.trainer import Trainer, relative_error
-from pocketvlad.compress.train.triplets import epoch_order, mine, triplet_loss
+from pocketvlad.compress.train.triplets import TrainingTuple, epoch_order, mine, triplet_loss
 from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset.types import Query
 from pocketvlad.errors import ArtifactError, DatasetError, RecipeError
@@ -181,6 +181,21 @@ def test_the_whitening_trains_at_its_own_rate():
         trainer.run_step()
         moved.append(float((trainer.model.layer("whitening").weight - before).abs().max()))
     assert moved[1] == pytest.approx(moved[0] / 100, rel=1e-2)
+
+
+def test_views_are_seen_again_at_the_same_step_and_mirrored_together():
+    model, photos = make_model(), place_photos()
+    one = TrainingTuple(0, 1, (4, 7))
+    plain, plan = torch.stack([photos.tensor(i) for i in one.photos]), recipe(views=3)
+    trainer = Trainer(model, compress_network(model, plan), plan, photos, torch.device("cpu"))
+    seen = [trainer._seen(one, position) for position in range(40)]
+    assert all(torch.equal(trainer._seen(one, position), each) for position, each in enumerate(seen))
+    whole = [[torch.equal(a, b) for a, b in zip(s, plain, strict=True)] for s in seen[::2]]
+    mirrored = [[torch.equal(a.flip(2), b) for a, b in zip(s, plain, strict=True)] for s in seen[1::2]]
+    # a third of all photos is whole
+    assert 0.2 < np.mean(whole) < 0.47 and 0.2 < np.mean(mirrored) < 0.47
+    trainer.options = recipe().train
+    assert torch.equal(trainer._seen(one, 1), plain)
 
 
 def test_iterative_pruning_from_the_original_weights_reaches_its_target():

@@ -18,6 +18,8 @@ class TrainRecipe:
         steps: optimizer steps.
         tuples: queries per step, each with its best positive and hardest negatives.
         negatives: per query, at most.
+        views: which of its views a photo is seen in each time: 1, itself; more, itself once in so many times, else a
+            crop, every other tuple mirrored.
         margin: of the triplet loss, on squared distances.
         triplet: weight of the triplet loss.
         distill: weight of 1 - cosine to the uncompressed descriptors.
@@ -43,6 +45,7 @@ class TrainRecipe:
     steps: int = 200
     tuples: int = 4
     negatives: int = 5
+    views: int = 1
     margin: float = 0.1
     triplet: float = 1.0
     distill: float = 0.0
@@ -88,7 +91,16 @@ class TrainRecipe:
         return any(each == role or fnmatchcase(name, each) for each in self.freeze)
 
 
-_POSITIVE = ("steps", "tuples", "negatives", "assign_every", "refresh_every", "validate_every", "save_every")
+_POSITIVE = (
+    "steps",
+    "tuples",
+    "negatives",
+    "views",
+    "assign_every",
+    "refresh_every",
+    "validate_every",
+    "save_every",
+)
 _NOT_NEGATIVE = (
     "margin",
     "triplet",

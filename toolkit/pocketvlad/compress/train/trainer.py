@@ -24,6 +24,7 @@ from pocketvlad.errors import DatasetError, RecipeError
 from pocketvlad.evaluate.files import release, room
 from pocketvlad.evaluate.metrics import average_precision
 from pocketvlad.model.network import Network
+from pocketvlad.model.views import drawn_crops, views_of
 
 _HELD = 1024  # descriptors in memory while many are made
 
@@ -108,8 +109,10 @@ class Trainer:
         total = torch.zeros(2, dtype=torch.float64)
         made = self.model.weights()
         used = {name: weight.detach().requires_grad_(weight.requires_grad) for name, weight in made.items()}
-        for one in tuples[self.rank :: self.world]:
-            loss = self._loss(one, used) / len(tuples)
+        for place in range(self.rank, len(tuples), self.world):
+            one = tuples[place]
+            batch = self._seen(one, self.step * options.tuples + place)
+            loss = self._loss(one, batch, used) / len(tuples)
             if loss.requires_grad:
                 loss.backward()
             total += torch.tensor([float(loss.detach()), bool(one.negatives) / len(tuples)])
@@ -137,12 +140,21 @@ class Trainer:
             tuples.append(mine(query, self.cache, self.database, options.negatives, options.margin, random))
         return tuples
 
-    def _loss(self, one: TrainingTuple, weights: dict[str, Tensor]) -> Tensor:
+    def _seen(self, one: TrainingTuple, position: int) -> Tensor:
+        """A tuple's photos, or views of them, float32 [n, 3, H, W]; ``position``: of the tuple in the run."""
+        photos, views = [self.photos.tensor(i) for i in one.photos], self.options.views
+        if views > 1:
+            random = np.random.default_rng([self.options.seed, position, 2])
+            photos = [_cropped(each, random) if random.integers(views) else each for each in photos]
+            if position % 2:  # all of them: a mirrored place is another one
+                photos = [each.flip(2) for each in photos]
+        return torch.stack(photos).to(self.device)
+
+    def _loss(self, one: TrainingTuple, batch: Tensor, weights: dict[str, Tensor]) -> Tensor:
         """Triplet loss of a tuple and, with distillation, the distances to the uncompressed model."""
         options = self.options
         if not one.negatives and not options.distills:
             return torch.zeros((), device=self.device)
-        batch = torch.stack([self.photos.tensor(i) for i in one.photos]).to(self.device)
         features, found = self.model(batch, weights)
         loss = options.triplet * triplet_loss(found[0], found[1], found[2:], options.margin)
         if self.reference is not None:
@@ -210,6 +222,12 @@ class Trainer:
         seconds = (time.monotonic() - self.started) / max(done, 1) * left
         score = self.validation_map if self.validation_map >= 0 else None
         return TrainProgress(self.step, self.options.steps, loss, violating, score, seconds, self.skipped)
+
+
+def _cropped(photo: Tensor, random: np.random.Generator) -> Tensor:
+    """A part of a photo at the photo's size, float32 [3, H, W]."""
+    *_, crop = views_of(photo, drawn_crops(photo.shape[1:], 3, random), 3)
+    return crop
 
 
 def _pass_on(made: dict[str, Tensor], used: dict[str, Tensor]) -> None:
