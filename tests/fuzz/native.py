@@ -138,7 +138,7 @@ def run(
     threads: int = 4,
     environment: dict[str, str] | None = None,
 ) -> list[tuple[str, int]]:
-    """What NativeFuzz prints, as (what, how many).
+    """What NativeFuzz prints, as (what, how many); its files lie beside its ``classes``.
 
     Raises:
         RuntimeError: the process ended by a signal, a sanitizer or an exception; with its words.
@@ -147,6 +147,7 @@ def run(
     command = [
         "java",
         *_JVM,
+        f"-Djava.io.tmpdir={classes}",
         "-cp",
         str(classes),
         "org.pocketvlad.demo.recognizer.NativeFuzz",

@@ -75,6 +75,7 @@ public class PhotoReaderTest {
             (byte) (height >> 8), (byte) height, (byte) (width >> 8), (byte) width, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0,
             (byte) 0xFF, (byte) 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, (byte) (progressive ? 0 : 63), 0};
         File photo = File.createTempFile("header", ".jpg");
+        photo.deleteOnExit();
         Files.write(photo.toPath(), file);
         return photo;
     }
