@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -169,3 +171,17 @@ def test_threads_change_nothing(program):
     x = make_photos(1)[0].numpy()
     one, two = (ProgramRunner(program, threads=threads).describe_tensor(x) for threads in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("options", [{"bits": 5}, {"sparsity": 0.5}], ids=["5 bits", "half of the weights"])
+def test_codes_of_any_kind_keep_int8_throughout(tmp_path, options):
+    """Unlike XNNPACK's kernels, which store whole bytes, ours read codes."""
+    layer = replace(LAYER, codebook="kmeans", row_scale="none", **options)
+    recipe = replace(RECIPE, layer=layer)
+    compressed = compress_network(make_model("squeezenet1_1"), recipe, calibration=make_photos(2))
+    export_program(compressed, tmp_path / "m.pte")
+    runner, model = ProgramRunner(tmp_path / "m.pte"), torch_model(compressed, LUT_INT8)
+    assert runner.info.convolutions == LUT_INT8
+    for photo in make_photos(2):
+        with torch.no_grad():
+            assert model(photo[None])[0].numpy() @ runner.describe_tensor(photo.numpy()) > 0.998

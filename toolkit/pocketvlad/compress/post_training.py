@@ -17,7 +17,7 @@ from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import Compressed, skeleton_of
 from pocketvlad.compress.layers import Layer, compressible_layers, layers_left, vector_layers
 from pocketvlad.compress.ratio import with_promise
-from pocketvlad.compress.recipe import Recipe, load_recipe
+from pocketvlad.compress.recipe import LUT, LUT_INT8, Recipe, load_recipe
 from pocketvlad.compress.whitened import wanted_descriptors
 from pocketvlad.errors import RecipeError
 from pocketvlad.lut.tensor import LutTensor
@@ -81,8 +81,8 @@ def as_inputs(calibration: Tensor | Sequence[tuple[Tensor, ...]]) -> Inputs:
 
 
 def _require_whole_bytes(network: nn.Module, recipe: Recipe) -> None:
-    """An int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
-    if not recipe.int8_backbone:
+    """XNNPACK's int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
+    if recipe.convolutions in (LUT, LUT_INT8):
         return
     if not isinstance(network, Network):
         raise RecipeError(f"recipe {recipe.name} computes a backbone in int8", found="a module without one")

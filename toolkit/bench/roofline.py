@@ -1,0 +1,119 @@
+"""How near whole models are to what the processor's int8 instruction allows.
+
+The peak is measured: a loop of independent ``vpdpbusd`` (AVX-512 VNNI) in registers, for as long as a model's timing takes
+turns with it. A model's floor is its convolutions' and linear layers' products at that rate, as if nothing else were to
+do and every tile were full; ``ratio`` is the floor over the time, the share of the peak.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench import peers
+from bench.models import chosen
+from bench.networks import random_network
+from bench.programs import INT8, OURS, Timed, programs
+from bench.rows import Comparison, take_turns
+from pocketvlad.core import native
+from pocketvlad.errors import PocketvladError
+
+BACKBONES = ("vgg16", "resnet18", "resnet50")
+LABELS = ("1/32, int8 throughout", "5-bit, int8 throughout", INT8)
+PEAK = "the peak of vpdpbusd"
+_ISA = "avx512vnni"
+_FLAGS = ("-O2", "-mavx512f", "-mavx512vnni")
+_PROBE = r"""
+#include <immintrin.h>
+#include <stdio.h>
+#include <time.h>
+#define ALL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+#define START(i) __m512i a##i = _mm512_setzero_si512();
+#define STEP(i) __asm__ volatile("vpdpbusd %1, %2, %0" : "+v"(a##i) : "v"(w), "v"(x));
+int main(void) {
+  const __m512i x = _mm512_set1_epi8(1), w = _mm512_set1_epi8(2);
+  struct timespec from, to;
+  double best = 0;
+  ALL(START)
+  for (int run = 0; run < 200; run++) {
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int k = 0; k < 100000; k++) { ALL(STEP) }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    const double seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    const double rate = 100000.0 * 12 * 64 / seconds;
+    best = rate > best ? rate : best;
+  }
+  printf("%.6e\n", best);
+}
+"""
+
+
+def run(
+    folder: Path,
+    threads: int,
+    rounds: int,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> list[Comparison]:
+    """As :func:`bench.models.run`, of one thread; nothing where the processor lacks the instruction."""
+    if threads != 1 or native.isa() != _ISA:
+        say(f"roofline skipped: it is of one thread and {_ISA}")
+        return []
+    peers.use_threads(threads)
+    found: list[Comparison] = []
+    for model in chosen(only or BACKBONES):
+        paths = programs(model, folder, say, labels or LABELS)
+        x = torch.randn(1, 3, model.height, model.width)
+        timings = take_turns({label: partial(peers.loaded(path), x) for label, path in paths.items()}, rounds)
+        count, rate = products(model), peak()
+        say(f"{model.name}: {count / 1e9:.2f} billion products, {rate / 1e9:.0f} a second at most")
+        for label, timing in timings.items():
+            floor = count / rate
+            who = label if label in OURS else f"{label} itself"
+            name = f"{model.name}, {who}"
+            milliseconds = 1000 * timing.median
+            found.append(Comparison(name, milliseconds, PEAK, 1000 * floor, floor / timing.median, None, 1))
+    return found
+
+
+def products(model: Timed) -> int:
+    """Of a model's convolutions and linear layers, for one image."""
+    network, total = random_network(*model[:4], head=model.head), 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        weight: Tensor = module.weight  # type: ignore[assignment]  # of a layer
+        total += output.numel() * weight[0].numel()
+
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(1, 3, model.height, model.width))
+    return total
+
+
+def peak() -> float:
+    """Products a second of ``vpdpbusd`` in registers, the best of 200 runs.
+
+    Raises:
+        PocketvladError: no C compiler.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder) / "peak.c", Path(folder) / "peak"
+        source.write_text(_PROBE)
+        command = [os.environ.get("CC", "cc"), *_FLAGS, str(source), "-o", str(program)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise PocketvladError("the peak cannot be measured without a C compiler") from error
+        done = subprocess.run([str(program)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
