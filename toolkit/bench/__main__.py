@@ -24,6 +24,7 @@ from bench import (
     phone_model,
     phone_tiles,
     programs,
+    roofline,
     searching,
     tokens,
 )
@@ -39,16 +40,14 @@ SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "tokens": tokens.run,
     "models": models.run,
     "loading": loading.run,
+    "roofline": roofline.run,
     "search": searching.run,
     "compress": coding_time.run,
     "phone_model": phone_model.run,
     "phone_tiles": phone_tiles.run,
 }
-CHOOSING = (
-    "models",
-    "loading",
-    "gemv",
-)  # suites of whole models, and of matrices, of which some may be asked for
+# suites of which some models or matrices may be asked for
+CHOOSING = ("models", "loading", "roofline", "gemv")
 FILES = {MS: "bench", phone_model.UNIT: "phone_cores", phone_tiles.UNIT: "phone_tiles"}
 _WIDTH = 150
 

@@ -1,8 +1,8 @@
 """How near whole models are to what the processor's int8 instruction allows.
 
-The peak is measured: a loop of independent ``vpdpbusd`` (AVX-512 VNNI) in registers, for as long as a model's timing takes
-turns with it. A model's floor is its convolutions' and linear layers' products at that rate, as if nothing else were to
-do and every tile were full; ``ratio`` is the floor over the time, the share of the peak.
+The peak is measured: a loop of independent ``vpdpbusd`` (AVX-512 VNNI) in registers, just behind a model's timing. A
+model's floor is its convolutions' and linear layers' products at that rate, as if nothing else were to do and every
+tile were full; ``ratio`` is the floor over the time, the share of the peak.
 """
 
 from __future__ import annotations

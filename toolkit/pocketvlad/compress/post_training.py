@@ -81,7 +81,7 @@ def as_inputs(calibration: Tensor | Sequence[tuple[Tensor, ...]]) -> Inputs:
 
 
 def _require_whole_bytes(network: nn.Module, recipe: Recipe) -> None:
-    """XNNPACK's int8 backbone holds a byte for every weight; fewer bits or absent weights would promise a smaller file."""
+    """XNNPACK's int8 backbone holds a byte for every weight; less would promise a smaller file."""
     if recipe.convolutions in (LUT, LUT_INT8):
         return
     if not isinstance(network, Network):
