@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from bench import __main__ as command
-from bench import models, networks, phone_model, programs, quantized
+from bench import models, networks, phone_model, programs, quantized, roofline
+from bench.networks import GEM
+from bench.programs import Timed
 from bench.rows import Comparison, Timing, compare, take_turns
 
 ASKED = ("name", "ours_ms", "peer", "peer_ms", "ratio", "goal", "threads")
@@ -125,3 +127,9 @@ def test_the_network_in_xnnpacks_operators_computes_the_same():
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(quantized.PlainOperators(network)(x), network(x), atol=1e-5, rtol=1e-4)
+
+
+def test_products_of_a_resnet18_are_those_that_are_known():
+    """1.8136 billion of its convolutions for 224x224 (He et al. 2016, table 1 says 1.8), and GeM's linear layer."""
+    model = Timed("resnet18", 512, 224, 224, {}, GEM)
+    assert roofline.products(model) == pytest.approx(1.8136e9, rel=1e-3)
