@@ -41,6 +41,20 @@ def test_photos_join_an_index(chain, photos, run, tmp_path):
     assert run(*add, "--replace")[0] == 0
 
 
+def test_places_named_like_markup_are_shown_as_they_are(chain, photos, run, tmp_path):
+    named = {"place-0/0.jpg": "[/red]", "place-1/0.jpg": "[red]x", "place-2/0.jpg": "\x1b[31mred"}
+    for name in named:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes((photos / name).read_bytes())
+    rows = [f"{name},{place}" for name, place in named.items()]
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,place", *rows]))
+    index, program = tmp_path / "p.pvix", chain["model.pte"]
+    assert run("index", "build", program, "--photos", tmp_path, "--out", index)[0] == 0
+    code, out, err = run("index", "search", index, photos / "place-0/0.jpg", "--program", program, "--top", 3)
+    assert code == 0 and "[/red]" in out and "[red]x" in out and "[31mred" in out
+    assert "\x1b" not in out + err
+
+
 def test_indices_are_merged(chain, run, tmp_path):
     index, merge = chain["p.pvix"], ("index", "merge", chain["p.pvix"])
     out = ("--out", tmp_path / "all.pvix")
