@@ -183,6 +183,8 @@ _LINEAR_SHAPES = [
     (6, 37, 1000, 3),
     (1, 33, 2048, 1),
     (67, 75, 200, 2),
+    (17, 50, 130, 1),  # a token behind whole tiles
+    (26, 33, 260, 1),  # two
 ]
 _CONV_SHAPES = [  # (out, in per group, kh, kw), image, geometry, codebook groups
     ((5, 3, 3, 3), (13, 17), {"padding": (1, 1)}, 1),
