@@ -53,7 +53,7 @@ class LayerSize:
 
 def layer_sizes(compressed: Compressed) -> list[LayerSize]:
     """One entry per layer in the order of the model, and one for each constant of its head."""
-    parts = {name: _parts(lut) for name, lut in compressed.layers.items()}
+    parts = {name: parts_of_layer(lut) for name, lut in compressed.layers.items()}
     for name, bias in compressed.biases.items():
         parts[name]["bias"] = bias.nbytes
     whole = sum(tensor.nbytes for tensor in compressed.tensors().values())
@@ -77,7 +77,8 @@ def float_bytes(compressed: Compressed) -> int:
     )
 
 
-def _parts(lut: LutTensor) -> dict[str, int]:
+def parts_of_layer(lut: LutTensor) -> dict[str, int]:
+    """Bytes of each packed array of a layer."""
     packed, offsets = lut.packed.packed, lut.packed.row_offsets
     mask = lut.layout.mask_bytes(lut.shape)
     return {

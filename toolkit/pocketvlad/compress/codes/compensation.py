@@ -87,7 +87,7 @@ def compensate(
     size = curvature.blocks.shape[1]
     codes = np.empty((outputs, inputs), np.uint8)
     keep = np.empty((outputs, inputs), bool) if levels.prunes else None
-    rest = _Rest(curvature, residual, outputs)
+    rest = Rest(curvature, residual, outputs)
     threshold, kept, seen = levels.threshold, 0, 0
     for block in range(curvature.blocks.shape[0]):
         part = slice(block * size, (block + 1) * size)
@@ -186,7 +186,7 @@ def _compensate_groups(weight: Tensor, levels: Levels, curvatures: list[Curvatur
     return Assignment(codes.clamp_min(0).to(torch.uint8).numpy(), keep)
 
 
-class _Rest:
+class Rest:
     """The curvature of a block when the blocks after it will do their best, and what is left to make up for.
 
     With ``S = I + sum of X_j D_j^-1 X_j^T`` over the blocks j to come (the Woodbury identity), the block's
