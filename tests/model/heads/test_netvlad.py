@@ -6,7 +6,9 @@ import torch
 from torch.nn.functional import normalize
 
 from pocketvlad.errors import PhotoError
+from pocketvlad.model.features import Features
 from pocketvlad.model.heads.netvlad import NetVlad, NetVladOptions
+from pocketvlad.threads import one_thread
 
 
 def test_netvlad_is_the_sum_of_softly_assigned_residuals():
@@ -30,9 +32,9 @@ def test_clusters_come_from_the_photos_and_the_second_weighs_a_hundredth():
     directions = torch.linalg.qr(torch.randn(16, 16, generator=random))[0][:, :3]  # three kinds of features
     kinds = torch.randint(0, 3, (6, 20), generator=random)
     maps = directions[:, kinds].permute(1, 0, 2) + 0.02 * torch.randn(6, 16, 20, generator=random)
-    photos = [(lambda number=number: maps[number].reshape(1, 16, 4, 5)) for number in range(6)]
+    photos = Features(6, lambda number: maps[number].reshape(1, 16, 4, 5))
     head = NetVlad(16, NetVladOptions(3, assignment_bias=True))
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         head.fit(photos, seed=0)
         cosines = normalize(head.centroids) @ directions
         local = normalize(maps.permute(0, 2, 1).reshape(-1, 16))
@@ -45,5 +47,9 @@ def test_clusters_come_from_the_photos_and_the_second_weighs_a_hundredth():
 
 def test_fewer_features_than_clusters_are_refused():
     head = NetVlad(8, NetVladOptions(30))
-    with pytest.raises(PhotoError, match="too few local features to cluster; found 20; allowed: at least 30"):
-        head.fit([lambda: torch.randn(1, 8, 4, 5)], seed=0)
+    photos = Features(1, lambda number: torch.randn(1, 8, 4, 5))
+    too_few = pytest.raises(
+        PhotoError, match="too few local features to cluster; found 20; allowed: at least 30"
+    )
+    with too_few, one_thread():
+        head.fit(photos, seed=0)
