@@ -56,7 +56,7 @@ def test_each_layers_loss_is_that_of_the_whole_network_run_with_it_alone_in_int8
     example = (torch.randn(1, 4, 9, 9),)
     example[0][0, :, 0, 0] = 60  # leaves the others few levels
     layers = dict(network.named_children())
-    found = arithmetic._losses(network, example, frozenset(layers))
+    found, _ = arithmetic._losses(network, example, frozenset(layers))
     assert list(found) == ["first", "twice", "last"]
     wanted = outputs_of(network, [example])
     for name, layer in layers.items():

@@ -16,6 +16,8 @@ from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.int8 import quantized_like
 from pocketvlad.threads import in_order, one_thread
 
+ALONE = 0.001  # of what tells the outputs apart
+_ALIKE = 1e-4  # of their length: outputs nearer to each other tell nothing
 _EXAMPLES = 6
 _RUNS = 180  # of the network, one for each layer and example: of deep networks fewer examples are looked at
 
@@ -30,26 +32,44 @@ def int8_layers(
     Args:
         network: uncompressed; its layers are called under the names in ``among``.
         examples: inputs; a few of them are looked at.
-        allowed: of 1 - cosine, the sum over the layers chosen, each alone; losses this small add up well.
+        allowed: of 1 - cosine, the sum over the layers chosen, each alone; losses this small add up well. Where all
+            outputs are nearly alike, no layer alone costs more than :data:`ALONE`, or ``allowed`` if that is more,
+            of what tells them apart.
         among: the layers asked about.
     """
     count = min(_EXAMPLES, max(1, _RUNS // max(1, len(among))))
     chosen = examples[:: -(-len(examples) // count)]
     losses = {name: 0.0 for name, _ in network.named_modules() if name in among}
-    for found_losses in in_order(partial(_losses, network, among=among), chosen):
+    outputs = []
+    for found_losses, output in in_order(partial(_losses, network, among=among), chosen):
+        outputs.append(output)
         for name, loss in found_losses.items():
             losses[name] += loss / len(chosen)
+    alone = max(ALONE, allowed) * _apart(torch.cat(outputs))
     found, total = set(), 0.0
     for name in sorted(losses, key=lambda name: losses[name]):
         total += max(losses[name], 0.0)
-        if total >= allowed:
+        if total >= allowed or losses[name] > alone:
             break
         found.add(name)
     return frozenset(found)
 
 
-def _losses(network: nn.Module, example: tuple[Any, ...], among: Collection[str]) -> dict[str, float]:
-    """1 - cosine of each layer that runs with its input quantized; layers before it are not computed again."""
+def _apart(outputs: Tensor) -> float:
+    """How far directions, float32 [examples, values], lie from their mean: 1 where they have nothing in common."""
+    if len(outputs) < 2:
+        return 1.0
+    variance = float((outputs - outputs.mean(dim=0)).square().sum()) / (len(outputs) - 1)
+    return max(variance, _ALIKE)
+
+
+def _losses(
+    network: nn.Module, example: tuple[Any, ...], among: Collection[str]
+) -> tuple[dict[str, float], Tensor]:
+    """1 - cosine of each layer that runs with its input quantized, and the output of none, float32 [1, values].
+
+    Layers before it are not computed again.
+    """
     values = {id(each): each for each in chain(network.parameters(), network.buffers())}
     network = copy.deepcopy(network, values)  # with hooks of its own
     layers = {name: layer for name, layer in network.named_modules() if name in among}
@@ -65,7 +85,7 @@ def _losses(network: nn.Module, example: tuple[Any, ...], among: Collection[str]
         hook.remove()
         if len(results) == 1:
             vars(layers[name])["forward"] = _answer(results[0])
-    return losses
+    return losses, wanted
 
 
 def _answer(output: Tensor) -> Callable[..., Tensor]:
