@@ -36,6 +36,40 @@ def test_a_layer_with_heavy_tailed_inputs_stays_in_float():
         assert not module._forward_pre_hooks and not module._forward_hooks and "forward" not in vars(module)
 
 
+class NearlyAlike(nn.Module):
+    """All outputs lie near one direction; ``telling`` tells them apart, ``common`` hardly."""
+
+    def __init__(self):
+        super().__init__()
+        self.telling, self.common = nn.Linear(64, 8), nn.Linear(64, 8)
+
+    def forward(self, x):
+        return torch.ones(8) + 0.05 * self.telling(x) + 0.002 * self.common(x)
+
+
+@torch.no_grad()
+def test_where_outputs_are_alike_what_tells_them_apart_stays_in_float():
+    torch.manual_seed(0)
+    network = NearlyAlike().eval()
+    examples = [(torch.randn(1, 64),) for _ in range(6)]
+    for (each,) in examples:
+        each[0, 0] = 30  # leaves the others few levels
+    both = frozenset({"telling", "common"})
+    losses = [arithmetic._losses(network, each, both)[0] for each in examples]
+    assert sum(each["telling"] for each in losses) < 6e-4  # of the whole: next to nothing
+    assert int8_layers(network, examples, 1e-3, both) == {"common"}
+    assert int8_layers(network, examples[:1], 1e-3, both) == both  # one output alone tells nothing
+
+
+def test_how_far_outputs_lie_apart():
+    turned = torch.eye(4)
+    assert arithmetic._apart(turned) == pytest.approx(1)
+    assert arithmetic._apart(turned[:1]) == 1
+    assert arithmetic._apart(turned[:1].repeat(3, 1)) == arithmetic._ALIKE
+    near = torch.tensor([[0.8, 0.6], [0.8, -0.6]])
+    assert arithmetic._apart(near) == pytest.approx(0.72)  # 1 - cosine is 0.72, too
+
+
 class WritesIntoOutputs(nn.Module):
     """Layers of which one runs twice, and whose outputs are changed where they lie."""
 
