@@ -6,6 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.checkpoints import tiny_transformers
+from helpers.families import FAMILIES
+from helpers.families import network as of_family
 from helpers.models import make_model, make_network, make_photos
 from pocketvlad.compress.layers import compressible_layers
 from pocketvlad.compress.post_training import compress_network
@@ -15,6 +18,8 @@ from pocketvlad.compress.sizes import float_bytes, model_bytes
 from pocketvlad.model.heads.gem import GemOptions
 from pocketvlad.model.network import Network
 from pocketvlad.model.roles import PROJECTION
+
+__all__ = ["tiny_transformers"]  # a fixture
 
 
 def options_of(network: Network, name: str):
@@ -29,6 +34,15 @@ def test_a_model_that_is_mostly_whitening_is_compressed_by_the_rules_alone(name)
     """SqueezeNet with 64 clusters and 512 dimensions, the model whose tables name these recipes."""
     recipe = load_recipe(name)
     assert with_promise(make_model("squeezenet1_1", 64, 512), recipe) == recipe
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_layer_of_every_family_has_a_layout(tiny_transformers, family):
+    network = of_family(family)
+    layers = compressible_layers(network)
+    for name in ("compact-16x", "compact-48x"):  # a sparse projection, and one in blocks
+        options, _ = options_of(network, name)
+        assert all(layer_bytes(layers[layer], each) > 0 for layer, each in options.items())
 
 
 @torch.no_grad()

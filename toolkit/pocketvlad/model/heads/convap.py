@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from pocketvlad.model.heads.base import Head, HeadOptions
-from pocketvlad.model.roles import PROJECTION
+from pocketvlad.model.roles import CONVOLUTION
 from pocketvlad.model.unit import unit_length
 
 _CHANNELS = "channel_pool"
@@ -42,4 +42,4 @@ class ConvAp(Head):
         return unit_length(self.pool(self.channel_pool(x)).flatten(1))
 
     def roles(self) -> dict[str, str]:
-        return {_CHANNELS: PROJECTION}
+        return {_CHANNELS: CONVOLUTION}
