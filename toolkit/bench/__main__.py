@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         *programs.DYNAMIC,
         *programs.OURS,
         gemv.INT4,
+        gemv.STREAM,
         *(ours.name for ours in gemv.OURS),
     ]
     parser.add_argument(

@@ -1,8 +1,8 @@
 """How near whole models are to what the processor's int8 instruction allows.
 
-The peak is measured: a loop of independent ``vpdpbusd`` (AVX-512 VNNI) in registers, just behind a model's timing. A
-model's floor is its convolutions' and linear layers' products at that rate, as if nothing else were to do and every
-tile were full; ``ratio`` is the floor over the time, the share of the peak.
+The peak is measured just behind a model's timing: a loop of independent ``vpdpbusd`` (AVX-512 VNNI) in registers, in as
+many processes at once as there are threads. A model's floor is its convolutions' and linear layers' products at that
+rate, as if nothing else were to do and every tile were full; ``ratio`` is the floor over the time, a share.
 """
 
 from __future__ import annotations
@@ -33,24 +33,30 @@ _FLAGS = ("-O2", "-mavx512f", "-mavx512vnni")
 _PROBE = r"""
 #include <immintrin.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+enum { RUNS = 400 };
 #define ALL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define START(i) __m512i a##i = _mm512_setzero_si512();
 #define STEP(i) __asm__ volatile("vpdpbusd %1, %2, %0" : "+v"(a##i) : "v"(w), "v"(x));
+static int rising(const void* a, const void* b) {
+  const double difference = *(const double*)a - *(const double*)b;
+  return (difference > 0) - (difference < 0);
+}
 int main(void) {
   const __m512i x = _mm512_set1_epi8(1), w = _mm512_set1_epi8(2);
   struct timespec from, to;
-  double best = 0;
+  double rates[RUNS];
   ALL(START)
-  for (int run = 0; run < 200; run++) {
+  for (int run = 0; run < RUNS; run++) {
     clock_gettime(CLOCK_MONOTONIC, &from);
     for (int k = 0; k < 100000; k++) { ALL(STEP) }
     clock_gettime(CLOCK_MONOTONIC, &to);
     const double seconds = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
-    const double rate = 100000.0 * 12 * 64 / seconds;
-    best = rate > best ? rate : best;
+    rates[run] = 100000.0 * 12 * 64 / seconds;
   }
-  printf("%.6e\n", best);
+  qsort(rates, RUNS, sizeof *rates, rising);
+  printf("%.6e\n", rates[RUNS / 2]);
 }
 """
 
@@ -63,9 +69,9 @@ def run(
     only: Sequence[str] = (),
     labels: Sequence[str] = (),
 ) -> list[Comparison]:
-    """As :func:`bench.models.run`, of one thread; nothing where the processor lacks the instruction."""
-    if threads != 1 or native.isa() != _ISA:
-        say(f"roofline skipped: it is of one thread and {_ISA}")
+    """As :func:`bench.models.run`; nothing where the processor lacks the instruction."""
+    if native.isa() != _ISA:
+        say(f"roofline skipped: it is of {_ISA}")
         return []
     peers.use_threads(threads)
     found: list[Comparison] = []
@@ -73,12 +79,12 @@ def run(
         paths = programs(model, folder, say, labels or LABELS)
         x = torch.randn(1, 3, model.height, model.width)
         timings = take_turns({label: partial(peers.loaded(path), x) for label, path in paths.items()}, rounds)
-        count, rate = products(model), peak()
+        count, rate = products(model), peak(threads)
         say(f"{model.name}: {count / 1e9:.2f} billion products, {rate / 1e9:.0f} a second at most")
         for label, timing in timings.items():
             floor = 1000 * count / rate
             name = f"{model.name}, {label}"
-            found.append(Comparison(name, timing.median, PEAK, floor, floor / timing.median, None, 1))
+            found.append(Comparison(name, timing.median, PEAK, floor, floor / timing.median, None, threads))
     return found
 
 
@@ -99,8 +105,8 @@ def products(model: Timed) -> int:
     return total
 
 
-def peak() -> float:
-    """Products a second of ``vpdpbusd`` in registers, the best of 200 runs.
+def peak(threads: int = 1) -> float:
+    """Products a second of ``vpdpbusd`` in registers, in so many processes at once: the sum of their medians.
 
     Raises:
         PocketvladError: no C compiler.
@@ -113,5 +119,7 @@ def peak() -> float:
             subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise PocketvladError("the peak cannot be measured without a C compiler") from error
-        done = subprocess.run([str(program)], check=True, capture_output=True, text=True)
-    return float(done.stdout)
+        running = [
+            subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True) for _ in range(threads)
+        ]
+        return sum(float(process.communicate()[0]) for process in running)

@@ -51,12 +51,16 @@ class CrossFit:
         model: what is fitted in each fold.
         out: folder of everything made.
         threads: of the programs.
+        most: photos of each half, about; 0: all.
+        made: a model's file that stands for what would be fitted.
     """
 
     photos: tuple[str, ...]
     model: FitOptions
     out: Path
     threads: int = 2
+    most: int = 0
+    made: Path | None = None
 
     @property
     def size(self) -> str:
@@ -87,7 +91,7 @@ class Fold:
         self.stages = StageRunner(self.folder, stages, f"{name} ")
         self.fitting, self.testing = fitting, every_photo_asks(testing)
         self.hashes = [dataset_hash(self.fitting), dataset_hash(self.testing)]
-        self.model = self._fitted()
+        self.model = options.made or self._fitted()
         self.reference, self.program = self._tested_program(BASELINE, self.model)
 
     def _fitted(self) -> Path:
@@ -234,6 +238,8 @@ def open_folds(options: CrossFit, stages: Stages, fitting: Iterable[str] = FITTI
     """The folds, fitted: both, or those named."""
     datasets = [readable(open_dataset(spec)) for spec in options.photos]
     halves = {half: merge([dataset.split(half) for dataset in datasets]) for half in FITTING}
+    if options.most:
+        halves = {half: dataset.spread(options.most) for half, dataset in halves.items()}
     others = dict(zip(FITTING, reversed(FITTING), strict=True))
     return [Fold(options, half, halves[half], halves[others[half]], stages) for half in fitting]
 

@@ -59,7 +59,8 @@ def paper(group: str, bits: int, *, pruned: float = 0.0, match: str = "*") -> Co
 def xnnpack(group: str, kind: str, name: str) -> Contender:
     """``static8``: everything static; ``dynamic8``, ``dynamic4``: the whitening layer's input quantized on the fly.
 
-    What NetVLAD computes between the convolutions and the whitening is in int8 too only where everything is static.
+    What NetVLAD computes between the convolutions and the whitening is in int8 too only where everything is static. All
+    linear layers of a transformer are as the whitening layer.
     """
     key = f"xnnpack-{kind}"
 
@@ -67,8 +68,10 @@ def xnnpack(group: str, kind: str, name: str) -> Contender:
         def build() -> tuple[Describe, int]:
             network, program = fold.network(), fold.folder / f"{key}.pte"
             photos = fold.fitting_tensors().calibration()[::CALIBRATE_EVERY].split(1)
-            if not isinstance(network.head, NetVlad):
-                made: nn.Module = quantized.Int8Backbone(network, photos)
+            if not isinstance(network.backbone, nn.Sequential):
+                made: nn.Module = quantized.dynamic(network, _WHITENING[kind])
+            elif not isinstance(network.head, NetVlad):
+                made = quantized.Int8Backbone(network, photos)
             elif kind == STATIC8:
                 made = quantized.static_int8(quantized.PlainOperators(network), photos)
             else:
