@@ -37,8 +37,9 @@ or a pipe they are as wide as they need to be."""
 _ABOUT_FAULTS = """\
 A file is written under another name first and takes its own when it is whole, so that none is ever half written. A
 command that was stopped is run again as it was: it goes on where it can. What `describe`, `index build`, `evaluate`,
-`fit` and `whiten` have done of each photo, and `compress` of each layer, lies in a hidden folder `.NAME.resume` beside
-the file that they write, and goes when the file is there. A search for a budget begins again, to the same bytes."""
+`fit` and `whiten` have done of each photo, and `compress` of each layer and each candidate of a search, lies in a
+hidden folder `.NAME.resume` beside the file that they write, and goes when the file is there. It stays where no
+candidate keeps the limit of a search: the same command with another limit need not measure again."""
 _FAULTS_HEAD = ("| what happens | what you get | tested in |", "|---|---|---|")
 _ORDER = re.compile(r"(<!-- order -->\n).*?(<!-- end -->)", re.DOTALL)
 _SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")

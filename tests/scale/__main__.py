@@ -1,6 +1,6 @@
 """``make scale``: many photos and a large index, in the memory they may take; what the tests do with few.
 
-    PYTHONPATH=toolkit:tests python -m scale photos 100000 FOLDER
+    PYTHONPATH=toolkit:tests python -m scale photos 100000 FOLDER ["index build"]
     PYTHONPATH=toolkit:tests python -m scale index 1000000 FOLDER
     PYTHONPATH=toolkit:tests python -m scale grown 10000000 FOLDER
     PYTHONPATH=toolkit:tests python -m scale kills 10 FOLDER
@@ -19,6 +19,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -56,8 +57,11 @@ def run(name: str, *command: str, stop: bool = False) -> list[int]:
     return seen
 
 
-def photos(count: int, folder: Path) -> bool:
-    """``describe`` of generated photos: whole, stopped twice and resumed, by two processes."""
+COMMANDS = {"describe": "h5", "index build": "pvix"}  # of many photos, and what they write
+
+
+def photos(count: int, folder: Path, names: list[str]) -> bool:
+    """``describe`` and ``index build`` of generated photos, each whole, stopped twice and resumed, by two processes."""
     from fuzz.native import write_recogniser
     from helpers.many_photos import write_many
 
@@ -66,35 +70,35 @@ def photos(count: int, folder: Path) -> bool:
         (folder / "making").rename(folder / "photos")
     if not (folder / "m.pte").exists():
         write_recogniser(folder)[0].rename(folder / "m.pte")
-    command = (
-        "describe",
-        str(folder / "m.pte"),
-        "--photos",
-        f"folder:{folder / 'photos'}",
-        "--force",
-        "--out",
-    )
+    return all(many(command, count, folder) for command in names or COMMANDS)
+
+
+def many(command: str, count: int, folder: Path) -> bool:
+    """One command: whether its bytes are the same each time and its memory does not grow."""
+    words = (*command.split(), str(folder / "m.pte"), "--photos", f"folder:{folder / 'photos'}", "--force")
+
+    def out(name: str) -> Path:
+        return folder / f"{name}.{COMMANDS[command]}"
 
     def done(name: str, *launcher: str, stop: int = 0) -> list[int]:
-        return run(
-            f"{name} {count}",
-            *launcher,
-            str(WORKER),
-            str(stop),
-            *command,
-            str(folder / f"{name}.h5"),
-            stop=stop > 0,
-        )
+        arguments = (*launcher, str(WORKER), str(stop), *words, "--out", str(out(name)))
+        return run(f"{command} {count} {name}", *arguments, stop=stop > 0)
 
     seen = done("whole")
-    middle = seen[len(seen) // 2 : -max(1, len(seen) // 20)] or seen
-    growth = (max(middle) - min(middle)) / min(middle)
+    later = seen[len(seen) // 2 :]
+    growth = (max(later) - min(later)) / min(later)
     for stop in (count // 3, count // 2, 0):
         done("resumed", stop=stop)
     done("shared", *TORCHRUN)
-    contents = [(folder / f"{name}.h5").read_bytes() for name in ("whole", "resumed", "shared")]
+    contents = [out(name).read_bytes() for name in ("whole", "resumed", "shared")]
     equal = contents[0] == contents[1] == contents[2]
-    say(photos=count, growth_of_second_half=round(growth, 4), bytes=len(contents[0]), equal=equal)
+    say(
+        command=command,
+        photos=count,
+        growth_of_second_half=round(growth, 4),
+        bytes=len(contents[0]),
+        equal=equal,
+    )
     return equal and growth < 0.1
 
 
@@ -207,11 +211,14 @@ def main() -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
-    if job in ("installed", "kills"):
-        sound = installed(folder, sys.argv[4:]) if job == "installed" else kills(number, folder, sys.argv[4:])
-        return 0 if sound else 1
-    sound = {"photos": photos, "index": large_index, "grown": grown}[job](number, folder)
-    return 0 if sound else 1
+    jobs: dict[str, Callable[[], bool]] = {
+        "photos": lambda: photos(number, folder, sys.argv[4:]),
+        "index": lambda: large_index(number, folder),
+        "grown": lambda: grown(number, folder),
+        "kills": lambda: kills(number, folder, sys.argv[4:]),
+        "installed": lambda: installed(folder, sys.argv[4:]),
+    }
+    return 0 if jobs[job]() else 1
 
 
 if __name__ == "__main__":

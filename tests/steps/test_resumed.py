@@ -11,11 +11,14 @@ import pytest
 from helpers import forked, many_photos
 from helpers.faults import fault
 from pocketvlad.compress.calibrate.kept import KeptLayers
+from pocketvlad.compress.search import sensitivity
+from pocketvlad.compress.search.kept import KeptSearch
 
 PHOTOS = 24
 FIT = "fit --backbone squeezenet1_1 --clusters 4 --dim 6 --size 64x96"
 WHITEN = "whiten {folder}/m.safetensors --dim 5"
 COMPRESS = "compress {folder}/m.safetensors --recipe"
+SEARCH = "compress {folder}/m.safetensors --max-drop 100"
 LAYERS = 27  # of the model: 25 convolutions, the soft assignment, the whitening
 
 
@@ -111,5 +114,46 @@ def test_a_compression_that_is_stopped_goes_on_at_the_next_layer(folder, tmp_pat
     damaged = next(again.parent.rglob("layers-*/*.safetensors"))
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert not ends_by_a_kill(2, arguments, killed_behind), "more layers than the one that was damaged"
+    assert whole.read_bytes() == again.read_bytes()
+    assert [path.name for path in again.parent.iterdir()] == [again.name]
+
+
+def killed_in_a_search(steps: int, arguments: list[str]) -> None:
+    """In this process, of one setting for each layer: behind so many losses, candidates begun and their layers."""
+    sensitivity.BITS, sensitivity.PROJECTIONS = (8,), sensitivity.PROJECTIONS[:1]
+    losses, judged, keep, seen = KeptSearch.losses, KeptSearch.judged, KeptLayers.keep, []
+
+    def counted(work):
+        def begin(*values):
+            if len(seen) == steps:
+                os.kill(os.getpid(), 9)
+            seen.append(1)
+            return work(*values)
+
+        return begin
+
+    KeptSearch.losses = lambda self, what, count, measure: losses(self, what, count, counted(measure))
+    KeptSearch.judged = lambda self, candidate, judge: judged(self, candidate, counted(judge))
+    KeptLayers.keep = counted(keep)
+    forked.command(arguments)
+
+
+@fault(
+    "`compress --max-mb` or `--max-drop` is killed",
+    "the same command goes on at the next layer of the same candidate, to the same bytes",
+)
+def test_a_search_that_is_stopped_goes_on_at_the_next_layer(folder, tmp_path):
+    """Stopped among the losses of layers, and in a candidate; some of what is kept is damaged."""
+    whole, again = tmp_path / "whole.safetensors", tmp_path / "again" / "c.safetensors"
+    every = LAYERS + 1 + LAYERS
+    assert not ends_by_a_kill(every, words(SEARCH, folder, whole), killed_in_a_search)
+    arguments = words(SEARCH, folder, again)
+    for steps in (15, LAYERS - 15 + 1 + 10):
+        assert ends_by_a_kill(steps, arguments, killed_in_a_search)
+    for kind in ("losses-*", "layers-*/*"):
+        damaged = next(again.parent.rglob(kind))
+        damaged.write_bytes(damaged.read_bytes()[:10])
+    left = 1 + (1 + LAYERS - 10 + 1)
+    assert not ends_by_a_kill(left, arguments, killed_in_a_search), "more than was left and damaged"
     assert whole.read_bytes() == again.read_bytes()
     assert [path.name for path in again.parent.iterdir()] == [again.name]

@@ -20,7 +20,7 @@ import numpy as np
 
 from pocketvlad.errors import ArtifactError
 from pocketvlad.schema import parse_json
-from pocketvlad.unfinished import part_folder, part_prefix, remove_leftovers
+from pocketvlad.unfinished import PART_BYTES, part_folder, part_prefix, remove_leftovers
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "pocketvlad"
@@ -60,19 +60,37 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
 
 
 def require_new(out: Path, *, force: bool) -> None:
-    """ArtifactError when ``out`` exists and ``force`` is false, or cannot be written: said before long work."""
-    if os.path.exists(out) and not force:  # false where a folder cannot be looked into
-        raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
+    """ArtifactError, said before long work.
+
+    ``out`` exists and ``force`` is false, is no file, or cannot be written.
+    """
+    if os.path.exists(out):  # false where a folder cannot be looked into
+        if not os.path.isfile(out):
+            found = "a folder" if os.path.isdir(out) else "a device or a pipe"
+            raise ArtifactError(f"{out} is not a file", found=found, do="name a file to write")
+        if not force:
+            raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
     require_writable(out)
 
 
 def require_writable(out: Path) -> None:
-    """ArtifactError when the folder of ``out``, or the one that it would be made in, cannot be written to."""
-    folder = out.absolute().parent
+    """ArtifactError, said before long work.
+
+    The folder of ``out``, or the one that it would be made in, cannot be written to, or the name of ``out`` leaves no
+    room for those of unfinished files.
+    """
+    folder = Path(os.path.abspath(out)).parent
     while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
+    if not os.path.isdir(folder):
+        raise write_error(out, NotADirectoryError(errno.ENOTDIR, f"{folder} is not a folder"))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise write_error(out, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    length, most = len(os.fsencode(Path(out).name)), os.pathconf(folder, "PC_NAME_MAX") - PART_BYTES
+    if length > most:
+        raise ArtifactError(
+            f"cannot write {out}: its name is too long", found=f"{length} bytes", allowed=f"{most} or fewer"
+        )
 
 
 def require_folder(folder: Path) -> None:

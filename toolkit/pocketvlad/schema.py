@@ -15,6 +15,7 @@ from pocketvlad.errors import PocketvladError, RecipeError, did_you_mean, unknow
 
 T = TypeVar("T")
 Raises = type[PocketvladError]
+_TOML_BYTES = 10_000_000
 
 
 def from_table(kind: type[T], table: object, where: str, error: Raises = RecipeError) -> T:
@@ -62,9 +63,13 @@ def to_table(value: Any, *, defaults: bool = True) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a table; RecipeError when it is missing or not TOML."""
+    """A TOML file as a table; RecipeError when it is missing, not TOML, or larger than any that people write."""
     try:
-        return tomllib.loads(path.read_text())
+        with path.open("rb") as file:
+            data = file.read(_TOML_BYTES + 1)
+        if len(data) > _TOML_BYTES:
+            raise RecipeError(f"{path} is too large", allowed=f"{_TOML_BYTES:,} bytes")
+        return tomllib.loads(data.decode())
     except FileNotFoundError as error:
         raise RecipeError(f"{path} does not exist") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+MOST_THREADS = 256  # that may be asked for: each one is started, needed or not
 _WAITING = 2  # things begun for each thread: bounds what is in memory
 # threads there are, inside of one_thread; else 0
 _allowed: ContextVar[int] = ContextVar("allowed", default=0)

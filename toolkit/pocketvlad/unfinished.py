@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PART = re.compile(r"\.(?P<pid>\d+)\.\w+\.part")  # ends the name of an unfinished file or folder
+PART_BYTES = 32  # that the names of unfinished files and of what is kept for the next run are longer, at most
 
 
 def part_prefix(name: str) -> str:

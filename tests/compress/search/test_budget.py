@@ -8,6 +8,7 @@ from torch import nn
 
 from helpers.models import make_model, make_photos
 from pocketvlad.compress.codes.assignment import quantize_layer
+from pocketvlad.compress.compressed import save_compressed
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.ratio import PROJECTIONS, layer_bytes
 from pocketvlad.compress.recipe import LayerRecipe, check_recipe
@@ -21,6 +22,7 @@ from pocketvlad.compress.search.budget import (
     smallest_losing_at_most,
     thinned,
 )
+from pocketvlad.compress.search.kept import KeptSearch
 from pocketvlad.compress.search.sensitivity import Option, allocate, measure_sensitivity
 from pocketvlad.compress.sizes import model_bytes
 from pocketvlad.errors import RecipeError
@@ -92,6 +94,30 @@ def test_what_cannot_be_had_is_said():
         most_accurate_within(OPTIONS, 1000, judge)
     with pytest.raises(RecipeError, match="at best"):
         smallest_losing_at_most(OPTIONS, -1.0, judge)
+
+
+def test_a_candidate_that_is_kept_is_not_judged_again(tmp_path):
+    """It comes back to the bit; a damaged one, and one of another search, are judged again."""
+    calls, candidate = [], OPTIONS[-1]
+    measured = Measured(12345, Difference(1 / 3, -0.1, 2 / 3), 0.1 + 0.2)
+
+    def search(about=1) -> Judged:
+        def work() -> Judged:
+            calls.append(about)
+            return Judged(compress_network(MODEL, candidate.recipe, calibration=PHOTOS), measured)
+
+        return KeptSearch(tmp_path, {}, {"search": about}).judged(candidate, work)
+
+    made, again = search(), search()
+    assert calls == [1] and again.measured == made.measured == measured
+    for number, each in enumerate((made, again)):
+        save_compressed(tmp_path / f"{number}", each.compressed, {})
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    file = next(tmp_path.glob("search-*/candidate-*"))
+    file.write_bytes(file.read_bytes()[:-5])
+    assert search().measured == measured and calls == [1, 1]
+    search(2)
+    assert calls == [1, 1, 2] and len(list(tmp_path.glob("search-*"))) == 1
 
 
 def test_bytes_are_saved_where_they_cost_least():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -21,8 +22,8 @@ from pocketvlad.cli.models import add_model_commands
 from pocketvlad.cli.options import Json, Seed, Threads, example
 from pocketvlad.cli.package import package
 from pocketvlad.cli.phone import phone_app
-from pocketvlad.cli.remedies import in_options
-from pocketvlad.errors import PhoneError, PocketvladError, missing_package, printable
+from pocketvlad.cli.remedies import in_a_line, in_options
+from pocketvlad.errors import PhoneError, PocketvladError, printable
 from pocketvlad.machine import common_instructions
 
 # Read when torch is loaded, later: threads that spin while they wait make two runs on the same cores crawl.
@@ -36,6 +37,7 @@ app.add_typer(phone_app, name="phone")
 
 def main() -> None:
     """Entry point: 0 done, 1 an error explained in one line, 2 wrong usage, 128 and more a signal."""
+    _open_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     for name, value in common_instructions().items():
@@ -64,11 +66,29 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped(number)
 
 
+def _open_streams() -> None:
+    """Standard streams that are closed lead nowhere, else the next file that is opened takes what is printed; letters
+    that a stream cannot show become their escapes.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115  has the lowest free number
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run() -> None:
     try:
-        app()
-    except ModuleNotFoundError as error:
-        raise missing_package(error) from error
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except (ModuleNotFoundError, OSError, MemoryError, RuntimeError) as error:
+        known = in_a_line(error)
+        if known is error:
+            raise
+        raise known from error
 
 
 def _version(value: bool) -> None:

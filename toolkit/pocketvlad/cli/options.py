@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pocketvlad.threads import MOST_THREADS
+
 
 def example(line: str) -> str:
     """The last line of a command's help."""
@@ -22,7 +24,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random choice.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads.")]
 Views = Annotated[
     int, typer.Option("--views", min=0, help="Views per photo for the whitening; 0: as needed.")
 ]

@@ -18,6 +18,7 @@ import numpy as np
 
 from pocketvlad.core import native
 from pocketvlad.errors import ArtifactError, KernelError
+from pocketvlad.threads import MOST_THREADS
 
 _P, _SIZE, _TEXT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
 _MOST_DIMS = 8
@@ -99,10 +100,12 @@ def set_threads(threads: int) -> None:
     """Size of the pool that every program of this process shares.
 
     Raises:
-        KernelError: fewer than one.
+        KernelError: fewer than one, or more than :data:`pocketvlad.threads.MOST_THREADS`.
     """
-    if threads < 1:
-        raise KernelError("a program needs a thread", found=threads, allowed="1 or more")
+    if not 1 <= threads <= MOST_THREADS:
+        raise KernelError(
+            "a program cannot have so many threads", found=threads, allowed=f"1 to {MOST_THREADS}"
+        )
     runtime = _runtime()
     with _one_at_a_time, quiet_runtime():
         status = runtime.pv_et_set_threads(threads)

@@ -87,8 +87,8 @@ def compress(
 ) -> CompressionResult | None:
     """Compress a model's file.
 
-    A run that was stopped goes on at the next layer, one that trains at the last saved step, a search at its
-    beginning. Under torchrun a recipe that trains is trained by all processes; the first one writes and returns the
+    A run that was stopped goes on at the next layer, one that trains at the last saved step, a search at the next layer
+    or candidate. Under torchrun a recipe that trains is trained by all processes; the first one writes and returns the
     result, the others return None.
 
     Args:
@@ -119,8 +119,6 @@ def compress(
         save_compressed(out, made.compressed, made_from, force=force)
         return _result(out, source, made)
 
-    if dataset is not None and limits is not None:
-        return written(_searched(source, dataset, limits, progress))
     if dataset is not None and chosen.needs_labels:
         trained = fine_tune(model, chosen, dataset, out, afresh=force, progress=progress, device=device)
         if trained is None:
@@ -129,6 +127,8 @@ def compress(
         StateFolder(out).remove()
         return found
     with kept_folder(resume_folder(out)) as folder:
+        if dataset is not None and limits is not None:
+            return written(_searched(source, dataset, limits, folder, progress))
         return written(_calibrated(source, chosen, dataset, folder, progress))
 
 
@@ -151,10 +151,12 @@ def _check_options(recipe: Recipe, dataset: Dataset | None, limits: Limits | Non
         raise RecipeError(f"recipe {recipe.name} trains on photos of known places", do="give it some")
 
 
-def _searched(source: Network, dataset: Dataset, limits: Limits, progress: Progress | None) -> _Made:
+def _searched(
+    source: Network, dataset: Dataset, limits: Limits, kept: Path, progress: Progress | None
+) -> _Made:
     if not source.config.describes:
         raise RecipeError("a search is for models of places", found=f"head {source.config.head}")
-    found = Search(source, dataset, limits, progress).run()
+    found = Search(source, dataset, limits, progress, kept).run()
     return _Made(found.compressed, tried=found.tried, skipped=found.skipped)
 
 

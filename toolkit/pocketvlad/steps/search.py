@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from pocketvlad.compress.compressed import Compressed
@@ -20,10 +22,13 @@ from pocketvlad.compress.search.budget import (
     smallest_losing_at_most,
     thinned,
 )
+from pocketvlad.compress.search.kept import KeptSearch
 from pocketvlad.compress.search.sensitivity import allocate, measure_sensitivity
 from pocketvlad.compress.whitened import keep_dimensions, require_pca
+from pocketvlad.core.build import core_key
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
+from pocketvlad.dataset.types import queries_hash
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.network import Network
 from pocketvlad.progress import Progress, with_text
@@ -68,9 +73,24 @@ class Found:
 
 
 class Search:
-    """One search over one model; compresses and measures candidates and remembers them."""
+    """One search over one model; compresses and measures candidates and remembers them.
 
-    def __init__(self, model: Network, dataset: Dataset, limits: Limits, progress: Progress | None):
+    Args:
+        model: uncompressed.
+        dataset: of known places.
+        limits: that its answer keeps.
+        progress: of everything.
+        kept: folder of what is done, which a search that was stopped goes on from; None: nothing is kept.
+    """
+
+    def __init__(
+        self,
+        model: Network,
+        dataset: Dataset,
+        limits: Limits,
+        progress: Progress | None,
+        kept: Path | None = None,
+    ):
         _require_measurable(dataset)
         self.model, self.limits, self.progress = model, limits, progress
         reading = with_text(progress, "reading photos")
@@ -81,6 +101,7 @@ class Search:
         self.skipped = tuple(dict.fromkeys((*calibrating.skipped, *self.photos.skipped)))
         self.validation = Validation(model, self.photos)
         self.tried: list[dict[str, Any]] = []
+        self._kept = KeptSearch(kept, *self._made_from())
 
     def run(self) -> Found:
         """The best of all shares of the dimensions that may be tried.
@@ -121,7 +142,9 @@ class Search:
         model = keep_dimensions(self.model, dim) if share < 1 else self.model
         measuring = with_text(self.progress, "sensitivity of every layer")
         photos = _spread(self.photos, _SENSITIVITY_PHOTOS)
-        sensitivity = measure_sensitivity(model, self.calibration, photos, progress=measuring)
+        sensitivity = measure_sensitivity(
+            model, self.calibration, photos, kept=self._kept, progress=measuring
+        )
         options = allocate(model, sensitivity, share)
         if self.limits.max_drop is not None:
             return smallest_losing_at_most(thinned(options), self.limits.max_drop, self._judge)
@@ -143,15 +166,35 @@ class Search:
     def _judge(self, candidate: Candidate) -> Judged:
         """Compress a candidate and measure its exported program."""
         text = f"candidate {len(self.tried) + 1}, about {candidate.bytes / 1e6:.2f} MB"
-        compressed = compress_network(
-            self.model,
-            candidate.recipe,
-            calibration=self.calibration,
-            progress=with_text(self.progress, text),
-        )
-        measured = self.validation.measure(compressed)
-        self.tried.append({"dim": compressed.skeleton.outputs, **measured.as_values()})
-        return Judged(compressed, measured)
+
+        def judge() -> Judged:
+            compressed = compress_network(
+                self.model,
+                candidate.recipe,
+                calibration=self.calibration,
+                kept=self._kept.layers,
+                progress=with_text(self.progress, text),
+            )
+            return Judged(compressed, self.validation.measure(compressed))
+
+        judged = self._kept.judged(candidate, judge)
+        dim = judged.compressed.skeleton.outputs
+        self.tried.append({"dim": dim, **judged.measured.as_values()})
+        return judged
+
+    def _made_from(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What decides all that a search measures: the model, the photos, how they judge, the kernels."""
+        arrays = {name: each.detach().numpy() for name, each in self.model.state_dict().items()}
+        judges = self.photos.dataset
+        seen = {"calibration": self.calibration.numpy(), "validation": self.validation.descriptors}
+        truth = {
+            "queries": queries_hash(judges.queries),
+            "database": list(judges.database),
+            "metric": judges.metric,
+            "config": self.model.config.to_json(),
+            "kernels": core_key(),
+        }
+        return {**arrays, **seen}, truth
 
     def _rank(self, measured: Measured) -> tuple[float, float]:
         """Smaller is better: bytes under max_drop; drop, then cosine, under max_mb."""

@@ -13,6 +13,7 @@ from pocketvlad.evaluate.retrieval import compare, evaluate_descriptors
 from pocketvlad.export.program import export_program
 from pocketvlad.model.network import Network
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.threads import in_order, one_thread
 from pocketvlad.unfinished import scratch_folder
 
 _THREADS = 2
@@ -28,8 +29,8 @@ class Validation:
             DatasetError: no query has a positive.
         """
         self.photos, count = photos, len(photos.dataset.photos)
-        with torch.inference_mode():
-            rows = [model(photos.tensor(i)[None])[0].numpy() for i in range(count)]
+        with torch.inference_mode(), one_thread():
+            rows = list(in_order(lambda i: model(photos.tensor(i)[None])[0].numpy(), range(count)))
         self.descriptors = np.stack(rows)
         self.reference = evaluate_descriptors(photos.dataset, self.descriptors)
 

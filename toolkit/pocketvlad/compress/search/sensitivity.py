@@ -8,12 +8,13 @@ byte saved comes first (greedy over each layer's convex hull), which gives one c
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from pocketvlad.compress.calibrate.fit import fit_layer
 from pocketvlad.compress.calibrate.moments import Moments
@@ -31,15 +32,17 @@ from pocketvlad.compress.search.budget import (
     predicted_bytes,
     recipe_of,
 )
+from pocketvlad.compress.search.kept import KeptSearch
 from pocketvlad.model.network import Network
 from pocketvlad.model.unit import unit_length
 from pocketvlad.model.views import photo_views
 from pocketvlad.progress import Progress, Steps
+from pocketvlad.schema import to_table
 from pocketvlad.threads import one_thread
 
 BITS = (8, 6, 5, 4)  # of everything but a wide last layer
 ROWS = 512  # of the wide last layer that are fitted for its measure, spread evenly
-SECONDS = 60.0  # of forward passes; decides how many validation photos are looked at
+WORK = 3e12  # additions and multiplications of forward passes, about a minute's; decides how many photos are looked at
 _FEWEST, _MOST = 2, 24  # validation photos
 _VIEW_PHOTOS = 48  # calibration photos whose views fit the wide last layer's measure
 
@@ -56,43 +59,57 @@ class Option:
 @torch.no_grad()
 @one_thread()
 def measure_sensitivity(
-    model: Network, calibration: Tensor, validation: Tensor, *, progress: Progress | None = None
+    model: Network,
+    calibration: Tensor,
+    validation: Tensor,
+    *,
+    kept: KeptSearch | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, list[Option]]:
     """Every layer's settings with their losses.
 
     Args:
         model: uncompressed; the same after as before.
         calibration: float32 [N, 3, H, W], photos the codes are fitted to.
-        validation: float32 [M, 3, H, W], photos the loss is measured on; as many as the time allows are used.
+        validation: float32 [M, 3, H, W], photos the loss is measured on; as many as :data:`WORK` allows are used.
+        kept: losses of a search that was stopped; None: nothing is kept.
         progress: called with settings done and in all.
     """
-    modules, wide = compressible_layers(model), last_projection(model)
-    projection = modules.pop(wide) if wide else None
-    measures = len(modules) * len(BITS)
-    steps = Steps(progress, measures + (0 if projection is None else len(PROJECTIONS)))
-    photos = _affordable(model, validation, measures)
-    moments = plain_moments(model, [(each[None],) for each in calibration])
-    wanted = _describe(model, photos)
-    found: dict[str, list[Option]] = {}
-    for name, module in modules.items():
-        found[name] = []
-        for bits in BITS:
-            options = convolution(bits)
-            loss = _layer_loss(model, module, options, moments[name], photos, wanted)
-            found[name].append(Option(options, layer_bytes(module, options), loss))
-            steps.done()
-    if wide and isinstance(projection, nn.Linear):
-        found[wide] = _projection_options(model, wide, projection, calibration, photos, steps)
+    layers, wide = compressible_layers(model), last_projection(model)
+    settings = {name: [convolution(bits) for bits in BITS] for name in layers if name != wide}
+    photos = _affordable(model, validation, sum(map(len, settings.values())))
+    moments = cache(lambda: plain_moments(model, [(each[None],) for each in calibration]))
+    wanted = cache(lambda: _describe(model, photos))
+
+    def measure(name: str) -> list[float]:
+        layer = layers[name]
+        if name == wide and isinstance(layer, nn.Linear):
+            return _projection_losses(model, name, layer, calibration, photos)
+        return [_layer_loss(model, layer, each, moments()[name], photos, wanted()) for each in settings[name]]
+
+    if wide:
+        settings[wide] = list(PROJECTIONS)
+    kept = kept or KeptSearch(None, {}, {})
+    steps = Steps(progress, sum(map(len, settings.values())))
+    found = {}
+    for name, choices in settings.items():
+        about = {"layer": name, "dim": model.outputs, "settings": to_table(choices)}
+        losses = kept.losses(about, len(choices), partial(measure, name))
+        sizes = [layer_bytes(layers[name], options) for options in choices]
+        found[name] = [Option(*each) for each in zip(choices, sizes, losses, strict=True)]
+        steps.done(len(choices))
     return found
 
 
 def _affordable(model: Network, validation: Tensor, measures: int) -> Tensor:
-    """Validation photos, evenly spread, that many that all measures together take about SECONDS."""
-    model(validation[:1])  # the first pass is slower
-    start = time.perf_counter()
-    model(validation[:1])
-    seconds = time.perf_counter() - start
-    count = min(max(int(SECONDS / (seconds * measures)), _FEWEST), _MOST, len(validation))
+    """Validation photos, evenly spread, that many that all measures together take about WORK.
+
+    Counted and not timed: the same search chooses the same on a machine that has other work.
+    """
+    with FlopCounterMode(display=False) as counter:
+        model(validation[:1])
+    allowed = int(WORK / (counter.get_total_flops() * measures))
+    count = min(max(allowed, _FEWEST), _MOST, len(validation))
     return validation[:: len(validation) // count][:count]
 
 
@@ -122,9 +139,9 @@ def _loss(found: Tensor, wanted: Tensor) -> float:
     return max(float(1 - (found * wanted).sum(dim=1).mean()), 0.0)
 
 
-def _projection_options(
-    model: Network, name: str, layer: nn.Linear, calibration: Tensor, photos: Tensor, steps: Steps
-) -> list[Option]:
+def _projection_losses(
+    model: Network, name: str, layer: nn.Linear, calibration: Tensor, photos: Tensor
+) -> list[float]:
     """A wide last layer's settings, measured on evenly spread rows: descriptors of those dimensions alone."""
     few = calibration[:: -(-len(calibration) // _VIEW_PHOTOS)]
     views = list(photo_views(few, views_per_photo(len(few))))
@@ -137,8 +154,7 @@ def _projection_options(
         outputs = quantize_input(reached) @ torch.from_numpy(fast_weight(lut)).T
         if bias is not None:
             outputs = outputs + torch.from_numpy(bias)
-        found.append(Option(options, layer_bytes(layer, options), _loss(unit_length(outputs), wanted)))
-        steps.done()
+        found.append(_loss(unit_length(outputs), wanted))
     return found
 
 
