@@ -1,7 +1,8 @@
 """A cold start: from nothing to the first answer, and what it leaves in memory, each in a process of its own.
 
 The processes of the contenders take turns: once with the file on the disk alone, as after the device was switched on,
-once with the file in the page cache. ``anonymous`` is memory that is not the mapped file: what a phone must find free.
+once with the file in the page cache. ``anonymous`` is memory that is not the mapped file: what a phone must find free;
+``activations`` are the part of it that a program of ours plans for what passes between its operators.
 What the first answer takes beyond the second is loading and preparing alone, without computing.
 """
 
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from executorch.exir._serialize._program import deserialize_pte_binary
 
 from bench.models import chosen
 from bench.programs import DYNAMIC, FP32, INT8, OURS, programs
@@ -64,8 +67,7 @@ def run(
                     if evicted:
                         evict(path)
                     starts[label].append(cold_start(path, threads, model.height, model.width))
-            megabytes = {label: path.stat().st_size / 1e6 for label, path in paths.items()}
-            found += _rows(f"first answer from {place}, {model.name}", starts, megabytes, threads)
+            found += _rows(f"first answer from {place}, {model.name}", starts, paths, threads)
     return found
 
 
@@ -90,16 +92,31 @@ def cold_start(path: Path, threads: int, height: int, width: int) -> dict[str, f
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def activation_bytes(path: Path) -> int:
+    """Planned by a program for what passes between its operators."""
+    program = deserialize_pte_binary(path.read_bytes()).program
+    return sum(sum(plan.non_const_buffer_sizes) for plan in program.execution_plan)
+
+
+def _said(label: str, path: Path, anonymous: float) -> str:
+    megabytes = f"{label} {path.stat().st_size / 1e6:.1f} MB, {anonymous / 1e6:.1f} MB anonymous"
+    if label not in OURS:
+        return megabytes
+    return f"{megabytes}, {activation_bytes(path) / 1e6:.1f} of them activations"
+
+
 def _rows(
-    prefix: str, starts: dict[str, list[dict[str, float]]], megabytes: dict[str, float], threads: int
+    prefix: str, starts: dict[str, list[dict[str, float]]], paths: dict[str, Path], threads: int
 ) -> list[Comparison]:
     times = {label: Timing.of([start["seconds"] for start in each]) for label, each in starts.items()}
     alone = {
         label: Timing.of([start["seconds"] - start["again"] for start in each])
         for label, each in starts.items()
     }
-    memory = {label: min(start["anonymous"] for start in each) / 1e6 for label, each in starts.items()}
-    said = {label: f"{label} {megabytes[label]:.1f} MB, {memory[label]:.0f} MB anonymous" for label in starts}
+    said = {
+        label: _said(label, paths[label], min(start["anonymous"] for start in each))
+        for label, each in starts.items()
+    }
     rows = []
     for ours in filter(OURS.__contains__, starts):
         for peer, goal in GOALS.items():

@@ -141,7 +141,7 @@ def main(arguments: Sequence[str]) -> None:
         rows.append((name, *(found[contender.key].cell for contender in columns)))
         goals += figures(fitted.out.name, found)
     headings = ("model", *(contender.name for contender in columns))
-    most = f"about {options.most} " if options.most else ""
+    most = f"at most {options.most} " if options.most else ""
     data = f"{most}photos of places that calibrated nothing, as many calibrated, {options.size}"
     publish(
         options.out / "fidelity.json",
@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--contenders", nargs="+", choices=[each.key for each in contenders()], default=[])
     scenes = str(resource_dir("calibration") / "scenes")
     parser.add_argument("--photos", nargs="+", default=[scenes], help="KIND:PATH, each split by places")
-    parser.add_argument("--most", type=int, default=0, help="photos of each half, about; 0: all")
+    parser.add_argument("--most", type=int, default=0, help="photos of each half; 0: all")
     parser.add_argument("--dim", type=int, help="behind NetVLAD, instead of 4096 and 512")
     parser.add_argument("--size", default="240x320")
     parser.add_argument("--out", type=Path, default=OUT / "fidelity")

@@ -51,7 +51,7 @@ class CrossFit:
         model: what is fitted in each fold.
         out: folder of everything made.
         threads: of the programs.
-        most: photos of each half, about; 0: all.
+        most: photos of each half, evenly spread; 0: all.
         made: a model's file that stands for what would be fitted.
     """
 
@@ -239,9 +239,14 @@ def open_folds(options: CrossFit, stages: Stages, fitting: Iterable[str] = FITTI
     datasets = [readable(open_dataset(spec)) for spec in options.photos]
     halves = {half: merge([dataset.split(half) for dataset in datasets]) for half in FITTING}
     if options.most:
-        halves = {half: dataset.spread(options.most) for half, dataset in halves.items()}
+        halves = {half: _few(dataset, options.most) for half, dataset in halves.items()}
     others = dict(zip(FITTING, reversed(FITTING), strict=True))
     return [Fold(options, half, halves[half], halves[others[half]], stages) for half in fitting]
+
+
+def _few(dataset: Dataset, most: int) -> Dataset:
+    count = len(dataset.photos)
+    return dataset.subset(range(0, count, -(-count // most)))
 
 
 def open_scenes(options: CrossFit, stages: Stages) -> list[Fold]:
