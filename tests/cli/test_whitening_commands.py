@@ -124,6 +124,8 @@ def test_values_that_are_not_allowed(run, photos, tmp_path, options, said):
 def test_what_cannot_be_whitened_is_refused(run, fitted, photos, tmp_path):
     code, _, error = run("whiten", fitted[0], "--photos", photos, "--out", tmp_path / "w", "--dim", 0)
     assert code == 1 and "dim of a whitening is not allowed" in error
+    code, _, error = run("whiten", fitted[0], "--photos", photos, "--out", tmp_path / "w", "--dim", 10**8)
+    assert code == 1 and "found 100000000; allowed: 1 to " in error and "that the head gives" in error
     run("compress", fitted[0], "--recipe", "compact-7x", "--out", tmp_path / "c.safetensors")
     code, _, error = run("whiten", tmp_path / "c.safetensors", "--photos", photos, "--out", tmp_path / "w")
     assert code == 1 and "is compressed already" in error

@@ -24,15 +24,19 @@ def written(folder, photos: int = 2, **model: object):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("clusters", 0, "clusters of a fit is not allowed; found 0; allowed: 2 or more"),
-        ("clusters", 1, "found 1; allowed: 2 or more"),
-        ("clusters", -3, "found -3; allowed: 2 or more"),
+        ("clusters", 0, "clusters of a fit is not allowed; found 0; allowed: 2 to 65536"),
+        ("clusters", 1, "found 1; allowed: 2 to 65536"),
+        ("clusters", -3, "found -3; allowed: 2 to 65536"),
         ("clusters", 300, "the whitening cannot be packed; found 153600 inputs"),
+        ("clusters", 10**9, "found 1000000000; allowed: 2 to 65536"),
         ("clusters", "4.5", "clusters has a wrong type"),
         ("dim", -1, "dim of a whitening is not allowed; found -1"),
         ("dim", '"all"', "found 'all'; allowed: auto, 1 or more"),
-        ("seed", -1, "seed of a fit is not allowed; found -1; allowed: 0 or more"),
+        ("dim", 10**23, "dim of a whitening is not allowed; found 1000"),
+        ("seed", 2**70, "seed of a fit is not allowed"),
+        ("seed", -1, "seed of a fit is not allowed; found -1; allowed: 0 to 9223372036854775807"),
         ("views", -1, "views of a whitening is not allowed"),
+        ("views", 10**6, "found 1000000; allowed: 0 to 1000"),
         ("whitening", "2.0", "strength of a whitening is not allowed; found 2.0"),
         ("whitening", '"strong"', "found 'strong'; allowed: auto, full, pca, 0 to 1"),
         ("height", 16, "too small for the backbone; found 16x96"),
@@ -46,6 +50,13 @@ def test_a_value_that_cannot_be(run, tmp_path, key, value, words):
     plan = written(tmp_path, **{key: value})
     refused(run("run", plan, "--out", tmp_path / "out"), words)
     assert not (tmp_path / "out/model.safetensors").exists()
+
+
+def test_a_plan_without_recipes(run, tmp_path):
+    plan = write_plan(
+        tmp_path, model="".join(f"{key} = {value}\n" for key, value in GOOD.items()), recipes=()
+    )
+    refused(run("run", plan, "--out", tmp_path / "out"), "compress.recipes is empty")
 
 
 def test_good_values_come_as_far_as_the_photos(run, tmp_path):

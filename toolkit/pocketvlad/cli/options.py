@@ -23,7 +23,7 @@ Out = Annotated[Path, typer.Option("--out", help="File to write; never overwritt
 Force = Annotated[bool, typer.Option("--force", help="Overwrite --out.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Photos = Annotated[str, typer.Option("--photos", help="KIND:PATH, for example folder:photos.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random choice.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of every random choice.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=MOST_THREADS, help="CPU threads.")]
 Views = Annotated[
     int, typer.Option("--views", min=0, help="Views per photo for the whitening; 0: as needed.")

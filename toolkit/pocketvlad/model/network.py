@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad import artifact
-from pocketvlad.errors import ArtifactError, PocketvladError
+from pocketvlad.errors import ArtifactError, PocketvladError, RecipeError
 from pocketvlad.model.backbones import backbone_spec, empty_backbone
 from pocketvlad.model.heads import head_class
 from pocketvlad.model.heads.base import Head, HeadOptions, options_from_json, options_to_json
@@ -67,6 +67,17 @@ class NetworkConfig:
         spec = backbone_spec(self.backbone)
         spec.check_size(*self.size)
         head_class(self.head).check_size(self.options, *self.size, spec.stride)
+
+    def check_dim(self, dim: int | None) -> None:
+        """Raises RecipeError for more dimensions than a whitening could be fitted to have; None: they are free."""
+        with torch.device("meta"):
+            most = head_class(self.head)(self.channels, self.options).outputs
+        if dim is not None and dim > most:
+            raise RecipeError(
+                "dim of a whitening is not allowed",
+                found=dim,
+                allowed=f"1 to {most}, the values that the head gives",
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ AUTO = "auto"
 WORDS = {"full": FULL, "pca": PCA}  # for strengths
 DIMS = (32, 64, 96, 128, 192, 256, 320, 384, 448, 512)  # tried where the dimensions are free
 VIEWS = (1, 2, 3, 5, 8)  # of each photo, tried where they are free
+MOST_VIEWS = 1000
 FEWEST_VECTORS_A_DIMENSION = 1.5
 _VECTORS_A_DIMENSION = 3.0
 
@@ -54,6 +55,6 @@ def wanted_whitening(dim: int | str, whitening: float | str, views: int) -> Want
         raise RecipeError(
             "strength of a whitening is not allowed", found=repr(whitening), allowed=f"{words}, 0 to 1"
         )
-    if views < 0:
-        raise RecipeError("views of a whitening is not allowed", found=views, allowed="0 or more")
+    if not 0 <= views <= MOST_VIEWS:
+        raise RecipeError("views of a whitening is not allowed", found=views, allowed=f"0 to {MOST_VIEWS}")
     return Wanted(dim if isinstance(dim, int) else None, strength, views or None)

@@ -159,6 +159,8 @@ def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "photos.fit", plan.photos.fit, _SPLITS)
     one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
+    if not plan.compress.recipes:
+        raise RecipeError(f"{path}: compress.recipes is empty", allowed='for example ["paper-8bit"]')
     one_of(str(path), "compress.app", plan.app_recipe, plan.compress.recipes)
     one_of(str(path), "model.preprocess", plan.model.preprocess, tuple(RULES))
     if plan.model.size is not None:

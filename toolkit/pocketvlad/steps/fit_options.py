@@ -14,6 +14,9 @@ from pocketvlad.model.wanted import AUTO, wanted_whitening
 if TYPE_CHECKING:
     from pocketvlad.model.network import NetworkConfig
 
+_MOST_CLUSTERS = 65_536
+_MOST_SEED = 2**63 - 1  # of torch
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -44,14 +47,13 @@ class FitOptions:
 
     def require_possible(self) -> None:
         """Raises RecipeError for a number that is not allowed, whatever the backbone and the head are."""
-        for name, least in (("clusters", 2), ("seed", 0)):
-            if getattr(self, name) < least:
-                found, allowed = getattr(self, name), f"{least} or more"
-                raise RecipeError(f"{name} of a fit is not allowed", found=found, allowed=allowed)
-        if self.dim != 0:
-            wanted_whitening(self.dim, self.whitening, self.views)
-        elif self.views < 0:
-            raise RecipeError("views of a fit is not allowed", found=self.views, allowed="0 or more")
+        for name, least, most in (("clusters", 2, _MOST_CLUSTERS), ("seed", 0, _MOST_SEED)):
+            found = getattr(self, name)
+            if not least <= found <= most:
+                raise RecipeError(
+                    f"{name} of a fit is not allowed", found=found, allowed=f"{least} to {most}"
+                )
+        wanted_whitening(AUTO if self.dim == 0 else self.dim, self.whitening, self.views)
 
     def config(self) -> NetworkConfig:
         """Of the network that is fitted.
@@ -77,6 +79,7 @@ class FitOptions:
         dim = self.dim if isinstance(self.dim, int) and self.dim else None
         config = NetworkConfig(self.backbone, preprocess, self.head, kind(**given), dim)
         config.check_size()
+        config.check_dim(dim)
         return config
 
     def weights_sha256(self) -> str:

@@ -81,6 +81,7 @@ def whiten_file(
     artifact.require_new(out, force=force)
     wanted = wanted_whitening(dim, whitening, views)
     network = whitenable(open_model(model), str(model))
+    network.config.check_dim(wanted.dim)
     preprocess = network.config.preprocess
     tensors = tensors_to_fit(photos, preprocess, wanted.dim, progress)
     with kept_folder(resume_folder(out)) as folder:
@@ -120,6 +121,7 @@ def whiten(
     """
     wanted = wanted_whitening(dim, whitening, views)
     network = whitenable(model, "the model")
+    network.config.check_dim(wanted.dim)
     tensors = tensors_to_fit(photos, network.config.preprocess, wanted.dim)
     return rewhitened(network, tensors, wanted, seed=seed, progress=progress).network
 
