@@ -53,8 +53,15 @@ def run(name: str, *command: str, stop: bool = False) -> list[int]:
     if process.returncode != (-9 if stop else 0):
         raise SystemExit(f"{name}: exit status {process.returncode}")
     seen = [kilobytes for kilobytes in seen if kilobytes]
-    say(run=name, seconds=round(time.monotonic() - start, 1), most_kb=max(seen, default=0))
+    seconds = round(time.monotonic() - start, 1)
+    say(run=name, seconds=seconds, most_kb=max(seen, default=0), growth=round(growth(seen), 4))
     return seen
+
+
+def growth(seen: list[int]) -> float:
+    """Of memory, at its most behind the middle of a run, as a share of what it was there."""
+    later = seen[len(seen) // 2 :]
+    return max(later) / later[0] - 1 if later else 0.0
 
 
 COMMANDS = {"describe": "h5", "index build": "pvix"}  # of many photos, and what they write
@@ -85,21 +92,13 @@ def many(command: str, count: int, folder: Path) -> bool:
         return run(f"{command} {count} {name}", *arguments, stop=stop > 0)
 
     seen = done("whole")
-    later = seen[len(seen) // 2 :]
-    growth = (max(later) - min(later)) / min(later)
     for stop in (count // 3, count // 2, 0):
         done("resumed", stop=stop)
     done("shared", *TORCHRUN)
     contents = [out(name).read_bytes() for name in ("whole", "resumed", "shared")]
     equal = contents[0] == contents[1] == contents[2]
-    say(
-        command=command,
-        photos=count,
-        growth_of_second_half=round(growth, 4),
-        bytes=len(contents[0]),
-        equal=equal,
-    )
-    return equal and growth < 0.1
+    say(command=command, photos=count, bytes=len(contents[0]), equal=equal)
+    return equal and growth(seen) < 0.1
 
 
 def part(folder: Path, number: int) -> None:

@@ -23,7 +23,7 @@ from pocketvlad.index.types import Encoded, PlaceIndex, encode_vectors
 _JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all, so that of more photos fewer ask
 _FEWEST_JUDGES = 200
 _COMPARED = 500_000_000  # pairs of photos
-_BLOCK = 256  # of them at a time
+_BLOCK = 64  # of them at a time: with _ROWS of the others a few megabytes
 _ROWS = 16_384  # of an index at a time
 Progress = Callable[[int, int], None]
 
@@ -90,8 +90,16 @@ def indexed(
         entries = LazyEntries(len(found), lambda row: entry_of(found.readable.photos[row], found.beside(row)))
         vectors = _encoded(found, dtype)
         index = PlaceIndex(*vectors, entries, fingerprint, None, dict(info or {}))
-        labels = [label_of(photo) for photo in found.readable.photos]
-        yield replace(index, threshold=suggest_threshold(index, labels)), list(found.readable.skipped)
+        yield (
+            replace(index, threshold=suggest_threshold(index, _labels_of(found.readable.photos))),
+            list(found.readable.skipped),
+        )
+
+
+def _labels_of(photos: Sequence[Photo]) -> Iterator[list[str]]:
+    """Some at a time."""
+    for at in range(0, len(photos), _ROWS):
+        yield [label_of(photo) for photo in photos[at : at + _ROWS]]
 
 
 def _encoded(found: Collected, dtype: str) -> Encoded:
@@ -206,13 +214,13 @@ def require_fingerprint(index: PlaceIndex, fingerprint: bytes, what: str) -> Non
         )
 
 
-def suggest_threshold(index: PlaceIndex, labels: Sequence[str] | None = None) -> float | None:
+def suggest_threshold(index: PlaceIndex, labels: Iterable[Sequence[str]] | None = None) -> float | None:
     """The cosine that best tells a known place from an unknown one, by the index's own photos.
 
     The threshold maximises the mean of both rates of :func:`judging_matches`, accepted and refused, half way between
     the cosines on its two sides. None when no place has two photos or there is only one place.
 
-    ``labels``: of its photos, where they are at hand.
+    ``labels``: of its photos, some at a time, where they are at hand.
     """
     known, unknown = judging_matches(index, labels)
     if not known.size or not unknown.size:
@@ -225,13 +233,15 @@ def suggest_threshold(index: PlaceIndex, labels: Sequence[str] | None = None) ->
     return float(np.clip(candidates[np.argmax(hits + rejections)], -1, 1))
 
 
-def judging_matches(index: PlaceIndex, labels: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def judging_matches(
+    index: PlaceIndex, labels: Iterable[Sequence[str]] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Best cosines of the index's own photos where their place is known, and where it is unknown, float32 [n], [m].
 
     Every photo with a label (of a large index 2,000, evenly spaced) asks the others twice: with its place there (its
     best match should be accepted) and with its place taken out (its best match should be refused).
     """
-    numbers = place_numbers(index.texts("label") if labels is None else [labels])
+    numbers = place_numbers(index.texts("label") if labels is None else labels)
     labelled = np.flatnonzero(numbers[:, 0])
     return _best_matches(index, labelled, numbers[labelled])
 
