@@ -83,6 +83,17 @@ def test_a_peer_is_measured_beside_the_same_program(ran, photos):
     np.testing.assert_array_equal(scores.before, scores.after)
 
 
+def test_a_made_model_is_measured_on_some_of_the_photos(ran, photos, tmp_path):
+    made = ran[0] / "even/model.safetensors"
+    fitted = FitOptions("squeezenet1_1", clusters=2, dim=4, height=64, width=64)
+    options = CrossFit((photos,), fitted, tmp_path, most=2, made=made)
+    with Output(False).stages() as stages:
+        (fold,) = open_folds(options, stages, ["even"])
+    whole = np.load(ran[0] / "even/float32.npy")
+    assert fold.model == made and len(fold.fitting.photos) == 2
+    np.testing.assert_array_equal(fold.reference, whole[::3])  # 6 photos
+
+
 def test_every_photo_with_a_partner_asks(photos):
     dataset = every_photo_asks(open_dataset(photos))
     assert len(dataset.queries) == PLACES * VIEWS

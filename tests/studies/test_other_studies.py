@@ -43,6 +43,28 @@ def test_fidelity_writes_a_line_for_each_model(monkeypatch, tmp_path):
     assert len(table.figures) == 3 * len(fidelity.GOALS)
 
 
+def test_fidelity_fits_what_is_asked_for():
+    asked = [
+        "--models",
+        "resnet18",
+        "alexnet",
+        "--photos",
+        "folder:a",
+        "folder:b",
+        "--most",
+        "16",
+        "--size",
+        "96x128",
+    ]
+    found = fidelity.models(fidelity._parser().parse_args([*asked, "--dim", "128"]))
+    assert [(each.model.backbone, each.model.head, each.model.dim) for each in found] == [
+        ("alexnet", "netvlad", 128),
+        ("resnet18", "gem", 0),
+    ]
+    assert all(each.photos == ("folder:a", "folder:b") and each.most == 16 for each in found)
+    assert {each.size for each in found} == {"96x128"}
+
+
 def test_goals_are_of_contenders_that_are_there():
     keys = {contender.key for contender in fidelity.contenders()}
     assert {LAYERS, WHOLE} <= keys and {name for pair in fidelity.GOALS for name in pair} <= keys
