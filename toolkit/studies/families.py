@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.loading import cold_start
+from bench.loading import cold_start, evict
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.errors import RecipeError
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
@@ -67,7 +67,7 @@ class Row:
         bits: of a weight, 32 / ratio.
         centred, cosine: to the float32 program's descriptors, without their mean and with it.
         compress_s, peak_gb: of ``pocketvlad compress``.
-        first_ms, float_first_ms: from loading to the first answer in a new process.
+        first_ms, float_first_ms: from loading to the first answer in a new process, the file on the disk alone.
         anonymous_mb, float_anonymous_mb: memory it takes beside the mapped file.
     """
 
@@ -139,11 +139,13 @@ class Chain:
         return Row(**json.loads(kept.read_text()))
 
     def _starts(self, program: Path, plain: Path) -> dict[str, float]:
-        """First answers of both programs by turns, each in a process of its own; medians."""
+        """First answers of both programs from the disk by turns, each in a process of its own; medians."""
         both, size = {"": program, "float_": plain}, self.family.size
-        turns = [
-            {key: cold_start(path, self.threads, *size) for key, path in both.items()} for _ in range(STARTS)
-        ]
+        turns = list[dict[str, dict[str, float]]]()
+        for _ in range(STARTS):
+            for path in both.values():
+                evict(path)
+            turns.append({key: cold_start(path, self.threads, *size) for key, path in both.items()})
         found = {}
         for key in both:
             found[f"{key}first_ms"] = 1e3 * median(turn[key]["seconds"] for turn in turns)
