@@ -12,6 +12,7 @@ project installs (`pip install --no-deps coreai-opt`); without it leave its rows
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 
@@ -25,12 +26,13 @@ NOTE = """\
 MB is the whole .pte, run by ExecuTorch, for ours. A rival's MB are computed: codes, tables and scales in float16, every
 other parameter in float16; its descriptors are torch's in float32. "2/8 bits": the whitening layer's codes and everyone
 else's."""
+BETWEEN = dataclasses.replace(load_recipe("compact-8x"), name="compact-9.5x", ratio=9.5)
 STUDY = Study("toolkits", str(__doc__), "beside other toolkits", NOTE, "192x256")
 
 
 def contenders() -> list[Contender]:
     """Rows in groups of about the same size, the largest first."""
-    eight, twelve, sixteen = "an eighth", "a twelfth", "a sixteenth"
+    eight, between, twelve, sixteen = "an eighth", "a tenth or so", "a twelfth", "a sixteenth"
     return [
         core_ml(eight, PLAIN, Palette(4)),
         core_ml(eight, PLAIN, Palette(4, rows=16, scales=True)),
@@ -38,12 +40,13 @@ def contenders() -> list[Contender]:
         core_ai(eight, 4),
         integers(eight, 4),
         integers(eight, 4, block=32),
+        integers(eight, 2, 8, block=32),
         ours(eight, "compact-8x"),
+        core_ml(between, PLAIN, Palette(2, 8)),
+        by_recipe(between, "ours, compact-8x with ratio 9.5", BETWEEN, "ours"),
         core_ml(twelve, PLAIN, Palette(3)),
-        core_ml(twelve, PLAIN, Palette(2, 8)),
         core_ai(twelve, 3),
         integers(twelve, 3),
-        integers(twelve, 2, 8, block=32),
         ours(twelve, "compact-12x"),
         core_ml(sixteen, PLAIN, Palette(2)),
         core_ml(sixteen, PLAIN, Palette(2, 4)),
