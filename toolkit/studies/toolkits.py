@@ -47,12 +47,12 @@ def contenders() -> list[Contender]:
         core_ml(twelve, PLAIN, Palette(3)),
         core_ai(twelve, 3),
         integers(twelve, 3),
+        integers(twelve, 2, 4, block=32),
         ours(twelve, "compact-12x"),
         core_ml(sixteen, PLAIN, Palette(2)),
         core_ml(sixteen, PLAIN, Palette(2, 4)),
         core_ml(sixteen, SENSITIVE, Palette(2, 4)),
         core_ai(sixteen, 2),
-        integers(sixteen, 2, 4, block=32),
         ours(sixteen, "compact-16x"),
         ours(sixteen, "compact-16x-trained"),
     ]
