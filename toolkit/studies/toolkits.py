@@ -32,24 +32,32 @@ STUDY = Study("toolkits", str(__doc__), "beside other toolkits", NOTE, "192x256"
 
 def contenders() -> list[Contender]:
     """Rows in groups of about the same size, the largest first."""
-    eight, between, twelve, sixteen = "an eighth", "a tenth or so", "a twelfth", "a sixteenth"
+    seven, eight, between = "a seventh", "an eighth", "a tenth or so"
+    twelve, sixteen = "a twelfth", "a sixteenth"
     return [
+        core_ml(seven, PLAIN, Palette(4, 8)),
+        integers(seven, 4, 8),
+        ours(seven, "compact-7x"),
         core_ml(eight, PLAIN, Palette(4)),
         core_ml(eight, PLAIN, Palette(4, rows=16, scales=True)),
         core_ml(eight, SENSITIVE, Palette(4)),
         core_ai(eight, 4),
         integers(eight, 4),
         integers(eight, 4, block=32),
+        core_ml(eight, PLAIN, Palette(3, 8)),
         integers(eight, 2, 8, block=32),
         ours(eight, "compact-8x"),
         core_ml(between, PLAIN, Palette(2, 8)),
         by_recipe(between, "ours, compact-8x with ratio 9.5", BETWEEN, "ours"),
         core_ml(twelve, PLAIN, Palette(3)),
+        core_ml(twelve, PLAIN, Palette(2, 6)),
+        core_ml(twelve, PLAIN, Palette(1, 8)),
         core_ai(twelve, 3),
         integers(twelve, 3),
         integers(twelve, 2, 4, block=32),
         ours(twelve, "compact-12x"),
         core_ml(sixteen, PLAIN, Palette(2)),
+        core_ml(sixteen, PLAIN, Palette(1, 6)),
         core_ml(sixteen, PLAIN, Palette(2, 4)),
         core_ml(sixteen, SENSITIVE, Palette(2, 4)),
         core_ai(sixteen, 2),
