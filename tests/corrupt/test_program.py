@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import pocketvlad
 from helpers import op_signatures, program_child
@@ -69,9 +70,9 @@ def values_of(program, kind: str) -> list:
     return [each.val for each in program.execution_plan[0].values if type(each.val).__name__ == kind]
 
 
-def calls_of(program) -> list:
+def calls_of(program, kind: str = "KernelCall") -> list:
     steps = program.execution_plan[0].chains[0].instructions
-    return [each.instr_args for each in steps if type(each.instr_args).__name__ == "KernelCall"]
+    return [each.instr_args for each in steps if type(each.instr_args).__name__ == kind]
 
 
 def planned(program):
@@ -107,6 +108,16 @@ def swap_arguments(program) -> None:
     call.args[1], call.args[7] = call.args[7], call.args[1]
 
 
+def overlap(program, call: int = 0, *, delegates: bool = False) -> None:
+    """What an operator writes begins inside what it reads: the runtime would copy bytes onto their neighbours."""
+    kind = "DelegateCall" if delegates else "KernelCall"
+    values, arguments = program.execution_plan[0].values, calls_of(program, kind)[call].args
+    listed = getattr(values[arguments[0]].val, "items", arguments)
+    read, out = values[listed[0]].val.allocation_info, values[arguments[-1]].val.allocation_info
+    out.memory_id, out.memory_offset_low = read.memory_id, read.memory_offset_low + 16
+    program.execution_plan[0].non_const_buffer_sizes[read.memory_id] += 1 << 20
+
+
 BREAKS: dict[str, Callable] = {
     "5 a segment past the end": lambda p: setattr(p.segments[-1], "size", 1 << 40),
     "5 a segment before the start": lambda p: setattr(p.segments[0], "offset", (1 << 64) - 8),
@@ -131,6 +142,8 @@ BREAKS: dict[str, Callable] = {
     "8 no such input": lambda p: p.execution_plan[0].inputs.__setitem__(0, -1),
     "8 a tensor that is freed": free,
     "9 arguments of another kind": swap_arguments,
+    "9 a result inside what it is made of": overlap,
+    "9 a delegate's result inside its input": lambda p: overlap(p, delegates=True),
     "9 an argument too few": lambda p: calls_of(p)[0].args.pop(),
 }
 
@@ -141,6 +154,20 @@ def test_a_broken_program_is_refused_by_its_rule(programs, name):
     assert broken_rule(rewritten(data, lambda program: None)) == (None, False)
     rule, _ = broken_rule(rewritten(data, BREAKS[name]))
     assert rule is not None and rule.split(":")[0] == name.split()[0]
+
+
+def test_a_result_inside_a_tensor_of_a_list_is_refused():
+    from executorch.exir import to_edge
+
+    class Joined(torch.nn.Module):
+        def forward(self, x):
+            return torch.cat((x + 1, x * 2), dim=1)
+
+    edge = to_edge(torch.export.export(Joined(), (torch.zeros(2, 64),)))
+    data = np.frombuffer(edge.to_executorch().buffer, np.uint8).copy()
+    assert broken_rule(data) == (None, False)
+    rule, _ = broken_rule(rewritten(data, lambda program: overlap(program, call=-1)))
+    assert rule is not None and rule.startswith("9:")
 
 
 @pytest.mark.parametrize(

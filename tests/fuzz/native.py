@@ -158,7 +158,8 @@ def run(
         said = [
             line for line in done.stderr.splitlines() if " executorch:" not in line
         ]  # its log of refusals
-        words = "\n".join([*done.stdout.splitlines()[-20:], *said[-60:]])
+        report = next((i for i, line in enumerate(said) if "ERROR: " in line), max(0, len(said) - 60))
+        words = "\n".join([*done.stdout.splitlines()[-20:], *said[report : report + 60]])
         raise RuntimeError(f"exit status {done.returncode}\n{words}")
     lines = [line.rpartition(" ") for line in done.stdout.splitlines()]
     return [(what, int(number)) for what, _, number in lines]

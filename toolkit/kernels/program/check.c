@@ -16,7 +16,7 @@ static const char* const rules[] = {
     "6: every tensor has a known type, at most 16 sizes, and a place with bytes enough; an input may have none",
     "7: every list of values names values of its own kind",
     "8: every instruction names operators, delegates and values that exist, jumps forward and frees nothing",
-    "9: every operator gets arguments of its own kinds",
+    "9: every operator gets arguments of its own kinds; tensors of a call that overlap begin together",
     "10: every XNNPACK graph is whole: its header, tables and constants lie inside it",
     "11: every value of an XNNPACK graph has a known type, at most 6 sizes, and constants as long as it says",
     "12: every node of an XNNPACK graph names values that the graph has",

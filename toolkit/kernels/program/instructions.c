@@ -26,7 +26,8 @@ static int check_call(pv_parts* parts, uint32_t plan, uint32_t call, int kernel)
   if (index >= named.count) return RULE_INSTRUCTIONS;
   const int broken = check_names(parts, plan, arguments);
   if (broken) return broken;
-  return !kernel || pv_operator_takes(parts, plan, index, arguments) ? 0 : RULE_ARGUMENTS;
+  if (kernel && !pv_operator_takes(parts, plan, index, arguments)) return RULE_ARGUMENTS;
+  return pv_tensors_apart(parts, plan, arguments) ? 0 : RULE_ARGUMENTS;
 }
 
 /* A jump back could go round for ever. */

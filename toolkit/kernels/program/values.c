@@ -16,8 +16,7 @@ int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index) {
   return index < values.count ? pv_flat_byte(&parts->flat, pv_flat_at(&parts->flat, values, index), VALUE_TYPE) : 0;
 }
 
-/* Bytes of a tensor; 0 with `sound` 0 for sizes or an order no tensor has. */
-static uint64_t tensor_bytes(const pv_flat* flat, uint32_t tensor, int* sound) {
+uint64_t pv_tensor_bytes(const pv_flat* flat, uint32_t tensor, int* sound) {
   const pv_list sizes = pv_flat_list(flat, tensor, TENSOR_SIZES), order = pv_flat_list(flat, tensor, TENSOR_ORDER);
   uint64_t bytes = pv_element_bytes(pv_flat_byte(flat, tensor, TENSOR_TYPE)), seen = 0;
   *sound = bytes && sizes.count <= SIZES && order.count == sizes.count;
@@ -73,7 +72,7 @@ static int fits_initial(const pv_parts* parts, uint32_t tensor, uint32_t index, 
 static int check_tensor(const pv_parts* parts, uint32_t plan, uint32_t tensor) {
   const pv_flat* flat = &parts->flat;
   int sound = 0;
-  const uint64_t bytes = tensor_bytes(flat, tensor, &sound);
+  const uint64_t bytes = pv_tensor_bytes(flat, tensor, &sound);
   if (!sound || pv_flat_int(flat, tensor, TENSOR_STORAGE_OFFSET)) return RULE_TENSORS;
   if (pv_flat_byte(flat, tensor, TENSOR_DYNAMISM) > 1) return RULE_TENSORS;
   const uint32_t extra = pv_flat_follow(flat, tensor, TENSOR_EXTRA);
@@ -96,7 +95,7 @@ int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index) {
   const uint32_t extra = pv_flat_follow(flat, tensor, TENSOR_EXTRA);
   if (pv_flat_int(flat, tensor, TENSOR_BUFFER) || pv_flat_follow(flat, tensor, TENSOR_MEMORY)) return 1;
   int sound = 0;
-  if ((extra && pv_flat_byte(flat, extra, EXTRA_LOCATION)) || !tensor_bytes(flat, tensor, &sound)) return 1;
+  if ((extra && pv_flat_byte(flat, extra, EXTRA_LOCATION)) || !pv_tensor_bytes(flat, tensor, &sound)) return 1;
   const pv_list inputs = pv_flat_list(flat, plan, PLAN_INPUTS);
   if (!pv_flat_afford(&parts->flat, inputs.count)) return 0;
   for (uint32_t i = 0; i < inputs.count; i++) {
