@@ -16,7 +16,7 @@ static span span_of(const pv_parts* parts, uint32_t plan, uint32_t index) {
   if (!memory) return found;
   int sound = 0;
   found.memory = pv_flat_int(flat, memory, MEMORY_ID);
-  found.from = pv_flat_int(flat, memory, MEMORY_LOW) | (uint64_t)pv_flat_int(flat, memory, MEMORY_HIGH) << 32;
+  found.from = pv_memory_offset(flat, memory);
   found.to = found.from + pv_tensor_bytes(flat, tensor, &sound);
   return found;
 }

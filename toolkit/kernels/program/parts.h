@@ -44,6 +44,8 @@ int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index);
 int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
 /* Whether the planned tensors of one call that overlap begin together. */
 int pv_tensors_apart(pv_parts* parts, uint32_t plan, pv_list arguments);
+/* The first byte of a planned tensor in its memory. */
+uint64_t pv_memory_offset(const pv_flat* flat, uint32_t memory);
 /* Bytes of a tensor; 0 with `sound` 0 for sizes or an order no tensor has. */
 uint64_t pv_tensor_bytes(const pv_flat* flat, uint32_t tensor, int* sound);
 /* Bytes of a tensor's elements, 0 for a type no tensor has. */

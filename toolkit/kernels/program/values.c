@@ -52,10 +52,14 @@ static int fits_constants(const pv_parts* parts, uint32_t index, uint64_t bytes,
   return storage.count == bytes && storage.at % align == 0;
 }
 
+uint64_t pv_memory_offset(const pv_flat* flat, uint32_t memory) {
+  return pv_flat_int(flat, memory, MEMORY_LOW) | (uint64_t)pv_flat_int(flat, memory, MEMORY_HIGH) << 32;
+}
+
 static int fits_memory(const pv_flat* flat, uint32_t plan, uint32_t memory, uint64_t bytes, uint32_t align) {
   const pv_list planned = pv_flat_list(flat, plan, PLAN_MEMORY);
   const uint32_t id = pv_flat_int(flat, memory, MEMORY_ID);
-  const uint64_t offset = pv_flat_int(flat, memory, MEMORY_LOW) | (uint64_t)pv_flat_int(flat, memory, MEMORY_HIGH) << 32;
+  const uint64_t offset = pv_memory_offset(flat, memory);
   if (!id || id >= planned.count) return 0;
   const uint64_t size = pv_read64(flat->data + planned.at + 8 * (uint64_t)id);
   return offset <= size && bytes <= size - offset && offset % align == 0;
