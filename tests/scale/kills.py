@@ -64,6 +64,7 @@ STEPS = {  # each reads what those before it have written
     "import": Step("import {}/classifier.pth --as classifier", "imported.safetensors"),
     "whiten": Step("whiten {}/m.safetensors --photos folder:{}/photos --dim 6", "w.safetensors"),
     "compress": Step("compress {}/m.safetensors --recipe compact-16x --photos folder:{}/photos", "c.safetensors"),
+    "compress, searched": Step("compress {}/m.safetensors --max-drop 100 --photos folder:{}/photos", "s.safetensors"),
     "export": Step("export {}/c.safetensors --photos folder:{}/photos", "m.pte"),
     "describe": Step("describe {}/m.pte --photos folder:{}/photos", "d.h5"),
     "describe, NumPy": Step("describe {}/m.pte --photos folder:{}/photos", "d.npz"),

@@ -17,7 +17,7 @@ from pocketvlad.core import cache
 from scale.kills import STEPS, kill, make_inputs, write_inputs
 
 KILLS = 1
-LONG = ("compress", "export", "run")
+LONG = ("compress", "compress, searched", "export", "run")
 WRITES = [name for name in STEPS if name not in ("index build, more", "describe, NumPy")]
 
 

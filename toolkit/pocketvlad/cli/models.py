@@ -188,7 +188,8 @@ def compress(
 
     A search (--max-drop, --max-mb) calibrates on the even places of --photos and measures on the odd ones.
 
-    A recipe that trains can be interrupted: the same command goes on from the folder OUT.training.
+    Interrupted, the same command goes on at the next layer; where the recipe trains, at the last step that it saved in
+    the folder OUT.training.
     """
     from pocketvlad.steps import inputs
 
