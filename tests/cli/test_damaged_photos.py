@@ -72,8 +72,11 @@ def test_a_damaged_photo_is_skipped_and_named_once(run, commands, name):
             assert values[key] == counts[key]
 
 
-def test_people_read_of_it_too(run, commands):
-    code, out, err = run(*commands["evaluate"])
+@pytest.mark.parametrize(
+    "name, more", [("evaluate", []), ("describe", ["--force"]), ("index build", ["--force"])]
+)
+def test_people_read_of_it_too(run, commands, name, more):
+    code, out, err = run(*commands[name], *more)
     assert code == 0 and DAMAGED not in out
     assert [line.split()[0] for line in err.splitlines() if DAMAGED in line] == ["skipped"]
 

@@ -99,6 +99,21 @@ def test_a_configuration_that_is_none_is_refused(tmp_path, change, words):
         load_model(tmp_path / "m")
 
 
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({}, "no key 'config'"),
+        ({"config": 5}, "does not say what its network is; found int"),
+        ({"config": ["head"]}, "does not say what its network is; found list"),
+        ({"config": {}}, "no key 'head'"),
+    ],
+)
+def test_a_file_without_a_configuration_is_refused(tmp_path, info, words):
+    artifact.save_tensors(tmp_path / "m", "model", {"a": np.zeros(2)}, info)
+    with pytest.raises(ArtifactError, match=words):
+        load_model(tmp_path / "m")
+
+
 @pytest.mark.parametrize(("head", "options"), [("netvlad", NetVladOptions(4)), ("gem", GemOptions())])
 def test_a_network_is_fitted_to_photos(head, options):
     photos, steps = list(make_photos(10)), []

@@ -20,7 +20,7 @@ from pocketvlad.lut.layouts import PackedLut, described
 from pocketvlad.lut.rows import QuantizedRows
 from pocketvlad.lut.tensor import LutTensor
 from pocketvlad.model.kinds import COMPRESSED, MODEL, kind_of_model
-from pocketvlad.model.network import Network, NetworkConfig, load_model
+from pocketvlad.model.network import Network, NetworkConfig, load_model, what_misses
 from pocketvlad.schema import from_table, to_table
 
 KIND = COMPRESSED
@@ -210,17 +210,17 @@ def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compress
         KernelError,
         PocketvladError,
     ) as error:
-        raise ArtifactError(f"{path} does not fit its own description", found=str(error)) from error
+        raise ArtifactError(f"{path} does not fit its own description", found=what_misses(error)) from error
 
 
 def _skeleton(
     path: Path | str,
-    config: Mapping[str, Any],
+    config: object,
     into: nn.Module | None,
     layers: Mapping[str, Any],
     constants: Mapping[str, Any],
 ) -> nn.Module:
-    if "module" not in config:
+    if not isinstance(config, Mapping) or "module" not in config:
         return Network.empty(NetworkConfig.from_json(config))
     if into is None:
         raise ArtifactError(

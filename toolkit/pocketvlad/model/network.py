@@ -89,12 +89,16 @@ class NetworkConfig:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> NetworkConfig:
+    def from_json(cls, value: object) -> NetworkConfig:
         """The inverse of :meth:`to_json`.
 
         Raises:
             ArtifactError: it is no configuration of this version.
         """
+        if not isinstance(value, Mapping):
+            raise ArtifactError(
+                "the file does not say what its network is", found=f"{type(value).__name__} for it"
+            )
         if FORMAT_OF_OLD in value or "network" in value:
             raise ArtifactError("the file is of an older pocketvlad", do="make it again from its source")
         try:
@@ -105,7 +109,9 @@ class NetworkConfig:
                 value["backbone"], preprocess, head["name"], options, value["dim"], value["last_activation"]
             )
         except (KeyError, TypeError) as error:
-            raise ArtifactError("the file does not say what its network is", found=str(error)) from error
+            raise ArtifactError(
+                "the file does not say what its network is", found=what_misses(error)
+            ) from error
 
 
 class Network(nn.Module):
@@ -196,6 +202,11 @@ def save_model(out: Path | str, model: Network, made_from: Mapping[str, Any], *,
     artifact.save_tensors(out, KIND, tensors, info, force=force)
 
 
+def what_misses(error: Exception) -> str:
+    """Of a file's description, in words: a key that is not there names itself alone."""
+    return f"no key {error}" if isinstance(error, KeyError) else str(error)
+
+
 def load_model(path: Path | str) -> Network:
     """Read a model written by :func:`save_model`, in eval mode.
 
@@ -207,5 +218,5 @@ def load_model(path: Path | str) -> Network:
         model = Network.empty(NetworkConfig.from_json(info["config"]))
         model.load_state_dict({name: torch.from_numpy(each) for name, each in tensors.items()}, assign=True)
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError, PocketvladError) as error:
-        raise ArtifactError(f"{path} does not fit its own configuration", found=str(error)) from error
+        raise ArtifactError(f"{path} does not fit its own configuration", found=what_misses(error)) from error
     return model.requires_grad_(True).eval()
