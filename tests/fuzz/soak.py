@@ -22,7 +22,7 @@ COMMAND = 'make fuzz FUZZ="--soak 30"'
 DATA = "sound files that the fuzzers make themselves, changed; C and the app's library under ASan and UBSan"
 PYTHON, JVM = "Python: every reader", "JVM: the app's library"
 _PIECE = 150  # seconds of libFuzzer by the clock
-_CHANGED, _CALLED = 400, 2000  # files of each Python format in a piece, of each kind in the JVM
+_CHANGED, _CALLED = 400, 20_000  # files of each Python format in a piece, of each kind in the JVM
 
 
 @dataclass(frozen=True)
