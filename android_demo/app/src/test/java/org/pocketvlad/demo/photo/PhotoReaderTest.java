@@ -6,7 +6,9 @@ import static org.junit.Assert.assertTrue;
 
 import java.io.File;
 import java.nio.file.Files;
+import org.junit.Rule;
 import org.junit.Test;
+import org.junit.rules.TemporaryFolder;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 import org.pocketvlad.demo.Fixture;
@@ -18,6 +20,8 @@ import org.pocketvlad.demo.recognizer.ProgramInfo;
 @RunWith(RobolectricTestRunner.class)
 public class PhotoReaderTest {
     private static final int ROUNDING = 4; // of 255: two decoders, two colour conversions
+
+    @Rule public final TemporaryFolder folder = new TemporaryFolder();
 
     private static Pixels read(String name) throws Exception {
         ProgramInfo model = ProgramInfo.parse(Fixture.text("model.json"));
@@ -70,12 +74,11 @@ public class PhotoReaderTest {
     }
 
     /** A JPEG of any size that has headers alone. */
-    private static File headerOnly(int width, int height, boolean progressive) throws Exception {
+    private File headerOnly(int width, int height, boolean progressive) throws Exception {
         byte[] file = {(byte) 0xFF, (byte) 0xD8, (byte) 0xFF, (byte) (progressive ? 0xC2 : 0xC0), 0, 17, 8,
             (byte) (height >> 8), (byte) height, (byte) (width >> 8), (byte) width, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0,
             (byte) 0xFF, (byte) 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, (byte) (progressive ? 0 : 63), 0};
-        File photo = File.createTempFile("header", ".jpg");
-        photo.deleteOnExit();
+        File photo = folder.newFile();
         Files.write(photo.toPath(), file);
         return photo;
     }
