@@ -16,12 +16,12 @@ from bench.rows import Comparison, Timing, compare, take_turns
 ASKED = ("name", "ours_ms", "peer", "peer_ms", "ratio", "goal", "threads")
 
 
-def tiny(folder, threads, rounds, say):
+def tiny(asked):
     """A suite of two sums, the peer's a hundred times as long."""
     calls = {"ours": lambda: sum(range(1000)), "peer": lambda: sum(range(100_000))}
-    timings = take_turns(calls, rounds)
+    timings = take_turns(calls, asked.rounds)
     cycles = Comparison("loop", 63.0, "other loop", 126.0, 2.0, None, 1, unit=phone_model.UNIT)
-    return [compare("sum", timings["ours"], "long sum", timings["peer"], 1.5, threads), cycles]
+    return [compare("sum", timings["ours"], "long sum", timings["peer"], 1.5, asked.threads), cycles]
 
 
 def test_a_run_writes_every_row_with_where_and_when(monkeypatch, tmp_path, capsys):

@@ -28,6 +28,7 @@ from bench import (
     searching,
     tokens,
 )
+from bench.asked import Asked
 from bench.measured import text_table, write_measurement
 from bench.plot import plot
 from bench.rows import MS, Comparison, columns
@@ -35,7 +36,7 @@ from pocketvlad import machine
 from pocketvlad.core import native
 from pocketvlad.lut import contract
 
-SUITES: dict[str, Callable[..., list[Comparison]]] = {
+SUITES: dict[str, Callable[[Asked], list[Comparison]]] = {
     "gemv": gemv.run,
     "tokens": tokens.run,
     "models": models.run,
@@ -46,8 +47,6 @@ SUITES: dict[str, Callable[..., list[Comparison]]] = {
     "phone_model": phone_model.run,
     "phone_tiles": phone_tiles.run,
 }
-# suites of which some models or matrices may be asked for
-CHOOSING = ("models", "loading", "roofline", "gemv")
 FILES = {MS: "bench", phone_model.UNIT: "phone_cores", phone_tiles.UNIT: "phone_tiles"}
 _WIDTH = 150
 
@@ -62,8 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.suites or SUITES:
         for threads in options.threads:
             folder = options.out / f"programs-{contract.VERSION}"
-            asked = {"only": options.models, "labels": options.contenders} if name in CHOOSING else {}
-            found += SUITES[name](folder, threads, options.rounds, console.log, **asked)
+            asked = Asked(folder, threads, options.rounds, console.log, options.models, options.contenders)
+            found += SUITES[name](asked)
             write(options.out, found, options.rounds, arguments)
     for unit, file in FILES.items():
         rows = [row.cells() for row in found if row.unit == unit]

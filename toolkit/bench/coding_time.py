@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from bench.asked import Asked
 from bench.rows import Comparison, Timing, compare
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.recipe import LayerRecipe
@@ -20,24 +19,23 @@ MODELS = {"alexnet": (4096, 64 * 256), "vgg16": (4096, 64 * 512)}
 GOAL_SECONDS = {"alexnet": 20.0, "vgg16": 45.0}
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
+def run(asked: Asked) -> list[Comparison]:
     """AlexNet and VGG16 with 4,096 whitened dimensions at 8, 5 and 3 bits; one coremltools layer as the peer.
 
     ``ratio`` is the peer's time for its one layer over ours for the whole model, so above 1 is faster.
     """
-    del folder, rounds  # one run each: minutes, not milliseconds
-    torch.set_num_threads(threads)
-    say("coremltools PostTrainingPalettizer, one 16384x4096 layer at 4 bits")
+    torch.set_num_threads(asked.threads)
+    asked.say("coremltools PostTrainingPalettizer, one 16384x4096 layer at 4 bits")
     peer = _timing(coremltools_seconds())
     rows = []
     for name, shape in MODELS.items():
         weights = model_weights(name, shape)
         for bits in (8, 5, 3):
-            say(f"{name}, {bits} bits")
+            asked.say(f"{name}, {bits} bits")
             ours = _timing(compress_seconds(weights, bits))
             title = f"compress {name}+WPCA{shape[0]} {bits}-bit k-means, all layers"
             goal = peer.median / (1e3 * GOAL_SECONDS[name])
-            rows.append(compare(title, ours, "coremltools, one layer", peer, goal, threads))
+            rows.append(compare(title, ours, "coremltools, one layer", peer, goal, asked.threads))
     return rows
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from bench import caches, peers
+from bench.asked import Asked
 from bench.rows import Comparison, Timing, compare, take_turns
 
 SHAPES = {
@@ -62,33 +63,21 @@ OURS = [
 ]
 
 
-def run(
-    folder: Path,
-    threads: int,
-    rounds: int,
-    say: Callable[[str], None],
-    only: Sequence[str] = (),
-    labels: Sequence[str] = (),
-) -> list[Comparison]:
-    """All rows, for ``threads`` threads; programs are cached in ``folder``.
-
-    Args:
-        only: shapes of :data:`SHAPES`; the usual ones if none is named.
-        labels: these contenders, if any; without the rows that say what computing alone takes.
-    """
-    peers.use_threads(threads)
+def run(asked: Asked) -> list[Comparison]:
+    """All rows; ``only`` names shapes of :data:`SHAPES`. Chosen contenders lack the rows of computing alone."""
+    peers.use_threads(asked.threads)
     found: list[Comparison] = []
-    for columns, rows in (SHAPES[name] for name in SHAPES if name in (only or USUAL)):
-        say(f"{columns} -> {rows}: preparing")
-        calls, packed = _contenders(folder, rows, columns, threads, say, labels)
+    for columns, rows in (SHAPES[name] for name in SHAPES if name in (asked.only or USUAL)):
+        asked.say(f"{columns} -> {rows}: preparing")
+        calls, packed = _contenders(asked.folder, rows, columns, asked.threads, asked.say, asked.labels)
         for state, before in (("cold", caches.evict), ("warm", None)):
-            say(f"{columns} -> {rows}: timing, {state}")
-            timings = take_turns(calls, rounds, before)
-            timings |= take_turns(packed, rounds, before) if packed else {}
-            found += _rows(f"GEMV {columns} -> {rows} {state}", timings, threads)
-            if state == "cold" and threads == 1 and not labels:
-                say(f"{columns} -> {rows}: timing, in cache")
-                found += _in_cache_rows(folder, rows, columns, timings, rounds)
+            asked.say(f"{columns} -> {rows}: timing, {state}")
+            timings = take_turns(calls, asked.rounds, before)
+            timings |= take_turns(packed, asked.rounds, before) if packed else {}
+            found += _rows(f"GEMV {columns} -> {rows} {state}", timings, asked.threads)
+            if state == "cold" and asked.threads == 1 and not asked.labels:
+                asked.say(f"{columns} -> {rows}: timing, in cache")
+                found += _in_cache_rows(asked.folder, rows, columns, timings, asked.rounds)
     return found
 
 

@@ -12,11 +12,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from executorch.exir._serialize._program import deserialize_pte_binary
 
+from bench.asked import Asked
 from bench.models import chosen
 from bench.programs import DYNAMIC, FP32, INT8, OURS, programs
 from bench.rows import Comparison, Timing, compare
@@ -46,28 +46,20 @@ FROM = {"disk": True, "page cache": False}
 _STARTS = 3
 
 
-def run(
-    folder: Path,
-    threads: int,
-    rounds: int,
-    say: Callable[[str], None],
-    only: Sequence[str] = (),
-    labels: Sequence[str] = (),
-) -> list[Comparison]:
+def run(asked: Asked) -> list[Comparison]:
     """As :func:`bench.models.run`; file bytes and anonymous megabytes stand in the row's name."""
-    del rounds  # a process each: a few starts are enough
     found: list[Comparison] = []
-    for model in chosen(only or BACKBONES):
-        paths = programs(model, folder, say, labels)
-        say(f"{model.name}: cold starts")
+    for model in chosen(asked.only or BACKBONES):
+        paths = programs(model, asked.folder, asked.say, asked.labels)
+        asked.say(f"{model.name}: cold starts")
         for place, evicted in FROM.items():
             starts: dict[str, list[dict[str, float]]] = {label: [] for label in paths}
             for _ in range(_STARTS):
                 for label, path in paths.items():
                     if evicted:
                         evict(path)
-                    starts[label].append(cold_start(path, threads, model.height, model.width))
-            found += _rows(f"first answer from {place}, {model.name}", starts, paths, threads)
+                    starts[label].append(cold_start(path, asked.threads, model.height, model.width))
+            found += _rows(f"first answer from {place}, {model.name}", starts, paths, asked.threads)
     return found
 
 

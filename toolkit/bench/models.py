@@ -4,13 +4,13 @@ of transformers with linear layers in 8 and 4 bits (:mod:`bench.programs`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from bench import peers
+from bench.asked import Asked
 from bench.networks import GEM, MEGALOC, MIXVPR, SALAD
 from bench.programs import DYNAMIC, FP32, INT8, OURS, Timed, programs
 from bench.rows import Comparison, compare, take_turns
@@ -42,32 +42,22 @@ JUDGED = (
 )
 
 
-def run(
-    folder: Path,
-    threads: int,
-    rounds: int,
-    say: Callable[[str], None],
-    only: Sequence[str] = (),
-    labels: Sequence[str] = (),
-) -> list[Comparison]:
-    """All rows, for ``threads`` threads; programs are cached in ``folder``.
-
-    Args:
-        only: models of these names or backbones, if any.
-        labels: these contenders, if any.
-    """
-    peers.use_threads(threads)
+def run(asked: Asked) -> list[Comparison]:
+    """All rows; ``only`` names models or their backbones."""
+    peers.use_threads(asked.threads)
     found: list[Comparison] = []
-    for model in chosen(only):
-        paths = programs(model, folder, say, labels)
+    for model in chosen(asked.only):
+        paths = programs(model, asked.folder, asked.say, asked.labels)
         x = torch.randn(1, 3, model.height, model.width)
-        timings = take_turns({label: partial(peers.loaded(path), x) for label, path in paths.items()}, rounds)
+        timings = take_turns(
+            {label: partial(peers.loaded(path), x) for label, path in paths.items()}, asked.rounds
+        )
         for ours in filter(OURS.__contains__, timings):
             for peer, goal in model.goals.items():
                 if peer in timings:
                     name = f"{model.name}, {ours}"
-                    wanted = goal if threads == 1 and ours in JUDGED else None
-                    found.append(compare(name, timings[ours], peer, timings[peer], wanted, threads))
+                    wanted = goal if asked.threads == 1 and ours in JUDGED else None
+                    found.append(compare(name, timings[ours], peer, timings[peer], wanted, asked.threads))
     return found
 
 

@@ -16,10 +16,11 @@ match, the fastest counts.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.asked import Asked
 from bench.assembly import Loop, Tools, find_tools
 from bench.rows import Comparison
 from pocketvlad.android import native, runtime
@@ -119,19 +120,20 @@ OURS = [
 GOALS = {("4-bit", "cortex-a76"): 1.0}
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
+def run(asked: Asked) -> list[Comparison]:
     """A row for each kernel, peer, core and installed LLVM; none without llvm-mca."""
-    del folder, threads, rounds
     tools = find_tools()
     if not tools:
-        say("phone model skipped: llvm-mca and llvm-objdump are missing (apt-get install llvm-19, or llvm)")
+        asked.say(
+            "phone model skipped: llvm-mca and llvm-objdump are missing (apt-get install llvm-19, or llvm)"
+        )
         return []
     try:
-        say("phone model: reading XNNPACK's loops out of the Android runtime")
+        asked.say("phone model: reading XNNPACK's loops out of the Android runtime")
         theirs = _peer_loops(tools[0])
         ours = _our_loops(tools[0])
     except PocketvladError as error:
-        say(f"phone model skipped: {error}")
+        asked.say(f"phone model skipped: {error}")
         return []
     return [row for tool in tools for row in _rows(tool, ours, theirs)]
 

@@ -11,10 +11,11 @@ in it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.asked import Asked
 from bench.assembly import Loop, Tools, find_tools
 from bench.phone_model import busiest, compiled_probes
 from bench.rows import Comparison
@@ -73,17 +74,18 @@ PEERS = (
 )
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
+def run(asked: Asked) -> list[Comparison]:
     """A row for each instruction set, peer and core, by the newest LLVM installed; none without llvm-mca."""
-    del folder, threads, rounds
     tools = find_tools()
     if not tools:
-        say("phone tiles skipped: llvm-mca and llvm-objdump are missing (apt-get install llvm-19, or llvm)")
+        asked.say(
+            "phone tiles skipped: llvm-mca and llvm-objdump are missing (apt-get install llvm-19, or llvm)"
+        )
         return []
     try:
         return list(_rows(tools[0]))
     except PocketvladError as error:
-        say(f"phone tiles skipped: {error}")
+        asked.say(f"phone tiles skipped: {error}")
         return []
 
 

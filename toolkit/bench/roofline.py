@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import peers
+from bench.asked import Asked
 from bench.models import chosen
 from bench.networks import random_network
 from bench.programs import INT8, Timed, programs
@@ -61,30 +61,27 @@ int main(void) {
 """
 
 
-def run(
-    folder: Path,
-    threads: int,
-    rounds: int,
-    say: Callable[[str], None],
-    only: Sequence[str] = (),
-    labels: Sequence[str] = (),
-) -> list[Comparison]:
+def run(asked: Asked) -> list[Comparison]:
     """As :func:`bench.models.run`; nothing where the processor lacks the instruction."""
     if native.isa() != _ISA:
-        say(f"roofline skipped: it is of {_ISA}")
+        asked.say(f"roofline skipped: it is of {_ISA}")
         return []
-    peers.use_threads(threads)
+    peers.use_threads(asked.threads)
     found: list[Comparison] = []
-    for model in chosen(only or BACKBONES):
-        paths = programs(model, folder, say, labels or LABELS)
+    for model in chosen(asked.only or BACKBONES):
+        paths = programs(model, asked.folder, asked.say, asked.labels or LABELS)
         x = torch.randn(1, 3, model.height, model.width)
-        timings = take_turns({label: partial(peers.loaded(path), x) for label, path in paths.items()}, rounds)
-        count, rate = products(model), peak(threads)
-        say(f"{model.name}: {count / 1e9:.2f} billion products, {rate / 1e9:.0f} a second at most")
+        timings = take_turns(
+            {label: partial(peers.loaded(path), x) for label, path in paths.items()}, asked.rounds
+        )
+        count, rate = products(model), peak(asked.threads)
+        asked.say(f"{model.name}: {count / 1e9:.2f} billion products, {rate / 1e9:.0f} a second at most")
         for label, timing in timings.items():
             floor = 1000 * count / rate
             name = f"{model.name}, {label}"
-            found.append(Comparison(name, timing.median, PEAK, floor, floor / timing.median, None, threads))
+            found.append(
+                Comparison(name, timing.median, PEAK, floor, floor / timing.median, None, asked.threads)
+            )
     return found
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.asked import Asked
 from bench.rows import Comparison, compare, take_turns
 from pocketvlad.index import Entry, PlaceIndex, search_index
 from pocketvlad.index.types import encode_vectors
@@ -27,27 +27,27 @@ OURS = {
 }
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
-    """All rows for ``threads`` threads; nothing is kept in ``folder``."""
-    say(f"search {PHOTOS} x {DIM}: preparing")
+def run(asked: Asked) -> list[Comparison]:
+    """All rows; nothing is kept."""
+    asked.say(f"search {PHOTOS} x {DIM}: preparing")
     vectors, queries = scene(np.random.default_rng(0))
     indexes = {dtype: make_index(vectors, dtype) for dtype in ("float32", "float16", "int8")}
-    peers: dict[str, Search] = {NUMPY: lambda asked: numpy_search(vectors, asked)}
+    peers: dict[str, Search] = {NUMPY: lambda queried: numpy_search(vectors, queried)}
     found: list[Comparison] = []
-    with threadpool_limits(threads):
-        peers |= faiss_search(vectors, threads, say)
-        agreement = {name: top_1(vectors, queries, indexes, name, threads) for name in OURS}
+    with threadpool_limits(asked.threads):
+        peers |= faiss_search(vectors, asked.threads, asked.say)
+        agreement = {name: top_1(vectors, queries, indexes, name, asked.threads) for name in OURS}
         for batch in BATCHES:
-            say(f"search {PHOTOS} x {DIM}: timing, {batch} at a time")
-            asked = queries[:batch]
-            calls: dict[str, Callable[[], object]] = {n: partial(call, asked) for n, call in peers.items()}
-            calls |= {name: ours(indexes, name, asked, threads) for name in OURS}
-            timings = take_turns(calls, rounds)
+            asked.say(f"search {PHOTOS} x {DIM}: timing, {batch} at a time")
+            first = queries[:batch]
+            calls: dict[str, Callable[[], object]] = {n: partial(call, first) for n, call in peers.items()}
+            calls |= {name: ours(indexes, name, first, asked.threads) for name in OURS}
+            timings = take_turns(calls, asked.rounds)
             for name, (_, _, goal) in OURS.items():
                 title = f"search {PHOTOS // 1000}k x {DIM}, {batch} at a time, {name} (top-1 {agreement[name]:.1%})"
                 for peer in peers:
                     wanted = goal if peer == FAISS else None
-                    found.append(compare(title, timings[name], peer, timings[peer], wanted, threads))
+                    found.append(compare(title, timings[name], peer, timings[peer], wanted, asked.threads))
     return found
 
 
@@ -70,9 +70,11 @@ def make_index(vectors: np.ndarray, dtype: str) -> PlaceIndex:
     return PlaceIndex(*encode_vectors(vectors, dtype), entries, bytes(32))
 
 
-def ours(indexes: dict[str, PlaceIndex], name: str, asked: np.ndarray, threads: int) -> Callable[[], object]:
+def ours(
+    indexes: dict[str, PlaceIndex], name: str, queries: np.ndarray, threads: int
+) -> Callable[[], object]:
     dtype, candidates, _ = OURS[name]
-    return lambda: search_index(indexes[dtype], asked, TOP, threads=threads, candidates=candidates)
+    return lambda: search_index(indexes[dtype], queries, TOP, threads=threads, candidates=candidates)
 
 
 def top_1(
@@ -85,8 +87,8 @@ def top_1(
     return float((found[:, 0] == wanted).mean())
 
 
-def numpy_search(vectors: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    cosines = asked @ vectors.T
+def numpy_search(vectors: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    cosines = queries @ vectors.T
     rows = np.argpartition(-cosines, TOP, axis=1)[:, :TOP]
     best = np.take_along_axis(cosines, rows, 1)
     order = np.argsort(-best, axis=1)
@@ -102,4 +104,4 @@ def faiss_search(vectors: np.ndarray, threads: int, say: Callable[[str], None]) 
     faiss.omp_set_num_threads(threads)
     index = faiss.IndexFlatIP(DIM)
     index.add(vectors)
-    return {FAISS: lambda asked: index.search(asked, TOP)}
+    return {FAISS: lambda queries: index.search(queries, TOP)}

@@ -5,13 +5,12 @@ Shapes are those of a small vision transformer: queries, keys and values at once
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from bench import peers
+from bench.asked import Asked
 from bench.rows import Comparison, compare, take_turns
 
 SHAPES = [(384, 1152), (384, 1536), (1536, 384)]  # columns, rows
@@ -20,23 +19,23 @@ GOALS = {"XNNPACK int8": 1.0, "XNNPACK int4": 1.0}
 BITS = 4
 
 
-def run(folder: Path, threads: int, rounds: int, say: Callable[[str], None]) -> list[Comparison]:
-    """All rows, for ``threads`` threads; programs are cached in ``folder``."""
-    peers.use_threads(threads)
+def run(asked: Asked) -> list[Comparison]:
+    """All rows."""
+    peers.use_threads(asked.threads)
     found: list[Comparison] = []
     for columns, rows in SHAPES:
         for tokens in TOKENS:
-            say(f"{tokens} x {columns} -> {rows}")
-            paths = {peer: peers.xnnpack_linear(folder, peer, rows, columns, tokens) for peer in GOALS}
-            paths["ours"] = peers.lookup_linear(folder, BITS, rows, columns, fast=True, batch=tokens)
+            asked.say(f"{tokens} x {columns} -> {rows}")
+            paths = {peer: peers.xnnpack_linear(asked.folder, peer, rows, columns, tokens) for peer in GOALS}
+            paths["ours"] = peers.lookup_linear(asked.folder, BITS, rows, columns, fast=True, batch=tokens)
             x = torch.randn(tokens, columns)
             timings = take_turns(
-                {name: partial(peers.loaded(path), x) for name, path in paths.items()}, rounds
+                {name: partial(peers.loaded(path), x) for name, path in paths.items()}, asked.rounds
             )
             for peer, goal in GOALS.items():
                 name, wanted = (
                     f"{tokens} tokens {columns} -> {rows}, {BITS}-bit",
-                    goal if threads == 1 else None,
+                    goal if asked.threads == 1 else None,
                 )
-                found.append(compare(name, timings["ours"], peer, timings[peer], wanted, threads))
+                found.append(compare(name, timings["ours"], peer, timings[peer], wanted, asked.threads))
     return found
