@@ -8,8 +8,11 @@ from safetensors.torch import save_file
 
 from helpers import checkpoints
 from helpers.checkpoints import in_sequence, resnet, tiny_transformers, under
+from helpers.runs import write_plan
 from pocketvlad.compress.recipe import load_recipe
-from pocketvlad.model.network import load_model
+from pocketvlad.errors import RecipeError
+from pocketvlad.importer.checkpoint import import_checkpoint
+from pocketvlad.model.network import load_model, save_model
 from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.source import ModelSource
 from pocketvlad.progress import quiet
@@ -58,3 +61,48 @@ def test_a_plan_takes_its_projects_file_as_it_is(tiny_transformers, tmp_path, mo
     size = plan.model.size or "320x320"
     assert made.photos == 0
     assert load_model(tmp_path / "m.safetensors").config.size == tuple(map(int, size.split("x")))
+
+
+def whole_checkpoint(folder):
+    torch.save(MADE["cosplace"](), folder / "model.pth")
+    return 'checkpoint = "model.pth"'
+
+
+def model_of_ours(folder):
+    whole_checkpoint(folder)
+    save_model(folder / "model.safetensors", import_checkpoint(folder / "model.pth").model, {})
+    return 'checkpoint = "model.safetensors"'
+
+
+def backbone(folder):
+    return 'backbone = "squeezenet1_1"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "line"),
+    [
+        (whole_checkpoint, "height = 240\nwidth = 320", 'model.height, model.width .* size = "HEIGHTxWIDTH"'),
+        (whole_checkpoint, "dim = 128", "model.dim would decide nothing; found a whole model;"),
+        (
+            whole_checkpoint,
+            'whitening = "full"\nviews = 3',
+            "model.whitening, model.views would decide nothing",
+        ),
+        (
+            model_of_ours,
+            'size = "240x320"',
+            "model.size would decide nothing; found .* of pocketvlad's; leave",
+        ),
+        (model_of_ours, "clusters = 16", "model.clusters would decide nothing"),
+        (backbone, 'size = "240x320"', "model.size would decide nothing; .* height and width"),
+        (backbone, 'preprocess = "hloc"', "model.preprocess would decide nothing"),
+    ],
+)
+def test_a_key_that_would_decide_nothing_is_refused(tmp_path, kind, keys, line):
+    """Before, a whole checkpoint took its layout's own size, whatever height and width said."""
+    plan = write_plan(tmp_path, model=f"{kind(tmp_path)}\n{keys}\n")
+    source = ModelSource(load_plan(plan), lambda *said: pytest.fail(f"{said}"))
+    with pytest.raises(RecipeError, match=line):
+        source.require_possible()
+        source.make(None, tmp_path / "made.safetensors", quiet)
+    assert not (tmp_path / "made.safetensors").exists()

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from pocketvlad import artifact
 from pocketvlad.dataset import Dataset
-from pocketvlad.errors import CheckpointError, MissingToolError
+from pocketvlad.errors import CheckpointError, MissingToolError, RecipeError
 from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.importer.packages import PREFIX, weights_file
 from pocketvlad.model.kinds import BACKBONE
 from pocketvlad.model.network import Network, load_model, save_model
-from pocketvlad.pipeline.plan import Plan
+from pocketvlad.pipeline.plan import ModelPlan, Plan
 from pocketvlad.progress import Progress
 from pocketvlad.steps import fit
 from pocketvlad.steps.common import megabytes, parse_size
 from pocketvlad.steps.compress import require_packable
 from pocketvlad.steps.fit_options import FitOptions
+
+# Keys of [model]: what a fit is told, and what an import is told.
+_OF_A_FIT = tuple(
+    field.name for field in fields(FitOptions) if field.name not in ("backbone", "weights", "seed")
+)
+_OF_AN_IMPORT = ("size", "preprocess")
+# Of what the model may be: its name, keys that decide nothing there, and what to do about them.
+_OF_A_BACKBONE = "a backbone, which is fitted", _OF_AN_IMPORT, "choose the input by height and width"
+_OF_A_WHOLE_CHECKPOINT = "a whole model", _OF_A_FIT, 'leave them out; size = "HEIGHTxWIDTH" chooses the input'
+_OF_OUR_MODEL = "a whole model of pocketvlad's", (*_OF_A_FIT, *_OF_AN_IMPORT), "leave them out"
 
 
 class ModelSource:
@@ -43,7 +53,7 @@ class ModelSource:
             RecipeError: one that is not allowed, or a model that no recipe could pack.
         """
         if self._plan.model.backbone is not None:
-            self._require_packable(self._options(self._name()))
+            self._require_possible_fit(self._options(self._name()))
 
     def key(self) -> dict[str, Any]:
         """What decides the model beside the photos."""
@@ -57,16 +67,25 @@ class ModelSource:
         """Write the model: a whole one as it is, a backbone fitted to photos."""
         plan, name, source = self._plan.model, self._name(), self._checkpoint
         if source is not None and artifact.kind_of(source) not in (None, BACKBONE):
+            self._require_of_use(*_OF_OUR_MODEL)
             return _written(out, _own_model(source), source)
         if source is not None:
             size = parse_size(plan.size) if plan.size else None
             imported = import_checkpoint(source, size=size, preprocess=plan.preprocess)
             if imported.model is not None:
+                self._require_of_use(*_OF_A_WHOLE_CHECKPOINT)
                 return _written(out, imported.model, source)
             name = imported.backbone.name if imported.backbone else name
         options = self._options(name)
-        self._require_packable(options)
+        self._require_possible_fit(options)
         return fit.fit(photos, out, options, force=True, progress=progress)
+
+    def _require_of_use(self, found: str, keys: Sequence[str], do: str) -> None:
+        """Refuse values of ``keys`` that someone wrote and that would decide nothing."""
+        plan, untold = self._plan.model, ModelPlan()
+        idle = [f"model.{key}" for key in keys if getattr(plan, key) != getattr(untold, key)]
+        if idle:
+            raise RecipeError(f"{', '.join(idle)} would decide nothing", found=found, do=do)
 
     def _name(self) -> str:
         """Of the backbone, which a checkpoint may know better."""
@@ -77,7 +96,8 @@ class ModelSource:
     def _options(self, name: str) -> FitOptions:
         return self._plan.model.fit_options(name, self._named_weights())
 
-    def _require_packable(self, options: FitOptions) -> None:
+    def _require_possible_fit(self, options: FitOptions) -> None:
+        self._require_of_use(*_OF_A_BACKBONE)
         config = options.config()
         if self._plan.compress.recipes:
             require_packable(Network.empty(config))
