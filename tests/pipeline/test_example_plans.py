@@ -86,7 +86,7 @@ def backbone(folder):
         (
             whole_checkpoint,
             'whitening = "full"\nviews = 3',
-            "model.whitening, model.views would decide nothing",
+            "model.views, model.whitening would decide nothing",
         ),
         (
             model_of_ours,
