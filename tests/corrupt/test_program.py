@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import random
 import re
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from executorch.exir.scalar_type import ScalarType
 
 import pocketvlad
 from helpers import op_signatures, program_child
@@ -118,6 +121,76 @@ def overlap(program, call: int = 0, *, delegates: bool = False) -> None:
     program.execution_plan[0].non_const_buffer_sizes[read.memory_id] += 1 << 20
 
 
+def add_value(program, value) -> int:
+    """Index of a new value of the method."""
+    from executorch.exir.schema import EValue
+
+    values = program.execution_plan[0].values
+    values.append(EValue(value))
+    return len(values) - 1
+
+
+def constant_result(program) -> None:
+    """What an operator writes is a constant, which lies in read-only memory."""
+    plan = program.execution_plan[0]
+    out = plan.values[calls_of(program)[0].args[-1]].val
+    out.allocation_info, out.data_buffer_idx = None, constant(program).data_buffer_idx
+    out.sizes = [1] * len(out.sizes)
+
+
+def in_place(program) -> None:
+    """An operator writes the very tensor that it reads: it would read its own results."""
+    call = calls_of(program)[0]
+    call.args[-2:] = [call.args[0]] * 2
+
+
+def move(program) -> None:
+    """A value becomes another after its checks."""
+    from executorch.exir.schema import Instruction, MoveCall
+
+    call = calls_of(program)[0]
+    step = Instruction(MoveCall(call.args[-1], call.args[0]))
+    program.execution_plan[0].chains[0].instructions.insert(0, step)
+
+
+def jump(program) -> None:
+    from executorch.exir.schema import Bool, Instruction, JumpFalseCall
+
+    step = Instruction(JumpFalseCall(add_value(program, Bool(True)), 2))
+    program.execution_plan[0].chains[0].instructions.insert(0, step)
+
+
+def number(program) -> None:
+    """An operator gives a number, which later arguments would be."""
+    from executorch.exir.schema import Int, Operator
+
+    plan, call = program.execution_plan[0], calls_of(program)[0]
+    plan.operators[call.op_index] = Operator("aten::sym_size", "int")
+    call.args[1:] = [add_value(program, Int(0)), add_value(program, Int(0))]
+
+
+def delegate_result(program, **changed) -> None:
+    """XNNPACK writes as much as its graph says, whatever tensor it is given."""
+    call = calls_of(program, "DelegateCall")[0]
+    out = program.execution_plan[0].values[call.args[-1]].val
+    for field, value in changed.items():
+        setattr(out, field, value)
+
+
+def delegate_result_in_place(program) -> None:
+    call = calls_of(program, "DelegateCall")[0]
+    values = program.execution_plan[0].values
+    values[call.args[-1]].val.allocation_info = values[call.args[0]].val.allocation_info
+    program.execution_plan[0].non_const_buffer_sizes[1] += 1 << 20
+
+
+def longer_delegate_input(program) -> None:
+    call = calls_of(program, "DelegateCall")[0]
+    sizes = program.execution_plan[0].values[call.args[0]].val.sizes
+    sizes[-1] *= 2
+    program.execution_plan[0].non_const_buffer_sizes[1] += 1 << 24
+
+
 BREAKS: dict[str, Callable] = {
     "5 a segment past the end": lambda p: setattr(p.segments[-1], "size", 1 << 40),
     "5 a segment before the start": lambda p: setattr(p.segments[0], "offset", (1 << 64) - 8),
@@ -141,6 +214,19 @@ BREAKS: dict[str, Callable] = {
     "8 no such argument": lambda p: calls_of(p)[0].args.__setitem__(0, 1 << 20),
     "8 no such input": lambda p: p.execution_plan[0].inputs.__setitem__(0, -1),
     "8 a tensor that is freed": free,
+    "8 a value that becomes another": move,
+    "8 a jump": jump,
+    "9 a constant as a result": constant_result,
+    "9 a result that is its own argument": in_place,
+    "9 an operator that gives a number": number,
+    "9 a delegate's result of longer elements": lambda p: delegate_result(p, scalar_type=ScalarType.LONG),
+    "9 a delegate's result of shorter elements": lambda p: delegate_result(p, scalar_type=ScalarType.CHAR),
+    "9 a delegate's result of too few": lambda p: delegate_result(p, sizes=[1, 1], dim_order=[0, 1]),
+    "9 a delegate's result that is a constant": lambda p: delegate_result(
+        p, allocation_info=None, data_buffer_idx=1, sizes=[1, 1], dim_order=[0, 1]
+    ),
+    "9 a delegate's result that is its input": delegate_result_in_place,
+    "9 a delegate's input that is longer": longer_delegate_input,
     "9 arguments of another kind": swap_arguments,
     "9 a result inside what it is made of": overlap,
     "9 a delegate's result inside its input": lambda p: overlap(p, delegates=True),
@@ -154,6 +240,59 @@ def test_a_broken_program_is_refused_by_its_rule(programs, name):
     assert broken_rule(rewritten(data, lambda program: None)) == (None, False)
     rule, _ = broken_rule(rewritten(data, BREAKS[name]))
     assert rule is not None and rule.split(":")[0] == name.split()[0]
+
+
+def with_view(program, *, shift: int) -> None:
+    """The first argument as a row, ``shift`` bytes from where it lies."""
+    from executorch.exir.schema import Instruction, Int, IntList, KernelCall, Operator
+
+    plan, index = program.execution_plan[0], calls_of(program)[0].args[0]
+    view = copy.deepcopy(plan.values[index].val)
+    view.sizes = [math.prod(view.sizes)]
+    view.dim_order = [0]
+    view.allocation_info.memory_offset_low += shift
+    plan.non_const_buffer_sizes[view.allocation_info.memory_id] += shift
+    plan.operators.append(Operator("executorch_prim::et_view", "default"))
+    sizes = add_value(program, IntList([add_value(program, Int(view.sizes[0]))]))
+    call = KernelCall(len(plan.operators) - 1, [index, sizes, add_value(program, view)])
+    plan.chains[0].instructions.insert(0, Instruction(call))
+
+
+def test_a_view_lies_where_its_tensor_does(programs):
+    """The runtime lets it be those bytes; what writes it later would write wherever they are."""
+    data = read(programs["lookup"], seal=False)
+    assert broken_rule(rewritten(data, lambda p: with_view(p, shift=0))) == (None, False)
+    rule, _ = broken_rule(rewritten(data, lambda p: with_view(p, shift=64)))
+    assert rule is not None and rule.startswith("9:")
+
+
+def test_no_image_at_all_is_refused_by_the_kernel(programs, tmp_path):
+    """A batch of 0 images breaks no rule, for a tensor of no bytes needs no place; it was divided by."""
+
+    def empty(program):
+        plan = program.execution_plan[0]
+        call = copy.deepcopy(calls_of(program)[0])
+        for at in (0, -1):
+            tensor = copy.deepcopy(plan.values[call.args[at]].val)
+            tensor.sizes[0], tensor.allocation_info, tensor.data_buffer_idx = 0, None, 0
+            call.args[at] = add_value(program, tensor)
+        call.args[-2] = call.args[-1]
+        plan.chains[0].instructions.insert(0, Instruction(call))
+
+    from executorch.exir.schema import Instruction
+
+    path = tmp_path / "empty.pte"
+    rewritten(read(programs["lookup"], seal=False), empty).tofile(path)
+    assert broken_rule(np.fromfile(path, np.uint8)) == (None, False)
+    done = subprocess.run(
+        [sys.executable, program_child.__file__, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(TOOLKIT)},
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout.split("\t")[1].strip() == "ArtifactError"
 
 
 def test_a_result_inside_a_tensor_of_a_list_is_refused():

@@ -25,7 +25,9 @@ _LETTERS = {
     "List[Tensor]": "V",
     "List[Optional[Tensor]]": "W",
 }
-_UNDECLARED = {"executorch_prim::et_view.default": "TLT"}  # the runtime's own, without a schema in torch
+_WRITTEN = {"Tensor": "O", "List[Tensor]": "U"}
+_NUMBER = "X"  # refused: what takes it would have to be checked as it runs
+_UNDECLARED = {"executorch_prim::et_view.default": "TLY"}  # the runtime's own, without a schema in torch
 
 
 def signatures() -> dict[str, str]:
@@ -46,8 +48,10 @@ def _signature(name: str) -> str | None:
         written = 0 if schema is None else len(schema.returns)
     if schema is None:
         return None
-    letters = "".join(_letter(str(each.type)) for each in schema.arguments)
-    return letters + "T" * written + ("*" if schema.returns else "")
+    letters = "".join(_letter(each) for each in schema.arguments) + _WRITTEN["Tensor"] * written
+    if not any(letter in letters for letter in _WRITTEN.values()):
+        return _NUMBER
+    return letters + ("*" if schema.returns else "")
 
 
 def _schema(name: str) -> torch.FunctionSchema | None:
@@ -60,7 +64,10 @@ def _schema(name: str) -> torch.FunctionSchema | None:
     return None
 
 
-def _letter(kind: str) -> str:
+def _letter(argument: torch.Argument) -> str:
+    kind = str(argument.type)
+    if argument.alias_info is not None and argument.alias_info.is_write:
+        return _WRITTEN[kind]
     if kind.startswith("Optional["):
         return _LETTERS[kind.removeprefix("Optional[").removesuffix("]")].lower()
     return _LETTERS[kind]

@@ -36,6 +36,16 @@ def test_the_same_bits_as_numpy(isa):
     assert [case.name for case in CASES if not np.array_equal(case.run(), case.expected)] == []
 
 
+@pytest.mark.parametrize("value", [np.nan, np.uint32(0x7F812345).view(np.float32), np.inf])
+def test_what_is_no_number_stays_none(isa, value):
+    """NaN of any payload in one key, or an overflow: scores of it were e^-87, and the answer looked sound."""
+    x = np.random.default_rng(0).normal(size=(1, 5, 3 * 8)).astype(np.float32)
+    x[0, 2, 8] = value
+    found = attention_native.attention(x, 1, 1.0)
+    with np.errstate(all="ignore"):
+        assert np.isnan(found).all() and np.isnan(attention.attention(x, 1, 1.0)).all()
+
+
 def test_attention_is_torchs():
     x = torch.randn(2, 50, 3 * 48, generator=torch.Generator().manual_seed(0))
     wanted = models.attention(x, 3, 0.25)

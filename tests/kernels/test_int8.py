@@ -156,6 +156,15 @@ def test_refuses_what_is_no_convolution(change, text):
         )
 
 
+def test_refuses_a_kernel_so_wide_that_offsets_are_not_int32():
+    """Rows of three channels are joined once for each column of the kernel: 751 copies of the image."""
+    lut = random_lut(np.random.default_rng(0), (4, 3, 1, 1001), 1)
+    conv = int8_native.convolution(np.zeros((1, 1, 2200, 3000, 4), np.int8), lut, GRID, GRID)
+    assert int8_native.kernels().pv_i8_conv_check(int8_native.c_lut(lut), conv) < 0
+    narrow = int8_native.convolution(np.zeros((1, 1, 220, 3000, 4), np.int8), lut, GRID, GRID)
+    assert int8_native.kernels().pv_i8_conv_check(int8_native.c_lut(lut), narrow) == 0
+
+
 def test_refuses_a_sum_on_a_grid_too_fine():
     image = np.zeros((1, 1, 2, 2, 4), np.int8)
     for module in (int8, int8_native):

@@ -170,9 +170,9 @@ Tensor& lut_linear_out(
   lut.block = block >= 0 && block <= PV_TILE ? static_cast<int32_t>(block) : -1;
   lut.row_offsets = static_cast<const int32_t*>(data_or_null(row_offsets));
   lut.activation = static_cast<int32_t>(activation);
+  const int64_t batch = x.numel() / in_features;  // before `out` changes its size, should it be `x`
   ET_KERNEL_CHECK(ctx, resize_like(out, x, lut.rows), InvalidArgument, out);
 
-  const int64_t batch = x.numel() / in_features;
   const Scratch scratch(ctx, pv_lut_linear_scratch_bytes(&lut, batch, fast));
   ET_KERNEL_CHECK(ctx, scratch.data(), MemoryAllocationFailed, out);
   int error = pv_lut_linear_prepare(&lut, x.const_data_ptr<float>(), batch, fast, scratch.data());
@@ -218,7 +218,7 @@ Tensor& lut_conv2d_out(
     const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t layout, int64_t out_channels,
     IntList kernel_size, IntList stride, IntList padding, IntList dilation, int64_t groups, bool fast,
     int64_t activation, IntList pool, Tensor& out) {
-  ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && groups >= 1 && groups <= x.size(1), InvalidArgument, out);
+  ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && x.numel() > 0 && groups >= 1 && groups <= x.size(1), InvalidArgument, out);
   pv_conv conv{};
   conv.channels = x.size(1);
   conv.height = x.size(2);
@@ -267,7 +267,8 @@ Tensor& vlad_pool_out(
     const OptionalTensor& row_scale, const OptionalTensor& bias, int64_t bits, int64_t layout, int64_t clusters,
     const Tensor& centroids, const Tensor& centroid_scale, bool fast, Tensor& out) {
   ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && x.numel() > 0, InvalidArgument, out);
-  const int64_t dims = x.size(1);
+  const int64_t dims = x.size(1), locations = static_cast<int64_t>(x.size(2)) * x.size(3);
+  ET_KERNEL_CHECK(ctx, locations <= INT32_MAX, InvalidArgument, out);
   ET_KERNEL_CHECK(
       ctx, is_layer(packed, codebook, row_scale, bias, clusters, dims, bits, layout), InvalidArgument, out);
   ET_KERNEL_CHECK(
@@ -279,7 +280,7 @@ Tensor& vlad_pool_out(
   vlad.centroid_scale = centroid_scale.const_data_ptr<float>();
   vlad.clusters = lut.rows;
   vlad.dims = lut.cols;
-  vlad.locations = static_cast<int32_t>(x.size(2) * x.size(3));
+  vlad.locations = static_cast<int32_t>(locations);
   if (!succeeded(ctx, "vlad_pool", pv_vlad_check(&lut, &vlad))) {
     return out;
   }

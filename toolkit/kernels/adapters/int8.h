@@ -4,7 +4,8 @@
 // An image is int8 [batch, quads, height, width, 4], see lut/int8.h.
 
 bool is_int8_image(const Tensor& x) {
-  return x.scalar_type() == ScalarType::Char && x.dim() == 5 && x.size(4) == 4 && x.numel() > 0;
+  return x.scalar_type() == ScalarType::Char && x.dim() == 5 && x.size(4) == 4 && x.numel() > 0 &&
+      static_cast<int64_t>(x.size(0)) * x.size(1) <= INT32_MAX;
 }
 
 pv_i8_grid int8_grid(double scale, int64_t zero) {
@@ -24,7 +25,7 @@ size_t image_size(const Tensor& x) {
 
 Tensor& int8_from_float_out(KernelRuntimeContext& ctx, const Tensor& x, double scale, int64_t zero, Tensor& out) {
   ET_KERNEL_CHECK(ctx, is_float(x) && x.dim() == 4 && x.numel() > 0, InvalidArgument, out);
-  const int32_t channels = x.size(1), quads = (channels + 3) / 4;
+  const int32_t channels = x.size(1), quads = channels / 4 + (channels % 4 != 0);
   ET_KERNEL_CHECK(ctx, resize_int8(out, x.size(0), quads, x.size(2), x.size(3)), InvalidArgument, out);
   const pv_i8_grid grid = int8_grid(scale, zero);
   const size_t pixels = static_cast<size_t>(x.size(2)) * static_cast<size_t>(x.size(3));

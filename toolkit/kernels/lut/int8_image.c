@@ -50,7 +50,10 @@ int pv_i8_conv_check(const pv_lut* lut, const pv_i8_conv* c) {
   if (lut->cols != cols || cols > PV_I8_COLS || out[0] < 1 || out[1] < 1) return PV_ERROR_SHAPE;
   const double pixels = ((double)c->height + c->padding[0] + c->padding[2] + c->stride[0]) *
                         ((double)c->width + c->padding[1] + c->padding[3] + c->stride[1]);
-  return pixels * ((double)c->channels + 4) < 2e9 ? PV_OK : PV_ERROR_SHAPE; /* offsets are int32 */
+  if (pixels * ((double)c->channels + 4) >= 2e9) return PV_ERROR_SHAPE;
+  const pv_i8_geometry g = pv_i8_conv_geometry(lut, c);
+  const double planes = (double)g.phases[0] * g.phases[1] * (double)g.plane_size; /* `tight` ones are copies */
+  return planes * g.depth < INT32_MAX ? PV_OK : PV_ERROR_SHAPE; /* offsets are int32 */
 }
 
 /* Phases of a stride that some tap meets. */

@@ -21,7 +21,7 @@ const char* pv_error_text(int error) {
   }
 }
 
-int32_t pv_rows_per_group(const pv_lut* lut) { return (lut->rows + lut->groups - 1) / lut->groups; }
+int32_t pv_rows_per_group(const pv_lut* lut) { return lut->rows / lut->groups + (lut->rows % lut->groups != 0); }
 
 /* 127 / max|x|: what takes activations onto int8; 0 for an all-zero image. */
 float pv_activation_inverse(float largest) { return largest > 0 ? 127.0f / largest : 0.0f; }

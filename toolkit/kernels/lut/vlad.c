@@ -47,6 +47,7 @@ static size_t aggregation_bytes(const pv_vlad* v) {
 int pv_vlad_check(const pv_lut* lut, const pv_vlad* v) {
   if (v->clusters < 1 || v->dims < 1 || v->locations < 1 || v->clusters != lut->rows) return PV_ERROR_SHAPE;
   if ((double)v->locations * (double)padded_dims(v) > 5e8) return PV_ERROR_SHAPE;
+  if ((int64_t)v->clusters * v->dims > INT32_MAX) return PV_ERROR_SHAPE; /* of the descriptor: a runtime's sizes are int32 */
   const pv_conv conv = assignment(v);
   return pv_conv_check(lut, &conv);
 }

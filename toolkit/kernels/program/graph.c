@@ -5,19 +5,12 @@
 #include "schema.h"
 
 enum { HEADER_BYTES = 30, DIMS = 6 }; /* XNN_MAX_TENSOR_DIMS */
+enum { EXTERNAL_OUTPUT = 2, EXTERNAL = 3 }; /* XNN_VALUE_FLAG_..., output or input */
 static const uint32_t NO_VALUE = UINT32_MAX;
 static const uint64_t LARGEST = (uint64_t)1 << 40;     /* bytes of one value */
 static const uint64_t SEARCH = (uint64_t)1 << 26;      /* nodes * values: looked up one by one */
 
-typedef struct graph {
-  pv_flat flat;
-  uint32_t root;
-  const pv_parts* parts;
-  const uint8_t* constants;
-  uint64_t constant_bytes;
-} graph;
-
-static int open_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, graph* g) {
+static int open_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, pv_graph* g) {
   if (size < HEADER_BYTES) return 0;
   uint64_t offset = 0, bytes = size;
   g->parts = parts;
@@ -43,13 +36,13 @@ static uint32_t element_bits(uint16_t type) {
   return type < sizeof bits ? bits[type] : 0;
 }
 
-static uint16_t tensor_type(const graph* g, uint32_t tensor) {
+static uint16_t tensor_type(const pv_graph* g, uint32_t tensor) {
   const uint32_t slot = pv_flat_field(&g->flat, tensor, XTENSOR_TYPE);
   return slot ? pv_read16(g->flat.data + slot) : 0;
 }
 
 /* The segment of named data `key`, a checked text. */
-static int named_bytes(const graph* g, const char* key, uint64_t* bytes) {
+static int named_bytes(const pv_graph* g, const char* key, uint64_t* bytes) {
   const pv_flat* flat = &g->parts->flat;
   const pv_list named = pv_flat_list(flat, g->parts->program, PROGRAM_NAMED);
   for (uint32_t i = 0; i < named.count; i++) {
@@ -61,7 +54,7 @@ static int named_bytes(const graph* g, const char* key, uint64_t* bytes) {
 }
 
 /* Bytes stored for constant `index`: in the graph, behind it, or as named data of the program. */
-static int stored_bytes(const graph* g, uint32_t index, uint64_t* bytes) {
+static int stored_bytes(const pv_graph* g, uint32_t index, uint64_t* bytes) {
   const pv_list buffers = pv_flat_list(&g->flat, g->root, GRAPH_BUFFERS);
   const pv_list constants = pv_flat_list(&g->flat, g->root, GRAPH_CONSTANTS);
   if (!constants.count) {
@@ -78,7 +71,7 @@ static int stored_bytes(const graph* g, uint32_t index, uint64_t* bytes) {
   return offset <= g->constant_bytes && *bytes <= g->constant_bytes - offset;
 }
 
-static int check_tensor(const graph* g, uint32_t tensor) {
+static int check_tensor(const pv_graph* g, uint32_t tensor) {
   const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS);
   uint64_t elements = 1, stored = 0;
   if (dims.count > DIMS || dims.count != pv_flat_int(&g->flat, tensor, XTENSOR_RANK)) return 0;
@@ -90,11 +83,12 @@ static int check_tensor(const graph* g, uint32_t tensor) {
   const uint32_t index = pv_flat_int(&g->flat, tensor, XTENSOR_CONSTANT);
   const uint32_t external = pv_flat_int(&g->flat, tensor, XTENSOR_EXTERNAL);
   if (!bits || (external != NO_VALUE && external >= pv_flat_int(&g->flat, g->root, GRAPH_EXTERNALS))) return 0;
+  if ((pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS) & EXTERNAL) && external == NO_VALUE) return 0;
   return !index || (stored_bytes(g, index, &stored) && stored >= (elements * bits + 7) / 8);
 }
 
 /* Scales of a channel: as many as its dimension, in the graph or among the constants. */
-static int check_scales(const graph* g, uint32_t tensor, uint32_t quant, uint64_t groups, int buffer, int count) {
+static int check_scales(const pv_graph* g, uint32_t tensor, uint32_t quant, uint64_t groups, int buffer, int count) {
   const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS), scales = pv_flat_list(&g->flat, quant, CHANNEL_SCALES);
   const uint32_t channel = pv_flat_int(&g->flat, quant, CHANNEL_DIM), index = pv_flat_int(&g->flat, quant, buffer);
   if (channel >= dims.count) return 0;
@@ -105,7 +99,7 @@ static int check_scales(const graph* g, uint32_t tensor, uint32_t quant, uint64_
   return index && pv_flat_int(&g->flat, quant, count) >= needed && stored_bytes(g, index, &bytes) && bytes >= needed * width;
 }
 
-static int check_groups(const graph* g, uint32_t tensor, uint32_t quant) {
+static int check_groups(const pv_graph* g, uint32_t tensor, uint32_t quant) {
   const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS);
   const uint32_t group = pv_flat_int(&g->flat, quant, GROUP_SIZE);
   if (!group || dims.count < 2) return 0;
@@ -113,7 +107,7 @@ static int check_groups(const graph* g, uint32_t tensor, uint32_t quant) {
   return check_scales(g, tensor, quant, (inputs + group - 1) / group, GROUP_BUFFER, GROUP_COUNT);
 }
 
-static int check_value(const graph* g, uint32_t value) {
+static int check_value(const pv_graph* g, uint32_t value) {
   const uint32_t found = pv_flat_follow(&g->flat, value, XVALUE);
   if (pv_flat_byte(&g->flat, value, XVALUE_TYPE) == XVALUE_TENSOR) return check_tensor(g, found);
   const uint32_t tensor = pv_flat_follow(&g->flat, found, QUANTIZED_TENSOR);
@@ -129,7 +123,7 @@ static int check_value(const graph* g, uint32_t value) {
   }
 }
 
-static uint32_t tensor_of(const graph* g, uint32_t value) {
+static uint32_t tensor_of(const pv_graph* g, uint32_t value) {
   const uint32_t found = pv_flat_follow(&g->flat, value, XVALUE);
   return pv_flat_byte(&g->flat, value, XVALUE_TYPE) == XVALUE_TENSOR
              ? found
@@ -137,7 +131,7 @@ static uint32_t tensor_of(const graph* g, uint32_t value) {
 }
 
 /* The tensor of value `id`, 0 if the graph has none. */
-static uint32_t find_value(const graph* g, uint32_t id) {
+static uint32_t find_value(const pv_graph* g, uint32_t id) {
   const pv_list values = pv_flat_list(&g->flat, g->root, GRAPH_VALUES);
   for (uint32_t i = 0; i < values.count; i++) {
     const uint32_t tensor = tensor_of(g, pv_flat_at(&g->flat, values, i));
@@ -146,12 +140,12 @@ static uint32_t find_value(const graph* g, uint32_t id) {
   return 0;
 }
 
-static int has_count(const graph* g, uint32_t node, int list, uint32_t count) {
+static int has_count(const pv_graph* g, uint32_t node, int list, uint32_t count) {
   return pv_flat_list(&g->flat, node, list).count == count && count <= DIMS;
 }
 
 /* Lists whose length XNNPACK takes on trust. */
-static int check_lists(const graph* g, uint8_t type, uint32_t node) {
+static int check_lists(const pv_graph* g, uint8_t type, uint32_t node) {
   enum { RANK = 0, FIRST = 1, SECOND = 2, PAD_INPUT = 3 };
   const uint32_t rank = pv_flat_int(&g->flat, node, RANK);
   switch (type) {
@@ -170,7 +164,7 @@ static int check_lists(const graph* g, uint8_t type, uint32_t node) {
   }
 }
 
-static int check_node(const graph* g, uint32_t node) {
+static int check_node(const pv_graph* g, uint32_t node) {
   const uint8_t type = pv_flat_byte(&g->flat, node, NODE_TYPE);
   const uint32_t found = pv_flat_follow(&g->flat, node, NODE);
   const pv_table* fields = pv_graph_schema.fields[GRAPH_NODES].of->fields[NODE].of->fields[type - 1].of;
@@ -182,17 +176,47 @@ static int check_node(const graph* g, uint32_t node) {
   return check_lists(g, type, found);
 }
 
-int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, uint32_t* externals) {
-  graph g;
-  if (!open_graph(parts, data, size, &g)) return RULE_GRAPH;
-  const pv_list values = pv_flat_list(&g.flat, g.root, GRAPH_VALUES), nodes = pv_flat_list(&g.flat, g.root, GRAPH_NODES);
+int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, pv_graph* g) {
+  if (!open_graph(parts, data, size, g)) return RULE_GRAPH;
+  const pv_list values = pv_flat_list(&g->flat, g->root, GRAPH_VALUES), nodes = pv_flat_list(&g->flat, g->root, GRAPH_NODES);
   if ((uint64_t)values.count * nodes.count > SEARCH) return RULE_GRAPH;
   for (uint32_t i = 0; i < values.count; i++) {
-    if (!check_value(&g, pv_flat_at(&g.flat, values, i))) return RULE_GRAPH_VALUES;
+    if (!check_value(g, pv_flat_at(&g->flat, values, i))) return RULE_GRAPH_VALUES;
   }
   for (uint32_t i = 0; i < nodes.count; i++) {
-    if (!check_node(&g, pv_flat_at(&g.flat, nodes, i))) return RULE_GRAPH_NODES;
+    if (!check_node(g, pv_flat_at(&g->flat, nodes, i))) return RULE_GRAPH_NODES;
   }
-  *externals = pv_flat_int(&g.flat, g.root, GRAPH_EXTERNALS);
   return 0;
+}
+
+/* XNNPACK reads and writes as many elements as the graph says, of its type, before anybody compares sizes. */
+static int fits_external(const pv_graph* g, const pv_parts* parts, uint32_t plan, uint32_t tensor, uint32_t argument) {
+  const pv_list dims = pv_flat_list(&g->flat, tensor, XTENSOR_DIMS);
+  const uint32_t given = pv_tensor_at(parts, plan, argument), bits = element_bits(tensor_type(g, tensor));
+  const uint32_t width = pv_element_bytes(pv_flat_byte(&parts->flat, given, TENSOR_TYPE));
+  int sound = 0;
+  uint64_t bytes = width;
+  for (uint32_t i = 0; i < dims.count; i++) bytes *= pv_read32(g->flat.data + dims.at + 4 * i);
+  const uint64_t given_bytes = pv_tensor_bytes(&parts->flat, given, &sound);
+  if (bits != 8 * width) return 0;
+  return pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS) & EXTERNAL_OUTPUT ? given_bytes >= bytes : given_bytes <= bytes;
+}
+
+int pv_graph_takes(const pv_graph* g, pv_parts* parts, uint32_t plan, pv_list arguments) {
+  const pv_list values = pv_flat_list(&g->flat, g->root, GRAPH_VALUES);
+  if (arguments.count < pv_flat_int(&g->flat, g->root, GRAPH_EXTERNALS)) return 0;
+  if (!pv_flat_afford(&parts->flat, (uint64_t)arguments.count + values.count)) return 0;
+  for (uint32_t a = 0; a < arguments.count; a++) {
+    if (pv_value_kind(parts, plan, pv_read32(parts->flat.data + arguments.at + 4 * a)) != VALUE_TENSOR) return 0;
+  }
+  for (uint32_t i = 0; i < values.count; i++) {
+    const uint32_t tensor = tensor_of(g, pv_flat_at(&g->flat, values, i));
+    const uint32_t flags = pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS);
+    if (!(flags & EXTERNAL)) continue;
+    const uint32_t external = pv_flat_int(&g->flat, tensor, XTENSOR_EXTERNAL);
+    const uint32_t argument = pv_read32(parts->flat.data + arguments.at + 4 * external);
+    if (!fits_external(g, parts, plan, tensor, argument)) return 0;
+    if ((flags & EXTERNAL_OUTPUT) && !pv_may_write(parts, plan, arguments, external)) return 0;
+  }
+  return 1;
 }

@@ -26,37 +26,19 @@ static int check_call(pv_parts* parts, uint32_t plan, uint32_t call, int kernel)
   if (index >= named.count) return RULE_INSTRUCTIONS;
   const int broken = check_names(parts, plan, arguments);
   if (broken) return broken;
-  if (kernel && !pv_operator_takes(parts, plan, index, arguments)) return RULE_ARGUMENTS;
-  return pv_tensors_apart(parts, plan, arguments) ? 0 : RULE_ARGUMENTS;
+  return !kernel || pv_operator_takes(parts, plan, index, arguments) ? 0 : RULE_ARGUMENTS;
 }
 
-/* A jump back could go round for ever. */
-static int check_jump(pv_parts* parts, uint32_t plan, uint32_t jump, uint32_t self, uint32_t count) {
-  const uint32_t to = pv_flat_int(&parts->flat, jump, JUMP_TO);
-  const uint32_t condition = pv_flat_int(&parts->flat, jump, JUMP_CONDITION);
-  const int kind = pv_value_kind(parts, plan, condition);
-  if (!pv_has_place(parts, plan, condition)) return RULE_TENSORS;
-  return (kind == VALUE_TENSOR || kind == VALUE_BOOL) && to > self && to <= count ? 0 : RULE_INSTRUCTIONS;
-}
-
-static int check_move(const pv_parts* parts, uint32_t plan, uint32_t move) {
-  const int from = pv_value_kind(parts, plan, pv_flat_int(&parts->flat, move, MOVE_FROM));
-  const int to = pv_value_kind(parts, plan, pv_flat_int(&parts->flat, move, MOVE_TO));
-  return from && to && (from == to || from == VALUE_NULL) ? 0 : RULE_INSTRUCTIONS;
-}
-
-static int check_instruction(pv_parts* parts, uint32_t plan, uint32_t instruction, uint32_t self, uint32_t count) {
+/* Calls alone. After a move a value is another than its checks were of; after a free, who reads the tensor in the next
+ * run at the latest would read from nowhere; a jump back could go round for ever. */
+static int check_instruction(pv_parts* parts, uint32_t plan, uint32_t instruction) {
   const uint32_t found = pv_flat_follow(&parts->flat, instruction, INSTRUCTION);
   switch (pv_flat_byte(&parts->flat, instruction, INSTRUCTION_TYPE)) {
     case CALL_KERNEL:
       return check_call(parts, plan, found, 1);
     case CALL_DELEGATE:
       return check_call(parts, plan, found, 0);
-    case CALL_MOVE:
-      return check_move(parts, plan, found);
-    case CALL_JUMP:
-      return check_jump(parts, plan, found, self, count);
-    default: /* a free: who reads the tensor afterwards, in the next run at the latest, would read from nowhere */
+    default:
       return RULE_INSTRUCTIONS;
   }
 }
@@ -70,7 +52,7 @@ int pv_check_instructions(pv_parts* parts, uint32_t plan) {
   for (uint32_t c = 0; c < chains.count; c++) {
     const pv_list steps = pv_flat_list(&parts->flat, pv_flat_at(&parts->flat, chains, c), CHAIN_INSTRUCTIONS);
     for (uint32_t i = 0; i < steps.count; i++) {
-      const int broken = check_instruction(parts, plan, pv_flat_at(&parts->flat, steps, i), i, steps.count);
+      const int broken = check_instruction(parts, plan, pv_flat_at(&parts->flat, steps, i));
       if (broken) return broken;
     }
   }
@@ -91,8 +73,8 @@ static const uint8_t* delegate_data(const pv_parts* parts, uint32_t delegate, ui
   return flat->data + blob.at;
 }
 
-/* Every call of delegate `index` has enough arguments, all tensors. */
-static int has_tensors(pv_parts* parts, uint32_t plan, uint32_t index, uint32_t externals) {
+/* Every call of delegate `index` has the arguments that its graph takes. */
+static int calls_fit(pv_parts* parts, uint32_t plan, uint32_t index, const pv_graph* graph) {
   const pv_flat* flat = &parts->flat;
   const pv_list chains = pv_flat_list(flat, plan, PLAN_CHAINS);
   for (uint32_t c = 0; c < chains.count; c++) {
@@ -102,11 +84,7 @@ static int has_tensors(pv_parts* parts, uint32_t plan, uint32_t index, uint32_t 
       const uint32_t step = pv_flat_at(flat, steps, i), call = pv_flat_follow(flat, step, INSTRUCTION);
       if (pv_flat_byte(flat, step, INSTRUCTION_TYPE) != CALL_DELEGATE) continue;
       if (pv_flat_int(flat, call, CALL_INDEX) != index) continue;
-      const pv_list arguments = pv_flat_list(flat, call, CALL_ARGUMENTS);
-      if (arguments.count < externals || !pv_flat_afford(&parts->flat, arguments.count)) return 0;
-      for (uint32_t a = 0; a < arguments.count; a++) {
-        if (pv_value_kind(parts, plan, pv_read32(flat->data + arguments.at + 4 * a)) != VALUE_TENSOR) return 0;
-      }
+      if (!pv_graph_takes(graph, parts, plan, pv_flat_list(flat, call, CALL_ARGUMENTS))) return 0;
     }
   }
   return 1;
@@ -117,14 +95,14 @@ int pv_check_delegates(pv_parts* parts, uint32_t plan) {
   for (uint32_t i = 0; i < delegates.count; i++) {
     const uint32_t delegate = pv_flat_at(&parts->flat, delegates, i);
     uint64_t bytes = 0;
-    uint32_t externals = 0;
+    pv_graph graph;
     const uint8_t* data = delegate_data(parts, delegate, &bytes);
     if (!data) return RULE_SEGMENTS;
     const uint32_t id = pv_flat_follow(&parts->flat, delegate, DELEGATE_ID);
     if (strcmp((const char*)parts->flat.data + id + 4, "XnnpackBackend")) continue;
-    const int broken = pv_check_graph(parts, data, bytes, &externals);
+    const int broken = pv_check_graph(parts, data, bytes, &graph);
     if (broken) return broken;
-    if (!has_tensors(parts, plan, i, externals)) return RULE_INSTRUCTIONS;
+    if (!calls_fit(parts, plan, i, &graph)) return RULE_ARGUMENTS;
   }
   return 0;
 }

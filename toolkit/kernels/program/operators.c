@@ -5,7 +5,8 @@
 #include "schema.h"
 
 /* One letter an argument: T tensor, N number, I int, F float, B bool, S string, L ints, D floats, A bools, V tensors,
- * W tensors or none; small letters may be none; * is what the kernel writes. */
+ * W tensors or none; small letters may be none. O is a tensor and U tensors that the kernel writes, * what it returns
+ * of them; Y is a tensor that becomes the first argument's bytes. X alone: none will do, since it gives a number, and what takes that would have to be checked as it runs. */
 #define SIGNATURE(name, kinds) name "\0" kinds "\0"
 /* Pairs of strings, an empty name at the end: a table of pointers would be twice as large in a shared library. */
 static const char signatures[] =
@@ -17,6 +18,8 @@ static int is_kind(char letter, int kind) {
   if (letter == '*' || (optional && kind == VALUE_NULL)) return 1;
   switch (optional ? letter - 'a' + 'A' : letter) {
     case 'T':
+    case 'O':
+    case 'Y':
       return kind == VALUE_TENSOR;
     case 'N':
       return kind == VALUE_INT || kind == VALUE_DOUBLE || kind == VALUE_BOOL;
@@ -35,9 +38,12 @@ static int is_kind(char letter, int kind) {
     case 'A':
       return kind == VALUE_BOOLS;
     case 'V':
+    case 'U':
       return kind == VALUE_TENSORS;
-    default:
+    case 'W':
       return kind == VALUE_OPTIONAL_TENSORS;
+    default:
+      return 0;
   }
 }
 
@@ -61,15 +67,19 @@ static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
   return 0;
 }
 
-int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments) {
+int pv_operator_takes(pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments) {
   const pv_flat* flat = &parts->flat;
   const pv_list operators = pv_flat_list(flat, plan, PLAN_OPERATORS);
   const char* kinds = kinds_of(flat, pv_flat_at(flat, operators, operator_));
   if (!kinds) return 1; /* the runtime refuses what it does not know */
   if (arguments.count != strlen(kinds)) return 0;
+  pv_list given = arguments;
+  given.count -= strchr(kinds, '*') != 0; /* what is returned is what was written */
   for (uint32_t i = 0; i < arguments.count; i++) {
     const uint32_t index = pv_read32(flat->data + arguments.at + 4 * i);
     if (!is_kind(kinds[i], pv_value_kind(parts, plan, index))) return 0;
+    if ((kinds[i] == 'O' || kinds[i] == 'U') && !pv_may_write(parts, plan, given, i)) return 0;
+    if (kinds[i] == 'Y' && !pv_is_view(parts, plan, index, pv_read32(flat->data + arguments.at))) return 0;
   }
   return 1;
 }

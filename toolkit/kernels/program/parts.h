@@ -38,12 +38,19 @@ int pv_check_delegates(pv_parts* parts, uint32_t plan);
 
 /* The kind of a method's value, VALUE_...; 0 for an index it does not have. */
 int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index);
+/* The table of a value that is a tensor. */
+uint32_t pv_tensor_at(const pv_parts* parts, uint32_t plan, uint32_t index);
 /* Whether a tensor lies in the program, in planned memory, or where the caller puts an input; true of what is none. */
 int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index);
-/* Whether an operator takes values of these kinds; true of an operator without a known signature. */
-int pv_operator_takes(const pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
-/* Whether the planned tensors of one call that overlap begin together. */
-int pv_tensors_apart(pv_parts* parts, uint32_t plan, pv_list arguments);
+/* Whether an operator takes values of these kinds and may write where it does; true of an operator without a known
+ * signature. */
+int pv_operator_takes(pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
+/* Whether a call may write its argument `at`, a tensor or a list of them: planned memory that no other argument lies in. */
+int pv_may_write(pv_parts* parts, uint32_t plan, pv_list arguments, uint32_t at);
+/* Whether a tensor lies in planned memory, or has no bytes. */
+int pv_is_planned(const pv_parts* parts, uint32_t plan, uint32_t index);
+/* Whether tensor `index` lies where `of` does already. */
+int pv_is_view(const pv_parts* parts, uint32_t plan, uint32_t index, uint32_t of);
 /* The first byte of a planned tensor in its memory. */
 uint64_t pv_memory_offset(const pv_flat* flat, uint32_t memory);
 /* Bytes of a tensor; 0 with `sound` 0 for sizes or an order no tensor has. */
@@ -51,8 +58,20 @@ uint64_t pv_tensor_bytes(const pv_flat* flat, uint32_t tensor, int* sound);
 /* Bytes of a tensor's elements, 0 for a type no tensor has. */
 uint32_t pv_element_bytes(uint8_t type);
 
-/* An XNNPACK graph: 0 or a rule. `externals`: how many arguments its calls need. */
-int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, uint32_t* externals);
+/* An XNNPACK graph whose tables have been walked. */
+typedef struct pv_graph {
+  pv_flat flat;
+  uint32_t root;
+  const pv_parts* parts;
+  const uint8_t* constants;
+  uint64_t constant_bytes;
+} pv_graph;
+
+/* 0 or a rule. */
+int pv_check_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, pv_graph* graph);
+/* Whether a call of a checked graph has the tensors it needs, with its sizes of elements and enough of them, and may
+ * write where the graph does. */
+int pv_graph_takes(const pv_graph* graph, pv_parts* parts, uint32_t plan, pv_list arguments);
 
 int pv_seal_holds(const uint8_t* data, uint64_t size);
 

@@ -92,10 +92,21 @@ static int check_tensor(const pv_parts* parts, uint32_t plan, uint32_t tensor) {
   return fits ? 0 : RULE_TENSORS;
 }
 
+uint32_t pv_tensor_at(const pv_parts* parts, uint32_t plan, uint32_t index) {
+  const pv_flat* flat = &parts->flat;
+  return pv_flat_follow(flat, pv_flat_at(flat, pv_flat_list(flat, plan, PLAN_VALUES), index), VALUE);
+}
+
+int pv_is_planned(const pv_parts* parts, uint32_t plan, uint32_t index) {
+  const uint32_t tensor = pv_tensor_at(parts, plan, index);
+  int sound = 0;
+  return pv_flat_follow(&parts->flat, tensor, TENSOR_MEMORY) || !pv_tensor_bytes(&parts->flat, tensor, &sound);
+}
+
 int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index) {
   const pv_flat* flat = &parts->flat;
   if (pv_value_kind(parts, plan, index) != VALUE_TENSOR) return 1;
-  const uint32_t tensor = pv_flat_follow(flat, pv_flat_at(flat, pv_flat_list(flat, plan, PLAN_VALUES), index), VALUE);
+  const uint32_t tensor = pv_tensor_at(parts, plan, index);
   const uint32_t extra = pv_flat_follow(flat, tensor, TENSOR_EXTRA);
   if (pv_flat_int(flat, tensor, TENSOR_BUFFER) || pv_flat_follow(flat, tensor, TENSOR_MEMORY)) return 1;
   int sound = 0;
