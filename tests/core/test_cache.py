@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,22 @@ def test_cache_survives_a_failure_and_two_makers(monkeypatch, tmp_path):
     assert list((tmp_path / "pocketvlad/folders").iterdir()) == []
     assert (cache.cached_folder("thing", make) / "whole").read_text() == "2"
     assert [path.name for path in (tmp_path / "pocketvlad/folders").iterdir()] == ["thing"]
+
+
+@pytest.mark.parametrize("named", ["", "here"])
+def test_a_cache_is_never_where_a_command_runs(monkeypatch, tmp_path, named):
+    """Compiled code would be taken from there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.cache_root().is_relative_to(tmp_path)
+
+
+def test_no_home_folder_is_one_line(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(ArtifactError, match="found no home folder; set XDG_CACHE_HOME"):
+        cache.cache_root()
 
 
 def test_unwritable_cache_is_one_line(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """A dataset's photos as a model's inputs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from helpers.photos import write_photo
 from pocketvlad.compress.train.photos import split_for_training
-from pocketvlad.dataset import open_dataset
+from pocketvlad.dataset import decoder, open_dataset
 from pocketvlad.dataset.tensors import open_tensors
 from pocketvlad.model.preprocess import Preprocess
 
@@ -21,6 +22,20 @@ def photos(tmp_path_factory) -> Path:
             write_photo(folder / f"place-{place}/{view}.png", (40 * place, 80 * view, 9), (80, 64))
     (folder / "place-0/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
     return folder
+
+
+def test_processes_that_decode_take_no_code_from_where_a_command_runs(photos, tmp_path, monkeypatch):
+    """A dataset may hold a file called as one of Python's own modules."""
+    for name in ("pickle", "numpy", "struct"):
+        (tmp_path / f"{name}.py").write_text("import os\nos.mkdir('ran')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", ".", str(photos)]))
+    worker = decoder._Worker(decoder.Wish(Preprocess(64, 64)))
+    try:
+        answer = worker.decode(open_dataset(str(photos)).photos[1])
+    finally:
+        worker.end()
+    assert answer.tensor.shape == (3, 64, 64) and not (tmp_path / "ran").exists()
 
 
 def test_photos_are_read_lazily_where_they_do_not_fit(photos):

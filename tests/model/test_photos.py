@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,18 @@ def test_formats(tmp_path, suffix):
     photo = load_photo(save(tmp_path / f"a.{suffix}", pixels, **options))
     assert photo.pixels.shape == (30, 40, 3) and photo.pixels.dtype == np.uint8 and photo.orientation == 1
     assert np.abs(photo.pixels.astype(int) - pixels).mean() < (25 if suffix in ("jpg", "gif") else 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "TGA", "SPIDER", "DDS", "AVIF", "JPEG2000"])
+def test_other_formats_are_refused_whatever_the_name_says(tmp_path, kind):
+    """An EPS would start Ghostscript, an icon is decoded before its size is known, others end in errors of any kind."""
+    data = io.BytesIO()
+    Image.new("F" if kind == "SPIDER" else "RGB", (64, 64)).save(data, kind)
+    (tmp_path / "photo.jpg").write_bytes(data.getvalue())
+    with pytest.raises(
+        PhotoError, match=r"photo.jpg cannot be decoded; found no known .*; allowed: JPEG, PNG"
+    ):
+        load_photo(tmp_path / "photo.jpg")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -94,6 +107,16 @@ def test_16_bit_colour_is_read_to_its_last_bit(tmp_path, peak, white, channels):
     if channels == 4:
         want[0, 0] = 255
     np.testing.assert_array_equal(loaded, want)
+
+
+def test_16_bit_colour_takes_little_memory(tmp_path):
+    """Twelve bytes a pixel of NumPy's, and a part's: it took 65, which is 7 GB for 100 megapixels."""
+    write_png16(tmp_path / "deep.png", np.full((3000, 2000, 3), 40000, np.uint16))
+    tracemalloc.start()
+    photo = load_photo(tmp_path / "deep.png")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert photo.pixels.shape == (3000, 2000, 3) and most < 25 * 3000 * 2000
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

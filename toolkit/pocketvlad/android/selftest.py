@@ -130,7 +130,10 @@ def build(program: Path, index: Path, photos: Sequence[Path]) -> dict[str, bytes
 
 def _thumbnails(places: PlaceIndex) -> list[tuple[str, DecodedPhoto]]:
     chosen = [entry for entry in places.entries if entry.thumbnail][:THUMBNAILS]
-    decoded = [np.asarray(Image.open(io.BytesIO(entry.thumbnail)).convert("RGB")) for entry in chosen]
+    decoded = [
+        np.asarray(Image.open(io.BytesIO(entry.thumbnail), formats=("JPEG",)).convert("RGB"))
+        for entry in chosen
+    ]
     return [(entry.name, DecodedPhoto(pixels, 1)) for entry, pixels in zip(chosen, decoded, strict=True)]
 
 
@@ -204,7 +207,7 @@ def read_pictures(apk: Path, manifest: SelfTest) -> list[np.ndarray]:
         with zipfile.ZipFile(apk) as archive:
             for picture in manifest.pictures:
                 data = archive.read(f"{FOLDER}/{picture.file}")
-                pictures.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")))
+                pictures.append(np.asarray(Image.open(io.BytesIO(data), formats=("PNG",)).convert("RGBA")))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise PackageError(f"{apk} has a damaged self-test", found=str(error)) from error
     return pictures

@@ -21,10 +21,20 @@ _checked: set[Path] = set()  # in this process: nobody writes to a finished one
 
 
 def cache_root() -> Path:
-    """The user's cache folder for pocketvlad (``XDG_CACHE_HOME``, or the platform's habit)."""
-    if "XDG_CACHE_HOME" in os.environ:
-        return Path(os.environ["XDG_CACHE_HOME"]) / "pocketvlad"
-    home = Path.home()
+    """The user's cache folder for pocketvlad (``XDG_CACHE_HOME``, or the platform's habit).
+
+    Raises:
+        ArtifactError: neither that nor a home folder is set.
+    """
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if named.is_absolute():  # anything else counts as unset, as its specification says
+        return named / "pocketvlad"
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise ArtifactError(
+            "there is no folder for what is built once", found="no home folder", do="set XDG_CACHE_HOME"
+        ) from error
     return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "pocketvlad"
 
 

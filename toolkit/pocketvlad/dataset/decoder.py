@@ -25,7 +25,7 @@ import numpy as np
 
 from pocketvlad.dataset.region import load_region
 from pocketvlad.dataset.types import Photo
-from pocketvlad.errors import PhotoError
+from pocketvlad.errors import DatasetError, PhotoError
 from pocketvlad.model.preprocess import Preprocess, photo_tensor
 
 FEW = 64  # photos under which processes of their own are not worth their start
@@ -125,11 +125,9 @@ class _Worker:
             late.cancel()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(
-            [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
+        path = os.pathsep.join([str(Path(__file__).parents[2]), *_absolute(os.environ.get("PYTHONPATH", ""))])
         process = subprocess.Popen(
-            [sys.executable, "-m", "pocketvlad.dataset.decoder"],
+            [sys.executable, "-P", "-m", "pocketvlad.dataset.decoder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
@@ -139,7 +137,11 @@ class _Worker:
             pickle.dump(self._wish, process.stdin)
             process.stdin.flush()
         if process.stdout.read(len(_READY)) != _READY:
-            raise RuntimeError(f"{sys.executable} -m pocketvlad.dataset.decoder does not start")
+            raise DatasetError(
+                "the process that decodes photos does not start",
+                found=f"exit status {process.wait()}",
+                do=f"see what {sys.executable} -m pocketvlad.dataset.decoder says",
+            )
         return process
 
     def _answer(self, photo: Photo, source: IO[bytes]) -> Decoded:
@@ -157,6 +159,11 @@ class _Worker:
             self._process.communicate()
 
 
+def _absolute(path: str) -> list[str]:
+    """Folders of a search path but for those that depend on where a command runs: no code is taken from there."""
+    return [folder for folder in path.split(os.pathsep) if os.path.isabs(folder)]
+
+
 def _exactly(source: IO[bytes], size: int) -> bytearray:
     found = bytearray(size)
     if source.readinto(found) != size:  # type: ignore[attr-defined]
@@ -169,9 +176,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     source, out = sys.stdin.buffer, sys.stdout.buffer
     wish: Wish = pickle.load(source)
-    out.write(_READY)
-    out.flush()
     with contextlib.suppress(EOFError, BrokenPipeError):
+        out.write(_READY)
+        out.flush()
         while True:
             answer = decode(pickle.load(source), wish)
             found = answer.tensor

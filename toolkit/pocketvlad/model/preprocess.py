@@ -31,16 +31,23 @@ MAX_INPUT_SIDE = 16384  # of the C function
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"}
 )
+# By a file's first bytes. Pillow knows others, which start programs (EPS) or decode before the size is known (ICO).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION_TAG = 274
 _RANGES_16 = (4095.0, 65535.0)  # white of 12-bit cameras and of 16 bits
 _RANGES_32 = (*_RANGES_16, 2.0**32 - 1)
 _JPEG = ("JPEG", "MPO")  # of Pillow; phones write MPO
 _MOST_REDUCED = 8  # by a JPEG decoder
+_AT_ONCE = 1 << 20  # deep values that become float64
+_NAMED = "JPEG, PNG, WebP, BMP, TIFF, GIF or PPM"
 # What Pillow raises on damaged bytes, besides OSError.
 DAMAGED = (
     SyntaxError,
     ValueError,
     TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
     LookupError,
     EOFError,
     ArithmeticError,
@@ -103,7 +110,7 @@ class Preprocess:
                 raise TypeError("upright")
             sides = int(value["height"]), int(value["width"])
             return cls(*sides, _triple(value["mean"]), _triple(value["std"]), upright)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArtifactError(
                 "the file does not say how it wants its photos",
                 found=repr(value)[:80],
@@ -150,7 +157,9 @@ def load_photo(path: Path | str, preprocess: Preprocess | None = None) -> Decode
     except FileNotFoundError as error:
         raise PhotoError(f"photo {path} does not exist") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"photo {path} cannot be decoded", found="no known image format") from error
+        raise PhotoError(
+            f"photo {path} cannot be decoded", found="no known image format", allowed=_NAMED
+        ) from error
     except OSError as error:
         raise PhotoError(f"photo {path} cannot be decoded", found=error.strerror or error) from error
     except DAMAGED as error:
@@ -181,7 +190,7 @@ def open_image(path: Path) -> Image.Image:
     with _open_lock:
         guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(path)
+            return Image.open(path, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = guard
 
@@ -230,13 +239,23 @@ def _grey_to_8_bits(image: Image.Image) -> Image.Image:
         ranges: tuple[float, ...] = _RANGES_16
     else:
         ranges = (1.0, 255.0, *_RANGES_32) if image.mode == "F" else (255.0, *_RANGES_32)
-    return Image.fromarray(_to_8_bits(np.nan_to_num(np.asarray(image, np.float64)), ranges))
+    return Image.fromarray(_to_8_bits(np.asarray(image), ranges))
 
 
 def _to_8_bits(values: np.ndarray, ranges: Sequence[float]) -> np.ndarray:
     """Values over the smallest of the usual ``ranges`` that holds them all -> uint8 of the same shape."""
-    white = next((top for top in ranges if values.max() <= top), ranges[-1])
-    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)
+    rows = max(1, _AT_ONCE // values[0].size)
+    parts = [slice(first, first + rows) for first in range(0, len(values), rows)]
+    largest = max(_finite(values[part]).max() for part in parts)
+    white = next((top for top in ranges if largest <= top), ranges[-1])
+    found = np.empty(values.shape, np.uint8)
+    for part in parts:
+        found[part] = np.clip(np.rint(_finite(values[part]) * (255 / white)), 0, 255)
+    return found
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float64))
 
 
 def _deep_rgb(path: Path, image: Image.Image) -> Image.Image | None:
@@ -255,8 +274,9 @@ def _deep_rgb(path: Path, image: Image.Image) -> Image.Image | None:
     again: Any = open_image(path)
     with again:
         again.tile = [_with_raw_mode(tile, f"{order[1]};16{other}") for tile in again.tile]
-        low = np.asarray(again, np.uint16)
-    values = np.asarray(image, np.uint16) * np.uint16(256) + low
+        values = np.asarray(image).astype(np.uint16)
+        values *= 256
+        values += np.asarray(again)
     colours = Image.fromarray(_to_8_bits(values[..., :3], _RANGES_16))
     if order[1] == "RGB":
         return colours

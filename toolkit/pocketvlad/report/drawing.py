@@ -53,7 +53,9 @@ def _tile(
     detail: str,
 ) -> None:
     if jpeg:
-        sheet.paste(ImageOps.fit(Image.open(io.BytesIO(jpeg)).convert("RGB"), _TILE), corner)
+        sheet.paste(
+            ImageOps.fit(Image.open(io.BytesIO(jpeg), formats=("JPEG",)).convert("RGB"), _TILE), corner
+        )
     left, below = corner[0], corner[1] + _TILE[1] + 2
     font = ImageFont.load_default(12)
     draw.text((left, below), title[:26], _INK, font)

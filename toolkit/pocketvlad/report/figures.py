@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from pocketvlad.model.preprocess import DAMAGED, FORMATS
 from pocketvlad.report.palette import INK, PAPER, RIGHT, VARIABLES, WRONG
 from pocketvlad.report.summary import MatchRow
 
@@ -91,9 +92,9 @@ _STYLE: dict[Any, Any] = {
 def thumbnail(path: str | Path, size: tuple[int, int] = _THUMBNAIL) -> Image.Image:
     """A photo cut to ``size``, its EXIF rotation applied; a grey card where the file is gone."""
     try:
-        with Image.open(path) as photo:
+        with Image.open(path, formats=FORMATS) as photo:
             return ImageOps.fit(ImageOps.exif_transpose(photo).convert("RGB"), size)
-    except OSError:
+    except (OSError, *DAMAGED):
         card = Image.new("RGB", size, (128, 128, 128))
         ImageDraw.Draw(card).text((8, 8), f"{Path(path).name}\nis no longer there", fill="white")
         return card
