@@ -173,7 +173,8 @@ def test_a_part_that_is_cut_off_or_foreign_is_refused(parted, tmp_path):
             open_index(path)
 
 
-def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["fsync", "pwrite"])
+def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch, call):
     monkeypatch.setattr(extend, "WHOLE_BYTES", 0)
     path = tmp_path / "p.pvix"
     write_index(path, made(0, 7))
@@ -182,7 +183,11 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    def half(handle: int, data: bytes, at: int) -> int:
+        return write(handle, data[: len(data) // 2], at)
+
+    write = os.pwrite
+    monkeypatch.setattr(files.os, call, {"fsync": full, "pwrite": half}[call])
     with pytest.raises(ArtifactError, match="the disk is full"):
         extend_index(path, made(7, 2))
     assert path.read_bytes() == old

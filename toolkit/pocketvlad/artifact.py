@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -167,6 +167,16 @@ def write_error(out: Path, error: OSError) -> ArtifactError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ArtifactError(f"cannot write {out}: the disk is full", do="free some space and run again")
     return ArtifactError(f"cannot write {out}: {error.strerror or error}")
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to a file without a buffer, whose ``write`` may take less than it is given; raises OSError for the rest."""
+    left = memoryview(data)
+    while left:
+        written = file.write(left)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
 
 
 def write_bytes(out: Path | str, data: bytes, *, force: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -160,7 +161,8 @@ def _write_part(file: BinaryIO, start: int, index: PlaceIndex, path: Path) -> No
     magic = len(rules.MAGIC)
     for part, at in ((header[magic:], start + magic), (header[:magic], start)):
         os.fsync(file.fileno())
-        os.pwrite(file.fileno(), part, at)
+        if os.pwrite(file.fileno(), part, at) < len(part):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(file.fileno())
 
 
