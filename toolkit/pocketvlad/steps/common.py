@@ -89,7 +89,7 @@ def reading_of(
         what: the step.
         beside: see :class:`Reading`.
     """
-    describes = f"{what} {describer.kind} ".encode() + describer.fingerprint
+    describes = f"{what} {describer.kind} {artifact.versions()} ".encode() + describer.fingerprint
     return replace(photos_by(describer, beside), resume=resume_folder(out), describes=describes)
 
 
