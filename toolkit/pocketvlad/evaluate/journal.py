@@ -15,6 +15,7 @@ A record that a killed process wrote in part ends its file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -30,7 +31,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pocketvlad import ranks
-from pocketvlad.artifact import exclusive, write_all, write_error
+from pocketvlad.artifact import exclusive, write_error
 from pocketvlad.dataset.types import Photo
 
 _HEAD = struct.Struct("<16s?III")
@@ -157,7 +158,7 @@ class Journal:
                 handle, _ = tempfile.mkstemp(_SUFFIX, f"{ranks.rank_and_world()[0]}-", self.folder)
                 mine = open(handle, "r+b", buffering=0)  # noqa: SIM115  closed with the journal
             self._files.append(mine)
-            write_all(mine, self._head)
+            _write_all(mine, self._head)
             self._mine = mine
         return self._mine
 
@@ -200,11 +201,21 @@ def _append(file: BinaryIO, record: bytes) -> int:
     """Write a record behind the others, or nothing of it; where it begins."""
     at = file.seek(0, os.SEEK_END)
     try:
-        write_all(file, record)
+        _write_all(file, record)
     except OSError:
         file.truncate(at)
         raise
     return at
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to a file without a buffer, whose ``write`` may take less than it is given; raises OSError for the rest."""
+    left = memoryview(data)
+    while left:
+        written = file.write(left)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
 
 
 def _key(photo: Photo) -> bytes:
