@@ -106,6 +106,38 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
         pass
 
 
+@fault("a run ends while another one begins in the same folder", "they are one after the other there too")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_folder_that_goes_before_it_is_locked_is_made_again(tmp_path, monkeypatch, again):
+    """Who had it takes it away between our opening and locking it, and a third one may make it again."""
+    folder, lock = tmp_path / "out", artifact.fcntl.flock
+
+    def taken_away(handle: int, kind: int) -> None:
+        monkeypatch.setattr(artifact.fcntl, "flock", lock)
+        folder.rmdir()
+        if again:
+            folder.mkdir()
+        lock(handle, kind)
+
+    monkeypatch.setattr(artifact.fcntl, "flock", taken_away)
+    with artifact.exclusive(folder):
+        with pytest.raises(ArtifactError, match="another process"), artifact.exclusive(folder):
+            pass
+
+
+def test_a_file_that_goes_before_it_is_locked_is_one_line(tmp_path, monkeypatch):
+    path, lock = tmp_path / "p.pvix", artifact.fcntl.flock
+    path.write_text("")
+
+    def removed(handle: int, kind: int) -> None:
+        path.unlink()
+        lock(handle, kind)
+
+    monkeypatch.setattr(artifact.fcntl, "flock", removed)
+    with pytest.raises(ArtifactError, match=r"p\.pvix cannot be opened"), artifact.in_turn(path):
+        pass
+
+
 _COUNTS = """
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ from pocketvlad.android.entries import CONFIG, INDEX
 from pocketvlad.android.verify import verify_apk
 from pocketvlad.errors import PackageError
 from pocketvlad.index import open_index
-from pocketvlad.index.format import append_part
+from pocketvlad.index.format import append_part, is_one_part, part_spans
 from pocketvlad.resources import resource_dir
 from pocketvlad.runtime.operators import read_operators
 
@@ -88,20 +88,26 @@ def test_an_apk_of_a_runtime_that_lacks_an_operator_is_refused(package, tmp_path
         check_apk(out)
 
 
-def test_an_index_of_several_parts_is_joined_for_the_phone(package, tmp_path, monkeypatch):
+@pytest.mark.parametrize("finished", [True, False])
+def test_an_index_of_several_parts_is_joined_for_the_phone(package, tmp_path, monkeypatch, finished):
+    """An addition that is not finished is left out: phones read one part and nothing behind it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     index = tmp_path / "parts.pvix"
     shutil.copy(package.index, index)
     found = open_index(index)
     entry = replace(found.entries[0], name="added.jpg")
     append_part(index, replace(found.rows(np.array([0])), entries=(entry,)))
+    if not finished:
+        start = part_spans(index)[1][0]
+        index.write_bytes(index.read_bytes()[:start] + bytes(64))
     packages.package(
         tmp_path / "a.apk", program=package.program, index=index, photos=package.photos[:1], title="a"
     )
     with zipfile.ZipFile(tmp_path / "a.apk") as made:
         (tmp_path / "packed.pvix").write_bytes(made.read(INDEX))
-    packed = open_index(tmp_path / "packed.pvix")
-    assert len(packed.parts) == 1 and packed.names() == [*found.names(), "added.jpg"]
+    assert is_one_part(tmp_path / "packed.pvix")
+    added = ["added.jpg"] if finished else []
+    assert open_index(tmp_path / "packed.pvix").names() == [*found.names(), *added]
 
 
 def test_more_than_a_phone_takes_is_said_before_any_work(package, tmp_path):

@@ -67,7 +67,7 @@ class File:
         return self
 
     def grow(self) -> File:
-        self.data += bytes(64)
+        self.data += b"x" * 64
         return self
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.faults import fault
 from pocketvlad import artifact
-from pocketvlad.errors import ArtifactError, IndexFormatError
+from pocketvlad.errors import ArtifactError, IndexFormatError, RecipeError
 from pocketvlad.index import (
     Entry,
     PlaceIndex,
@@ -153,11 +153,28 @@ def test_a_part_counts_when_it_is_whole(tmp_path, monkeypatch):
     start = len(old) + -len(old) % 64
     ends = range(start + 136, len(new), 97)
     states += [old + bytes(start + 136 - len(old)) + new[start + 136 : end] for end in ends]
-    for state in (old, old + bytes(150 + start - len(old)), *states):  # of the file, after a kill
+    header = start + 136 - len(old)  # bytes up to its end
+    states += [old + bytes(count) for count in (0, 1, start - len(old), header - 1, header, header + 14)]
+    for state in tuple(states):  # of the file, after a kill
         path.write_bytes(state)
         assert open_index(path).names() == made(0, 7).names()
         extend_index(path, made(7, 2))
         assert path.read_bytes() == new
+
+
+@pytest.mark.parametrize("behind", [1, 64, 135, 500])
+def test_a_merge_leaves_out_an_addition_that_is_not_finished(tmp_path, behind):
+    """Phones read one part and nothing behind it."""
+    path, one = tmp_path / "p.pvix", tmp_path / "one.pvix"
+    write_index(path, made(0, 7))
+    whole = path.read_bytes()
+    assert files.is_one_part(path)
+    with pytest.raises(RecipeError, match="one index alone cannot be joined"):
+        step.merge([path], one)
+    path.write_bytes(whole + bytes(behind))
+    assert not files.is_one_part(path)
+    step.merge([path], one)
+    assert one.read_bytes() == whole
 
 
 def test_a_part_that_is_cut_off_or_foreign_is_refused(parted, tmp_path):
@@ -173,7 +190,8 @@ def test_a_part_that_is_cut_off_or_foreign_is_refused(parted, tmp_path):
             open_index(path)
 
 
-def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["fsync", "pwrite"])
+def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch, call):
     monkeypatch.setattr(extend, "WHOLE_BYTES", 0)
     path = tmp_path / "p.pvix"
     write_index(path, made(0, 7))
@@ -182,10 +200,31 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    def half(handle: int, data: bytes, at: int) -> int:
+        return write(handle, data[: len(data) // 2], at)
+
+    write = os.pwrite
+    monkeypatch.setattr(files.os, call, {"fsync": full, "pwrite": half}[call])
     with pytest.raises(ArtifactError, match="the disk is full"):
         extend_index(path, made(7, 2))
     assert path.read_bytes() == old
+
+
+def test_more_photos_than_rows_are_refused_before_the_file_is_touched(parted, tmp_path, monkeypatch):
+    path, _ = parted
+    before, more = path.read_bytes(), made(13, 2)
+    write_index(tmp_path / "more.pvix", more)
+    monkeypatch.setattr(rules, "MAX_COUNT", 14)
+    error = "too many photos for an index; found 15; allowed: 14 or fewer, in all parts"
+    with pytest.raises(IndexFormatError, match=error):
+        extend_index(path, more)
+    with pytest.raises(IndexFormatError, match=error):
+        step.merge([path, tmp_path / "more.pvix"], tmp_path / "all.pvix")
+    assert path.read_bytes() == before and not (tmp_path / "all.pvix").exists()
+    assert len(extend_index(path, made(13, 1))) == 14
+    monkeypatch.setattr(rules, "MAX_COUNT", 13)
+    with pytest.raises(IndexFormatError, match="found 14; allowed: 13"):
+        open_index(path)
 
 
 def test_an_open_index_stays_what_it_was(parted):

@@ -32,7 +32,9 @@ def test_the_same_photos_elsewhere_are_the_same(dataset, tmp_path):
         {"also": ("b",)},
         {"junk": True},
         {"latitude": 1.0, "longitude": 2.0},
+        {"utm": (1.0, 2.0)},
         {"box": (0, 0, 2, 2)},
+        {"panorama": "p"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -47,8 +49,10 @@ def test_the_ground_truth_counts(dataset, tmp_path):
         replace(dataset, queries=(Query(0, frozenset({1})),)),
         replace(dataset, database=(1, 2)),
         replace(dataset, metric="recall"),
+        replace(dataset, variants={"easy": dataset.queries}),
+        replace(dataset, variants={"easy": ()}),
     ]
-    assert len({dataset_hash(each) for each in (dataset, *others)}) == 5
+    assert len({dataset_hash(each) for each in (dataset, *others)}) == 1 + len(others)
     before = dataset_hash(dataset)
     write_photo(tmp_path / "0.jpg", "red")
     assert dataset_hash(dataset) != before

@@ -106,20 +106,24 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         ArtifactError: another process is at work there, or it cannot be used.
     """
-    require_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise ArtifactError(f"cannot use the folder {folder}", found=error.strerror or str(error)) from error
-    try:
-        _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        do = "wait for it, or name another folder"
-        raise ArtifactError(f"another process is writing to {folder}", do=do) from error
-    finally:
-        os.close(handle)
+    while True:
+        require_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            found = error.strerror or str(error)
+            raise ArtifactError(f"cannot use the folder {folder}", found=found) from error
+        try:
+            _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(handle, folder):  # else who had it took it away before we locked it
+                yield
+                return
+        except BlockingIOError as error:
+            do = "wait for it, or name another folder"
+            raise ArtifactError(f"another process is writing to {folder}", do=do) from error
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -136,11 +140,19 @@ def in_turn(path: Path) -> Iterator[None]:
             raise ArtifactError(f"{path} cannot be opened", found=error.strerror) from error
         try:
             _lock(handle, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(handle), path.stat()):  # else it was replaced while we waited
+            if _is_at(handle, path):  # else it was replaced while we waited
                 yield
                 return
         finally:
             os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether what was opened still stands under its name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(handle: int, kind: int) -> None:

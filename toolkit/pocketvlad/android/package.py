@@ -48,7 +48,7 @@ def package(
         MissingToolError: no zig or npm.
         PackageError, ArtifactError, PhotoError: as their makers say.
     """
-    from pocketvlad.index import open_index, write_index
+    from pocketvlad.index import is_one_part, open_index, write_index
 
     _require_phones(abis)
     require_room([program, index])
@@ -60,7 +60,7 @@ def package(
         "runtime": executorch.name,
     }
     with scratch_folder() as scratch:
-        if len(places.parts) > 1:
+        if not is_one_part(index):
             index = scratch / index.name
             write_index(index, places)
         files = selftest.build(program, index, photos)

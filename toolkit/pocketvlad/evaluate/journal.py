@@ -3,7 +3,7 @@
 A journal is a folder of files, one of each process of each run: 32 bytes that say what describes, then records
 
     ==========  =====  ================================================================
-    photo       16     hash of its path, box, size and time of change
+    photo       16     hash of its path, name, box, position, size and time of change
     described   1      whether a descriptor follows, or the line that says why there is none
     row         4      bytes of the descriptor, float32, or of the line
     beside      4      bytes that follow it: what goes with the photo
@@ -15,6 +15,7 @@ A record that a killed process wrote in part ends its file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -112,8 +113,7 @@ class Journal:
         )
         try:
             file = self._own()
-            at = file.seek(0, os.SEEK_END)
-            file.write(record + data + beside)
+            at = _append(file, record + data + beside)
         except OSError as error:
             raise write_error(self.folder or Path(tempfile.gettempdir()), error) from error
         self._note(photo, self._files.index(file), at, described)
@@ -151,14 +151,15 @@ class Journal:
 
     def _own(self) -> BinaryIO:
         if self._mine is None:
+            mine: BinaryIO
             if self.folder is None:
-                self._mine = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+                mine = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
             else:
-                handle, name = tempfile.mkstemp(_SUFFIX, f"{ranks.rank_and_world()[0]}-", self.folder)
-                self._mine = open(name, "r+b", buffering=0)  # noqa: SIM115  closed with the journal
-                os.close(handle)
-            self._mine.write(self._head)
-            self._files.append(self._mine)
+                handle, _ = tempfile.mkstemp(_SUFFIX, f"{ranks.rank_and_world()[0]}-", self.folder)
+                mine = open(handle, "r+b", buffering=0)  # noqa: SIM115  closed with the journal
+            self._files.append(mine)
+            _write_all(mine, self._head)
+            self._mine = mine
         return self._mine
 
     def _remove_others(self) -> None:
@@ -196,11 +197,34 @@ class Journal:
             at += _HEAD.size + size + more
 
 
+def _append(file: BinaryIO, record: bytes) -> int:
+    """Write a record behind the others, or nothing of it; where it begins."""
+    at = file.seek(0, os.SEEK_END)
+    try:
+        _write_all(file, record)
+    except OSError:
+        file.truncate(at)
+        raise
+    return at
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to a file without a buffer, whose ``write`` may take less than it is given; raises OSError for the rest."""
+    left = memoryview(data)
+    while left:
+        written = file.write(left)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
+
+
 def _key(photo: Photo) -> bytes:
+    """A photo is another one where its file is, or anything that decides what is written down of it."""
     try:
         about = photo.path.stat()
         seen = about.st_size, about.st_mtime_ns
     except OSError:
         seen = 0, 0
-    said = f"{photo.path}\0{photo.name}\0{photo.box}\0{seen}".encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(said, digest_size=16).digest()
+    position = photo.latitude, photo.longitude
+    said = f"{photo.path}\0{photo.name}\0{photo.box}\0{position}\0{seen}"
+    return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -11,7 +11,7 @@ from pocketvlad.index.build import (
 )
 from pocketvlad.index.entries import Entry
 from pocketvlad.index.extend import extend_index
-from pocketvlad.index.format import open_index, write_index
+from pocketvlad.index.format import is_one_part, open_index, write_index
 from pocketvlad.index.search import are_themselves, search_index
 from pocketvlad.index.types import PlaceIndex
 from pocketvlad.index.visitors import Visit, examples, split_visitors, visits
@@ -26,6 +26,7 @@ __all__ = [
     "examples",
     "extend_index",
     "indexed",
+    "is_one_part",
     "join_indices",
     "judging_matches",
     "open_index",

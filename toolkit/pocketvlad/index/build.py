@@ -18,6 +18,7 @@ from pocketvlad.evaluate.files import release, room
 from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of
 from pocketvlad.index.entries import ChainedEntries, LazyEntries, chosen_entries, split_label
 from pocketvlad.index.names import hashes_of, repeated
+from pocketvlad.index.rules import require_countable
 from pocketvlad.index.types import Encoded, PlaceIndex, encode_vectors
 
 _JUDGES = 2000  # photos at most that ask for a threshold; each is compared with all, so that of more photos fewer ask
@@ -131,7 +132,7 @@ def join_indices(indices: Sequence[PlaceIndex], *, replace_names: bool = False) 
         replace_names: photos of a later index take the place of those of the same name.
 
     Raises:
-        IndexFormatError: another model's descriptors, or names that are there already.
+        IndexFormatError: another model's descriptors, names that are there already, or too many photos.
     """
     require_alike(indices)
     first = indices[0]
@@ -143,6 +144,7 @@ def join_indices(indices: Sequence[PlaceIndex], *, replace_names: bool = False) 
             found=repr(gone[0]),
             do="replace them, or leave them out",
         )
+    require_countable(sum(map(len, kept)))
     entries = [chosen_entries(part.entries, rows) for part, rows in zip(parts, kept, strict=True)]
     stored = _joined(parts, kept)
     result = PlaceIndex(*stored, ChainedEntries(entries), first.fingerprint, None, first.info)

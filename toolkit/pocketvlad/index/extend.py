@@ -9,6 +9,7 @@ import numpy as np
 
 from pocketvlad.index.build import join_indices, require_alike, suggest_threshold
 from pocketvlad.index.format import append_part, open_index, write_index
+from pocketvlad.index.rules import require_countable
 from pocketvlad.index.types import PlaceIndex, chained
 
 WHOLE_BYTES = 64_000_000  # of a file up to which it stays one part, as phones read it
@@ -31,7 +32,7 @@ def extend_index(path: Path, added: PlaceIndex, *, replace_names: bool = False) 
         What the file then holds.
 
     Raises:
-        IndexFormatError: another model's descriptors, or names that are there already.
+        IndexFormatError: another model's descriptors, names that are there already, or too many photos.
         ArtifactError: the disk refuses it.
     """
     index = open_index(path)
@@ -43,6 +44,7 @@ def extend_index(path: Path, added: PlaceIndex, *, replace_names: bool = False) 
         write_index(path, joined, force=True)
         return joined
     stored = added.encoded_at(slice(None), index.vectors.dtype.name)
+    require_countable(len(index) + len(added))
     part = PlaceIndex(*stored, added.entries, index.fingerprint, index.threshold, added.info)
     if _judged_again(len(index), len(index) + len(part)):
         part = replace(part, threshold=suggest_threshold(chained([*index.parts, part])))

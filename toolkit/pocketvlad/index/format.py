@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -160,7 +161,8 @@ def _write_part(file: BinaryIO, start: int, index: PlaceIndex, path: Path) -> No
     magic = len(rules.MAGIC)
     for part, at in ((header[magic:], start + magic), (header[:magic], start)):
         os.fsync(file.fileno())
-        os.pwrite(file.fileno(), part, at)
+        if os.pwrite(file.fileno(), part, at) < len(part):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(file.fileno())
 
 
@@ -196,14 +198,28 @@ def part_spans(path: Path) -> list[tuple[int, int]]:
         spans: list[tuple[int, int]] = []
         while True:
             length = _part_bytes(os.pread(file.fileno(), HEADER.itemsize, at))
-            behind = at + length + -length % rules.ALIGNMENT
-            following = os.pread(file.fileno(), HEADER.itemsize, behind) if length else b""
-            if len(following) < HEADER.itemsize or following[:8] not in (rules.MAGIC, bytes(8)):
+            end = at + length
+            following = _magic_behind(file.fileno(), end) if 0 < length <= size - at else b""
+            if following not in (rules.MAGIC, bytes(8)):
                 return [*spans, (at, size - at)]
             spans.append((at, length))
-            if following[:8] != rules.MAGIC:
+            if following != rules.MAGIC:
                 return spans
-            at = behind
+            at = end + -end % rules.ALIGNMENT
+
+
+def _magic_behind(handle: int, end: int) -> bytes:
+    """The first eight bytes of what follows a part; zeros as well where it is shorter than a header and all zeros."""
+    gap = -end % rules.ALIGNMENT
+    behind = os.pread(handle, gap + HEADER.itemsize, end)
+    if len(behind) == gap + HEADER.itemsize:
+        return behind[gap : gap + 8]
+    return b"" if any(behind) else bytes(8)
+
+
+def is_one_part(path: Path) -> bool:
+    """Whether a file is one part and nothing else, as phones read it."""
+    return part_spans(path) == [(0, path.stat().st_size)]
 
 
 def _part_bytes(header: bytes) -> int:

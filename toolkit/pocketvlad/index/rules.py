@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pocketvlad.errors import IndexFormatError
+
 HEADER = np.dtype(
     [
         ("magic", "S8"),
@@ -58,6 +60,14 @@ RULES = {
     20: "the reserved field of every record is 0",
     21: "every name and label is UTF-8 without control characters",
 }
+
+
+def require_countable(photos: int) -> None:
+    """Raises IndexFormatError for more photos than an index holds, in all its parts: their rows are int32."""
+    if photos > MAX_COUNT:
+        raise IndexFormatError(
+            "too many photos for an index", found=photos, allowed=f"{MAX_COUNT:,} or fewer, in all parts"
+        )
 
 
 def broken_rule(data: np.ndarray) -> int:

@@ -243,10 +243,15 @@ def _encode_residuals(rests: np.ndarray) -> np.ndarray:
 
 
 def chained(parts: Sequence[PlaceIndex]) -> PlaceIndex:
-    """Parts of one type, dimension and program as one index: information of the first, threshold of the last."""
+    """Parts of one type, dimension and program as one index: information of the first, threshold of the last.
+
+    Raises:
+        IndexFormatError: more photos than an index holds.
+    """
     first = parts[0]
     if len(parts) == 1:
         return first
+    rules.require_countable(sum(map(len, parts)))
 
     def together(arrays: Sequence[Array | None]) -> Chained | None:
         held = [piece for array in arrays if array is not None for piece in pieces_of(array)]

@@ -60,17 +60,22 @@ def dataset_of(photos: str | Path | Dataset, queries: str | Path | None = None) 
 
 
 def dataset_hash(dataset: Dataset) -> str:
-    """One hash over a dataset's photos (names, places, positions, boxes, contents), ground truth and metric."""
+    """One hash over a dataset's photos (all that is known of them, and their contents), ground truths and metric."""
     files = [
-        [p.name, p.place, *p.labels, p.latitude, p.longitude, p.box, artifact.file_sha256(p.path)]
+        [p.name, p.place, *p.labels, *_where(p), p.box, p.panorama, artifact.file_sha256(p.path)]
         for p in dataset.photos
     ]
     truth = {
         "queries": queries_hash(dataset.queries),
+        "variants": {name: queries_hash(queries) for name, queries in dataset.variants.items()},
         "database": list(dataset.database),
         "metric": dataset.metric,
     }
     return artifact.tensors_fingerprint({}, {"photos": files, **truth})
+
+
+def _where(photo: Photo) -> tuple[object, ...]:
+    return photo.latitude, photo.longitude, photo.utm
 
 
 def photos_by(describer: Describer, beside: Callable[[Photo], bytes] | None = None) -> Reading:
@@ -89,7 +94,7 @@ def reading_of(
         what: the step.
         beside: see :class:`Reading`.
     """
-    describes = f"{what} {describer.kind} ".encode() + describer.fingerprint
+    describes = f"{what} {describer.kind} {artifact.versions()} ".encode() + describer.fingerprint
     return replace(photos_by(describer, beside), resume=resume_folder(out), describes=describes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.compress.compressed import Compressed, save_compressed
 from pocketvlad.compress.layers import layers_left
 from pocketvlad.compress.post_training import compress_network
@@ -88,8 +88,8 @@ def compress(
     """Compress a model's file.
 
     A run that was stopped goes on at the next layer, one that trains at the last saved step, a search at the next layer
-    or candidate. Under torchrun a recipe that trains is trained by all processes; the first one writes and returns the
-    result, the others return None.
+    or candidate. Under torchrun every process calls this: all train, where the recipe does; the first one alone does
+    anything else, writes and returns the result. The others return None.
 
     Args:
         model: the uncompressed model's file.
@@ -120,13 +120,16 @@ def compress(
         return _result(out, source, made)
 
     if dataset is not None and chosen.needs_labels:
-        trained = fine_tune(model, chosen, dataset, out, afresh=force, progress=progress, device=device)
-        if trained is None:
-            return None
-        found = written(_Made(trained.compressed, skipped=trained.skipped))
-        StateFolder(out).remove()
-        return found
+        with StateFolder(out).held() as state:
+            trained = fine_tune(model, chosen, dataset, state, afresh=force, progress=progress, device=device)
+            if trained is None:
+                return None
+            found = written(_Made(trained.compressed, skipped=trained.skipped))
+            state.empty()
+            return found
     with kept_folder(resume_folder(out)) as folder:
+        if not ranks.is_first():
+            return None
         if dataset is not None and limits is not None:
             return written(_searched(source, dataset, limits, folder, progress))
         return written(_calibrated(source, chosen, dataset, folder, progress))

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.evaluate.journal import kept_folder
@@ -61,6 +61,8 @@ def fit(
 ) -> Fitted:
     """Fit a model to photos and write it. A run that was stopped goes on at the next photo.
 
+    Under torchrun every process calls this and does all of it; the first one writes.
+
     Raises:
         PhotoError: too few photos, or none that can be read.
         CheckpointError: weights that are not the backbone's, or a head that only training gives values.
@@ -78,7 +80,8 @@ def fit(
             "options": {key: str(value) for key, value in asdict(options).items()},
             "whitening": None if choice is None else whitening_record(choice),
         }
-        save_model(out, network, made_from, force=force)
+        if ranks.is_first():
+            save_model(out, network, made_from, force=force)
     weights = sum(parameter.numel() for parameter in network.parameters())
     source = str(options.weights or "the photos")
     said = network.config.to_json()

@@ -19,6 +19,7 @@ from pocketvlad.index import (
     are_themselves,
     extend_index,
     indexed,
+    is_one_part,
     join_indices,
     open_index,
     require_fingerprint,
@@ -200,7 +201,7 @@ def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: boo
     """
     artifact.require_new(out, force=force)
     indices = [open_index(path) for path in paths]
-    if sum(len(index.parts) for index in indices) < 2:
+    if len(paths) < 2 and all(map(is_one_part, paths)):
         raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
     joined = join_indices(indices, replace_names=replace) if len(indices) > 1 else indices[0]
     write_index(out, joined, force=force)

@@ -45,5 +45,6 @@ class KeptPhotos:
 
     def _describes(self, network: nn.Module, what: str) -> bytes:
         state = {name: each.detach().numpy() for name, each in network.state_dict().items()}
-        said = {"what": what, "photos": [photo.name for photo in self._photos]}
+        photos = [photo.name for photo in self._photos]
+        said = {"what": what, "photos": photos, "versions": artifact.versions()}
         return artifact.tensors_fingerprint(state, said).encode()

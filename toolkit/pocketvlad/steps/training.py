@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,20 +41,36 @@ class StateFolder:
         self.start, self.state = self.path / _START, self.path / _STATE
         self.layers = self.path / _LAYERS
 
+    @contextmanager
+    def held(self) -> Iterator[StateFolder]:
+        """While the block lasts nobody else trains here; a folder that is then empty goes.
+
+        Under torchrun every process calls this.
+
+        Raises:
+            ArtifactError: another process trains here, or the folder cannot be used.
+        """
+        with ExitStack() as stack:
+            if ranks.is_first():
+                stack.enter_context(artifact.exclusive(self.path))
+                stack.callback(self._remove_empty)
+            ranks.wait_for_all()
+            yield self
+
     def claim(self, run: dict[str, Any], *, afresh: bool) -> None:
-        """Make it this run's folder; ``afresh`` throws away the state of another run.
+        """Make it this run's folder, which is held; ``afresh`` throws away the state of another run.
 
         Raises:
             ArtifactError: it belongs to another run, or holds files that are not ours.
         """
-        if self.path.exists() and self._belongs_to() != json.loads(json.dumps(run)):
+        if self._belongs_to() != json.loads(json.dumps(run)):
             if (self.path / _RUN).exists() and not afresh:
                 raise ArtifactError(
                     f"{self.path} is the unfinished training of another model, recipe or photos",
                     do="write elsewhere, or throw it away by force",
                 )
-            self.remove()
-            if self.path.exists():
+            self.empty()
+            if self._left():
                 raise ArtifactError(f"{self.path} is in the way", found="files that no training wrote")
         artifact.write_json(self.path / _RUN, run, force=True)
 
@@ -62,15 +80,20 @@ class StateFolder:
         except (OSError, ValueError):
             return None
 
-    def remove(self) -> None:
-        """Delete what a training run writes, and the folder where that leaves it empty."""
+    def empty(self) -> None:
+        """Delete what a training run writes."""
         ours = [_RUN, _START, _STATE]
-        for file in list(self.path.iterdir()) if self.path.is_dir() else []:
+        for file in self._left():
             if file == self.layers:
                 shutil.rmtree(file)
             elif file.name in ours or (file.suffix == ".part" and file.name.startswith(".")):
                 file.unlink()
-        if self.path.is_dir() and not any(self.path.iterdir()):
+
+    def _left(self) -> list[Path]:
+        return list(self.path.iterdir()) if self.path.is_dir() else []
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):  # files lie there
             self.path.rmdir()
 
 
@@ -86,7 +109,7 @@ def fine_tune(
     model: Path,
     recipe: Recipe,
     dataset: Dataset,
-    out: Path,
+    folder: StateFolder,
     *,
     afresh: bool,
     progress: Progress | None = None,
@@ -100,18 +123,18 @@ def fine_tune(
         model: the uncompressed model's file.
         recipe: with a ``train`` table.
         dataset: trains and calibrates, the places the recipe holds out apart.
-        out: beside which the state lies; whoever writes it removes the :class:`StateFolder` then.
+        folder: of the state, held; whoever writes the model empties it then.
         afresh: throw away the state of another run.
         progress: of reading, of the start's compression, of the steps.
         device: that trains, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        ArtifactError: the state beside ``out`` belongs to another run.
+        ArtifactError: the state in ``folder`` belongs to another run.
         DatasetError: no query has a positive to learn from.
         RecipeError: the recipe does not train, the model describes no places, or this machine lacks the device.
     """
     parallel.training_device(device)
-    source, folder = load_model(model), StateFolder(out)
+    source = load_model(model)
     train = train_options(source, recipe)
     first = ranks.is_first()
     shown = progress if first and progress is not None else quiet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pocketvlad import artifact
+from pocketvlad import artifact, ranks
 from pocketvlad.compress.compressed import Compressed, open_model
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
@@ -61,7 +61,8 @@ def whiten_file(
 ) -> Rewhitened:
     """Give a model of places a whitening fitted to photos, chosen on places held out of the fit.
 
-    A run that was stopped goes on at the next photo.
+    A run that was stopped goes on at the next photo. Under torchrun every process calls this and does all of it; the
+    first one writes.
 
     Args:
         model: with or without a whitening; not compressed.
@@ -92,7 +93,8 @@ def whiten_file(
             "photos": len(tensors),
             "whitening": whitening_record(found.choice),
         }
-        save_model(out, found.network, made_from, force=force)
+        if ranks.is_first():
+            save_model(out, found.network, made_from, force=force)
     config = found.network.config.to_json()
     return Rewhitened(str(out), megabytes(out), len(tensors), found.choice, tensors.skipped, config)
 

@@ -16,6 +16,7 @@ from pocketvlad.compress.calibrate.fit import Fitted
 from pocketvlad.compress.compressed import describe_layers, layer_tensors, read_layers
 from pocketvlad.compress.recipe import Recipe
 from pocketvlad.errors import PocketvladError
+from pocketvlad.model.network import Network
 
 _KIND, _RANDOM = "layer", "random"
 
@@ -75,5 +76,6 @@ def _fingerprint(network: nn.Module, recipe: Recipe, examples: Sequence[tuple[An
         for place, each in enumerate(example):
             if isinstance(each, Tensor):
                 arrays[f"example {number}, {place}"] = each.numpy()
-    said = {"recipe": recipe.key(), "versions": artifact.versions()}
+    built = network.config.to_json() if isinstance(network, Network) else str(network)
+    said = {"network": built, "recipe": recipe.key(), "versions": artifact.versions()}
     return artifact.tensors_fingerprint(arrays, said)[:16]

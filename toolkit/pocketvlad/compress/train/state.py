@@ -61,9 +61,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def run_fingerprint(trainer: Trainer) -> str:
-    """Hex SHA-256 of what decides the run: recipe, queries, the start's tensors."""
+    """Hex SHA-256 of what decides the run: recipe, queries, the start's configuration and tensors."""
     digest = hashlib.sha256(json.dumps(trainer.recipe.key(), sort_keys=True).encode())
-    digest.update(json.dumps([trainer.photos.count, queries_hash(trainer.photos.queries)]).encode())
+    truth = [trainer.photos.count, queries_hash(trainer.photos.queries)]
+    digest.update(json.dumps([*truth, trainer.start.config.to_json()], sort_keys=True).encode())
     for name, tensor in sorted(trainer.start.tensors().items()):
         digest.update(name.encode() + tensor.tobytes())
     return digest.hexdigest()
