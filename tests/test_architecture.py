@@ -16,7 +16,7 @@ _NAMES = (
 )
 ORDER = _NAMES.split()
 _INSIDE_MODEL = (
-    "kinds names wanted roles unit attention colours preprocess frames batchnorm features views backbones heads "
+    "kinds names wanted roles unit attention colours depth preprocess frames batchnorm features views backbones heads "
     "whitening questions choice network scratch fit"
 )
 _INSIDE_COMPRESS = (

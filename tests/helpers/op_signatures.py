@@ -5,6 +5,7 @@ python tests/helpers/op_signatures.py
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -26,7 +27,8 @@ _LETTERS = {
     "List[Optional[Tensor]]": "W",
 }
 _WRITTEN = {"Tensor": "O", "List[Tensor]": "U"}
-_NUMBER = "X"  # refused: what takes it would have to be checked as it runs
+_REFUSED = "X"  # of a number: what takes it would have to be checked as it runs; no program of inference has the others
+_NOT_OF_INFERENCE = re.compile(r"_backward|::_fft|::narrow_copy")
 _UNDECLARED = {"executorch_prim::et_view.default": "TLY"}  # the runtime's own, without a schema in torch
 
 
@@ -49,8 +51,8 @@ def _signature(name: str) -> str | None:
     if schema is None:
         return None
     letters = "".join(_letter(each) for each in schema.arguments) + _WRITTEN["Tensor"] * written
-    if not any(letter in letters for letter in _WRITTEN.values()):
-        return _NUMBER
+    if not any(letter in letters for letter in _WRITTEN.values()) or _NOT_OF_INFERENCE.search(name):
+        return _REFUSED
     return letters + ("*" if schema.returns else "")
 
 

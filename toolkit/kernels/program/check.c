@@ -15,11 +15,11 @@ static const char* const rules[] = {
     "5: constants, named data and segments lie inside the file",
     "6: every tensor has a known type, at most 16 sizes, and a place with bytes enough; an input may have none",
     "7: every list of values names values of its own kind",
-    "8: every instruction calls an operator or a delegate that exists, with values that exist",
-    "9: every call gets arguments of its own kinds and sizes, and writes tensors in planned memory where no other argument lies",
+    "8: every instruction calls an operator or an XNNPACK delegate that exists, with values that exist",
+    "9: every operator is known; a call gets arguments of its own kinds and sizes, and writes planned memory where none of them lies",
     "10: every XNNPACK graph is whole: its header, tables and constants lie inside it",
     "11: every value of an XNNPACK graph has a known type, at most 6 sizes, and constants as long as it says",
-    "12: every node of an XNNPACK graph names values that the graph has",
+    "12: every node of an XNNPACK graph names values that the graph has, and makes none that it is given",
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 

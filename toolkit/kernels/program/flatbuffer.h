@@ -11,6 +11,7 @@ typedef enum pv_kind {
   PV_SHORT,
   PV_INT,
   PV_ID, /* PV_INT that names a value of an XNNPACK graph */
+  PV_MADE_ID, /* PV_ID of a value that the node makes */
   PV_LONG,
   PV_STRING,
   PV_BYTES,

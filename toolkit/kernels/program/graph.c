@@ -5,9 +5,10 @@
 #include "schema.h"
 
 enum { HEADER_BYTES = 30, DIMS = 6 }; /* XNN_MAX_TENSOR_DIMS */
-enum { EXTERNAL_OUTPUT = 2, EXTERNAL = 3 }; /* XNN_VALUE_FLAG_..., output or input */
+enum { EXTERNAL_INPUT = 1, EXTERNAL_OUTPUT = 2, EXTERNAL = 3 }; /* XNN_VALUE_FLAG_... */
 static const uint32_t NO_VALUE = UINT32_MAX;
 static const uint64_t LARGEST = (uint64_t)1 << 40;     /* bytes of one value */
+static const uint32_t LARGEST_PAD = 1 << 20;
 static const uint64_t SEARCH = (uint64_t)1 << 26;      /* nodes * values: looked up one by one */
 
 static int open_graph(const pv_parts* parts, const uint8_t* data, uint64_t size, pv_graph* g) {
@@ -65,7 +66,7 @@ static int stored_bytes(const pv_graph* g, uint32_t index, uint64_t* bytes) {
   if (index >= constants.count) return 0;
   const uint32_t constant = pv_flat_at(&g->flat, constants, index);
   const uint32_t key = pv_flat_follow(&g->flat, constant, CONSTANT_KEY);
-  if (key && g->flat.data[key + 4]) return named_bytes(g, (const char*)g->flat.data + key + 4, bytes);
+  if (key) return named_bytes(g, (const char*)g->flat.data + key + 4, bytes);
   const uint64_t offset = pv_flat_long(&g->flat, constant, CONSTANT_OFFSET);
   *bytes = pv_flat_long(&g->flat, constant, CONSTANT_BYTES);
   return offset <= g->constant_bytes && *bytes <= g->constant_bytes - offset;
@@ -83,7 +84,8 @@ static int check_tensor(const pv_graph* g, uint32_t tensor) {
   const uint32_t index = pv_flat_int(&g->flat, tensor, XTENSOR_CONSTANT);
   const uint32_t external = pv_flat_int(&g->flat, tensor, XTENSOR_EXTERNAL);
   if (!bits || (external != NO_VALUE && external >= pv_flat_int(&g->flat, g->root, GRAPH_EXTERNALS))) return 0;
-  if ((pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS) & EXTERNAL) && external == NO_VALUE) return 0;
+  const uint32_t flags = pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS);
+  if (flags > EXTERNAL || (flags && external == NO_VALUE)) return 0;
   return !index || (stored_bytes(g, index, &stored) && stored >= (elements * bits + 7) / 8);
 }
 
@@ -144,6 +146,15 @@ static int has_count(const pv_graph* g, uint32_t node, int list, uint32_t count)
   return pv_flat_list(&g->flat, node, list).count == count && count <= DIMS;
 }
 
+/* Sizes with what is added to them stay int32. */
+static int pads_are_small(const pv_graph* g, uint32_t node, int list) {
+  const pv_list pads = pv_flat_list(&g->flat, node, list);
+  for (uint32_t i = 0; i < pads.count; i++) {
+    if (pv_read32(g->flat.data + pads.at + 4 * i) > LARGEST_PAD) return 0;
+  }
+  return 1;
+}
+
 /* Lists whose length XNNPACK takes on trust. */
 static int check_lists(const pv_graph* g, uint8_t type, uint32_t node) {
   enum { RANK = 0, FIRST = 1, SECOND = 2, PAD_INPUT = 3 };
@@ -157,11 +168,22 @@ static int check_lists(const pv_graph* g, uint8_t type, uint32_t node) {
     case NODE_PAD: {
       const uint32_t input = find_value(g, pv_flat_int(&g->flat, node, PAD_INPUT));
       const uint32_t dims = input ? pv_flat_int(&g->flat, input, XTENSOR_RANK) : 0;
-      return has_count(g, node, 0, dims) && has_count(g, node, 1, dims);
+      return has_count(g, node, 0, dims) && has_count(g, node, 1, dims) && pads_are_small(g, node, 0) &&
+             pads_are_small(g, node, 1);
     }
     default:
       return 1;
   }
+}
+
+static int is_catenate(uint8_t type) {
+  return type == NODE_CATENATE2 || type == NODE_CATENATE3 || type == NODE_CATENATE4 || type == NODE_CATENATE5;
+}
+
+/* What a node makes is no constant and nothing that the call gives. */
+static int may_be_made(const pv_graph* g, uint32_t tensor) {
+  const uint32_t flags = pv_flat_int(&g->flat, tensor, XTENSOR_FLAGS);
+  return !(flags & EXTERNAL_INPUT) && !pv_flat_int(&g->flat, tensor, XTENSOR_CONSTANT);
 }
 
 static int check_node(const pv_graph* g, uint32_t node) {
@@ -169,9 +191,12 @@ static int check_node(const pv_graph* g, uint32_t node) {
   const uint32_t found = pv_flat_follow(&g->flat, node, NODE);
   const pv_table* fields = pv_graph_schema.fields[GRAPH_NODES].of->fields[NODE].of->fields[type - 1].of;
   for (int i = 0; i < fields->count; i++) {
-    if (fields->fields[i].kind != PV_ID || !pv_flat_field(&g->flat, found, i)) continue;
-    const uint32_t id = pv_flat_int(&g->flat, found, i);
-    if (id != NO_VALUE && !find_value(g, id)) return 0;
+    const int made = fields->fields[i].kind == PV_MADE_ID;
+    if (fields->fields[i].kind != PV_ID && !made) continue;
+    if (!pv_flat_field(&g->flat, found, i) && is_catenate(type)) continue; /* of fewer inputs; any other absent one is 0 */
+    const uint32_t id = pv_flat_int(&g->flat, found, i), tensor = id == NO_VALUE ? 0 : find_value(g, id);
+    if (!tensor && (made || id != NO_VALUE)) return 0;
+    if (made && !may_be_made(g, tensor)) return 0;
   }
   return check_lists(g, type, found);
 }

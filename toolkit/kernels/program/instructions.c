@@ -99,7 +99,7 @@ int pv_check_delegates(pv_parts* parts, uint32_t plan) {
     const uint8_t* data = delegate_data(parts, delegate, &bytes);
     if (!data) return RULE_SEGMENTS;
     const uint32_t id = pv_flat_follow(&parts->flat, delegate, DELEGATE_ID);
-    if (strcmp((const char*)parts->flat.data + id + 4, "XnnpackBackend")) continue;
+    if (strcmp((const char*)parts->flat.data + id + 4, "XnnpackBackend")) return RULE_INSTRUCTIONS;
     const int broken = pv_check_graph(parts, data, bytes, &graph);
     if (broken) return broken;
     if (!calls_fit(parts, plan, i, &graph)) return RULE_ARGUMENTS;

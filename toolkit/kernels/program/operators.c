@@ -6,7 +6,8 @@
 
 /* One letter an argument: T tensor, N number, I int, F float, B bool, S string, L ints, D floats, A bools, V tensors,
  * W tensors or none; small letters may be none. O is a tensor and U tensors that the kernel writes, * what it returns
- * of them; Y is a tensor that becomes the first argument's bytes. X alone: none will do, since it gives a number, and what takes that would have to be checked as it runs. */
+ * of them; Y is a tensor that becomes the first argument's bytes. X alone: refused, since it gives a number, and what
+ * takes that would have to be checked as it runs, or since no program of inference has it. */
 #define SIGNATURE(name, kinds) name "\0" kinds "\0"
 /* Pairs of strings, an empty name at the end: a table of pointers would be twice as large in a shared library. */
 static const char signatures[] =
@@ -67,14 +68,22 @@ static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
   return 0;
 }
 
+/* A kernel in place sets the value that it returns: of one tensor written it is that one. */
+static int returns_what_it_writes(const pv_flat* flat, const char* kinds, pv_list arguments) {
+  const char *written = strchr(kinds, 'O'), *returned = strchr(kinds, '*');
+  if (!written || !returned || strchr(written + 1, 'O')) return 1;
+  return pv_read32(flat->data + arguments.at + 4 * (uint32_t)(written - kinds)) ==
+         pv_read32(flat->data + arguments.at + 4 * (uint32_t)(returned - kinds));
+}
+
 int pv_operator_takes(pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments) {
   const pv_flat* flat = &parts->flat;
   const pv_list operators = pv_flat_list(flat, plan, PLAN_OPERATORS);
   const char* kinds = kinds_of(flat, pv_flat_at(flat, operators, operator_));
-  if (!kinds) return 1; /* the runtime refuses what it does not know */
-  if (arguments.count != strlen(kinds)) return 0;
+  if (!kinds || arguments.count != strlen(kinds)) return 0;
   pv_list given = arguments;
-  given.count -= strchr(kinds, '*') != 0; /* what is returned is what was written */
+  given.count -= strchr(kinds, '*') != 0;
+  if (!returns_what_it_writes(flat, kinds, arguments)) return 0;
   for (uint32_t i = 0; i < arguments.count; i++) {
     const uint32_t index = pv_read32(flat->data + arguments.at + 4 * i);
     if (!is_kind(kinds[i], pv_value_kind(parts, plan, index))) return 0;

@@ -42,8 +42,7 @@ int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index);
 uint32_t pv_tensor_at(const pv_parts* parts, uint32_t plan, uint32_t index);
 /* Whether a tensor lies in the program, in planned memory, or where the caller puts an input; true of what is none. */
 int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index);
-/* Whether an operator takes values of these kinds and may write where it does; true of an operator without a known
- * signature. */
+/* Whether an operator is known, takes values of these kinds, and may write where it does. */
 int pv_operator_takes(pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
 /* Whether a call may write its argument `at`, a tensor or a list of them: planned memory that no other argument lies in. */
 int pv_may_write(pv_parts* parts, uint32_t plan, pv_list arguments, uint32_t at);

@@ -54,21 +54,22 @@ FIELDS(program, INT, HAS(PV_TABLES, &plan), MAY(PV_TABLES, &buffer), MAY(PV_TABL
 const pv_table pv_program_schema = COUNTED(program);
 
 #define ID MAY(PV_ID, 0)
+#define MADE MAY(PV_MADE_ID, 0)
 #define INTS HAS(PV_INTS, 0)
-TABLE(one_to_one, ID, ID, INT);
-TABLE(two_to_one, ID, ID, ID, INT);
-TABLE(catenate, INT, ID, ID, ID, ID, ID, INT, ID);
-TABLE(connected, ID, ID, ID, ID, INT);
-TABLE(transpose, INT, INTS, ID, ID, INT);
-TABLE(resize, INT, INT, ID, ID, INT);
-TABLE(pad, INTS, INTS, INT, ID, ID, INT);
-TABLE(convolution, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, ID, ID, ID, ID, INT);
-TABLE(pooling, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, ID, ID, INT);
-TABLE(reshape, INT, INTS, ID, ID, INT);
-TABLE(slice, INT, INTS, INTS, ID, ID, INT);
-TABLE(attention, ID, ID, ID, ID, ID, ID, INT);
-TABLE(argmax_pooling, INT, INT, INT, INT, INT, INT, ID, ID, ID, INT);
-TABLE(one_parameter, INT, ID, ID, INT); /* ELU, leaky ReLU */
+TABLE(one_to_one, ID, MADE, INT);
+TABLE(two_to_one, ID, ID, MADE, INT);
+TABLE(catenate, INT, ID, ID, ID, ID, MADE, INT, ID);
+TABLE(connected, ID, ID, ID, MADE, INT);
+TABLE(transpose, INT, INTS, ID, MADE, INT);
+TABLE(resize, INT, INT, ID, MADE, INT);
+TABLE(pad, INTS, INTS, INT, ID, MADE, INT);
+TABLE(convolution, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, ID, ID, ID, MADE, INT);
+TABLE(pooling, INT, INT, INT, INT, INT, INT, INT, INT, INT, INT, ID, MADE, INT);
+TABLE(reshape, INT, INTS, ID, MADE, INT);
+TABLE(slice, INT, INTS, INTS, ID, MADE, INT);
+TABLE(attention, ID, ID, ID, ID, ID, MADE, INT);
+TABLE(argmax_pooling, INT, INT, INT, INT, INT, INT, ID, MADE, MADE, INT);
+TABLE(one_parameter, INT, ID, MADE, INT); /* ELU, leaky ReLU */
 #define UNARY MAY(PV_TABLE, &one_to_one)
 #define BINARY MAY(PV_TABLE, &two_to_one)
 #define OF(table) MAY(PV_TABLE, &table)

@@ -9,7 +9,7 @@ import struct
 import sys
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from pocketvlad.core import native
 from pocketvlad.errors import ArtifactError, PhotoError, RecipeError
 from pocketvlad.model.colours import to_srgb
+from pocketvlad.model.depth import RANGES_16, grey_to_8_bits, to_8_bits
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -34,11 +35,8 @@ PHOTO_SUFFIXES = frozenset(
 # By a file's first bytes. Pillow knows others, which start programs (EPS) or decode before the size is known (ICO).
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION_TAG = 274
-_RANGES_16 = (4095.0, 65535.0)  # white of 12-bit cameras and of 16 bits
-_RANGES_32 = (*_RANGES_16, 2.0**32 - 1)
 _JPEG = ("JPEG", "MPO")  # of Pillow; phones write MPO
 _MOST_REDUCED = 8  # by a JPEG decoder
-_AT_ONCE = 1 << 20  # deep values that become float64
 _NAMED = "JPEG, PNG, WebP, BMP, TIFF, GIF or PPM"
 # What Pillow raises on damaged bytes, besides OSError.
 DAMAGED = (
@@ -226,36 +224,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     image.seek(0)
     image = to_srgb(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _grey_to_8_bits(image).convert("RGB")
+        return grey_to_8_bits(image).convert("RGB")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", coloured.size, "white")
         return Image.alpha_composite(white, coloured).convert("RGB")
     return image.convert("RGB")
-
-
-def _grey_to_8_bits(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        ranges: tuple[float, ...] = _RANGES_16
-    else:
-        ranges = (1.0, 255.0, *_RANGES_32) if image.mode == "F" else (255.0, *_RANGES_32)
-    return Image.fromarray(_to_8_bits(np.asarray(image), ranges))
-
-
-def _to_8_bits(values: np.ndarray, ranges: Sequence[float]) -> np.ndarray:
-    """Values over the smallest of the usual ``ranges`` that holds them all -> uint8 of the same shape."""
-    rows = max(1, _AT_ONCE // values[0].size)
-    parts = [slice(first, first + rows) for first in range(0, len(values), rows)]
-    largest = max(_finite(values[part]).max() for part in parts)
-    white = next((top for top in ranges if largest <= top), ranges[-1])
-    found = np.empty(values.shape, np.uint8)
-    for part in parts:
-        found[part] = np.clip(np.rint(_finite(values[part]) * (255 / white)), 0, 255)
-    return found
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(values.astype(np.float64))
 
 
 def _deep_rgb(path: Path, image: Image.Image) -> Image.Image | None:
@@ -277,10 +251,10 @@ def _deep_rgb(path: Path, image: Image.Image) -> Image.Image | None:
         values = np.asarray(image).astype(np.uint16)
         values *= 256
         values += np.asarray(again)
-    colours = Image.fromarray(_to_8_bits(values[..., :3], _RANGES_16))
+    colours = Image.fromarray(to_8_bits(values[..., :3], RANGES_16))
     if order[1] == "RGB":
         return colours
-    alpha = Image.fromarray(_to_8_bits(values[..., 3], (65535.0,)))
+    alpha = Image.fromarray(to_8_bits(values[..., 3], (65535.0,)))
     return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha)
 
 
