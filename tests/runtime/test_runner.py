@@ -13,6 +13,7 @@ from pocketvlad.compress.compressed import save_compressed
 from pocketvlad.compress.graph import as_graph
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import LayerRecipe, Recipe
+from pocketvlad.core.program import LoadedProgram
 from pocketvlad.errors import ArtifactError, PhotoError
 from pocketvlad.export.program import export_program
 from pocketvlad.model.network import save_model
@@ -168,3 +169,17 @@ def test_a_classifier_says_how_many_classes_it_has(tmp_path, files):
     np.testing.assert_allclose(scores, torch_one.describe(files / "photo.png"), rtol=1e-3, atol=1e-4)
     with pytest.raises(ArtifactError, match="is a classifier and describes no places"):
         require_places(program, "c.pte")
+
+
+def test_numbers_that_numpy_lacks_are_one_line(tmp_path):
+    """A program of another maker may answer in bfloat16."""
+    from executorch.exir import to_edge
+
+    class Short(nn.Module):
+        def forward(self, x):
+            return (x + 1).to(torch.bfloat16)
+
+    edge = to_edge(torch.export.export(Short(), (torch.zeros(2, 4),)))
+    (tmp_path / "short.pte").write_bytes(edge.to_executorch().buffer)
+    with pytest.raises(ArtifactError, match="a kind that NumPy lacks; found ExecuTorch's type 15; allowed: "):
+        LoadedProgram(tmp_path / "short.pte").run([np.zeros((2, 4), np.float32)])

@@ -206,6 +206,12 @@ def _c_array(array: np.ndarray) -> _CArray:
 
 
 def _copied(array: _CArray) -> np.ndarray:
+    if array.type not in _NAMES:
+        raise ArtifactError(
+            "the program gives numbers of a kind that NumPy lacks",
+            found=f"ExecuTorch's type {array.type}",
+            allowed=", ".join(_NAMES.values()),
+        )
     dtype, shape = np.dtype(_NAMES[array.type]), tuple(array.sizes[: array.dims])
     size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     return np.frombuffer(ctypes.string_at(array.data, size) if size else b"", dtype).reshape(shape).copy()

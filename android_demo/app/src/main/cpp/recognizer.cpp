@@ -33,7 +33,8 @@ extern "C" const int pv_ops_registered;  // of the adapter: keeps it in the libr
 
 namespace {
 
-constexpr int64_t kLargestSide = 16384;  // pixels of a model's input
+constexpr int64_t kLargestSide = 16384;         // pixels of a model's input
+constexpr int64_t kMostPixels = int64_t{1} << 24;  // which take 200 MB
 
 // Recognisers that are open: their delegates keep the thread pool they were opened with. -1 while it changes.
 std::atomic<int> in_use{0};
@@ -125,7 +126,7 @@ static bool open_program(pv_recognizer& r, const pv_file& file, char* error) {
                          read_constant(program, "pv_dim", &r.dim, sizeof r.dim) &&
                          read_constant(program, "pv_fingerprint", r.fingerprint, sizeof r.fingerprint);
   if (!described || r.image_size[0] < 1 || r.image_size[1] < 1 || r.image_size[0] > kLargestSide ||
-      r.image_size[1] > kLargestSide) {
+      r.image_size[1] > kLargestSide || r.image_size[0] * r.image_size[1] > kMostPixels) {
     return fail(error, "The model file does not say how it wants its photos");
   }
   read_constant(program, "pv_upright", &r.upright, sizeof r.upright);  // absent: photos are turned as their EXIF says
