@@ -28,6 +28,7 @@ from pocketvlad.importer import (
     salad,
     torchvision,
 )
+from pocketvlad.importer.common import NO_SIZE
 from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
 from pocketvlad.importer.reading import read_checkpoint, read_content
@@ -81,14 +82,16 @@ def import_checkpoint(
     require_layout(layout)
     one_of("import", "preprocess", preprocess, tuple(RULES))
     require_checkpoint(path)
-    content = read_content(path)
+    read = read_content(path)
+    content = read.values
     candidates = LAYOUTS.values() if layout == "auto" else [LAYOUTS[layout]]
     with _naming(path):
         refuse_unsupported(content)
         for module in candidates:
             with contextlib.suppress(OtherLayoutError) if layout == "auto" else contextlib.nullcontext():
                 if module.matches(content):
-                    return _loaded(module, content, size, RULES[preprocess])
+                    imported = _loaded(module, content, size, RULES[preprocess])
+                    return replace(imported, notes=(*read.notes, *imported.notes))
     keys = ", ".join(list(content)[:3])
     allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
     raise CheckpointError(
@@ -115,8 +118,10 @@ def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None, rule
         imported = module.load(content)
     if imported.model is None:
         return imported
-    model = imported.model if wanted is None else _resized(imported.model, wanted)
-    return replace(imported, model=rule.applied(model))
+    if wanted is not None:
+        notes = tuple(note for note in imported.notes if note != NO_SIZE)
+        imported = replace(imported, model=_resized(imported.model, wanted), notes=notes)
+    return replace(imported, model=rule.applied(imported.model))
 
 
 def _resized(network: Network, size: Size) -> Network:
