@@ -1,5 +1,8 @@
 """Files of known projects that are not supported are named for what they are, with the reason and the way out."""
 
+import contextlib
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,8 @@ from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.checkpoint import import_checkpoint
-from pocketvlad.importer.pickles import code_in, key_of_code
+from pocketvlad.importer.pickles import code_in, keys_of_code, what_is_in
+from pocketvlad.importer.reading import read_checkpoint
 from pocketvlad.model.network import save_model
 
 __all__ = ["tiny_transformers"]  # a fixture
@@ -114,20 +118,70 @@ class _Code:
         return print, ("this must never be printed",)
 
 
+def keys_in(path) -> list:
+    return keys_of_code(what_is_in(path))
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_where_code_is_found_without_running_it(tmp_path, zipped, capsys):
     content = {"a": {"b": [1, SMALL]}, "scores": np.arange(3.0), "c": [{"d": (1, _Code())}], "e": SMALL}
     torch.save(content, tmp_path / "c", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "c") == "c"
-    layer = {"a": SMALL, "hyper_parameters": {"head": torch.nn.Linear(2, 2)}}
+    assert keys_in(tmp_path / "c") == ["c"]
+    layer = {"a": SMALL, "hyper_parameters": {"head": torch.nn.Linear(2, 2)}, "args": types.SimpleNamespace()}
     torch.save(layer, tmp_path / "g", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "g") == "hyper_parameters"
+    assert keys_in(tmp_path / "g") == ["hyper_parameters", "args"]
     torch.save({"a": SMALL}, tmp_path / "d", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "d") is None
+    assert keys_in(tmp_path / "d") == []
     torch.save(_Code(), tmp_path / "e", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "e") is None
+    assert keys_in(tmp_path / "e") == []
     (tmp_path / "f").write_bytes((tmp_path / "c").read_bytes()[:150])
-    assert key_of_code(tmp_path / "f") is None
+    assert keys_in(tmp_path / "f") == []
     found = [code_in(tmp_path / name) for name in "cdefg"]  # torch's own modules are left to torch
-    assert found == ["__builtin__.print", None, "__builtin__.print", None, None]
+    assert found == ["__builtin__.print", None, "__builtin__.print", None, "types.SimpleNamespace"]
     assert not capsys.readouterr().out
+
+
+WEIGHTS = {"a.weight": torch.ones(2)}
+OPTIONS = types.SimpleNamespace(lr=1e-3)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"args": OPTIONS, "model_state_dict": WEIGHTS},
+        {"epoch": 3, "hyper_parameters": {"optimizer": OPTIONS}, "state_dict": WEIGHTS},
+        {"args": OPTIONS, "options": OPTIONS, "model": WEIGHTS},
+        {"args": OPTIONS, 3: OPTIONS, **WEIGHTS},
+        {"state_dict": {**WEIGHTS, "options": OPTIONS}},
+    ],
+    ids=["model_state_dict", "lightning", "two keys", "bare", "inside"],
+)
+def test_the_way_out_of_a_file_with_code_leads_out(tmp_path, zipped, content):
+    torch.save(content, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)
+    lines = refusal(tmp_path / "c.pth").partition("where you trust the file: ")[2]
+    follow(lines, tmp_path / "c.pth")
+    assert read_checkpoint(tmp_path / "weights.pth").keys() == WEIGHTS.keys()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("container", [None, "model"])
+def test_a_model_as_a_whole_is_saved_as_its_weights(tmp_path, zipped, container):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    content = module if container is None else {container: module, "epoch": 3}
+    torch.save(content, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)
+    text = refusal(tmp_path / "c.pth")
+    assert "have the code of its model at hand" in text
+    follow(text.partition("at hand: ")[2], tmp_path / "c.pth")
+    assert read_checkpoint(tmp_path / "weights.pth").keys() == {"0.weight", "0.bias"}
+
+
+def test_a_function_in_a_file_is_no_model_and_gets_no_way_out(tmp_path):
+    torch.save(_Code(), tmp_path / "c.pth")
+    assert refusal(tmp_path / "c.pth").endswith("allowed: tensors, numbers and containers")
+
+
+def follow(lines, path):
+    """Do what an error advises, in the file's folder."""
+    with contextlib.chdir(path.parent):
+        exec(lines, {"torch": torch, "file": str(path)})

@@ -118,10 +118,10 @@ def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None, rule
         imported = module.load(content)
     if imported.model is None:
         return imported
-    if wanted is not None:
-        notes = tuple(note for note in imported.notes if note != NO_SIZE)
-        imported = replace(imported, model=_resized(imported.model, wanted), notes=notes)
-    return replace(imported, model=rule.applied(imported.model))
+    if wanted is None:
+        return replace(imported, model=rule.applied(imported.model))
+    notes = tuple(note for note in imported.notes if note != NO_SIZE)
+    return replace(imported, model=rule.applied(_resized(imported.model, wanted)), notes=notes)
 
 
 def _resized(network: Network, size: Size) -> Network:

@@ -11,7 +11,7 @@ CONTAINERS = (*_TEACHERS, *_OTHERS)  # the first that holds weights is read
 _DEPTH = 3  # of containers inside one another
 
 
-def opened(loaded: Mapping[str, Any], kinds: tuple[type, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def opened(loaded: Mapping[str, Any], kinds: tuple[type[Any], ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The innermost container of arrays, and a note where there were several to choose from.
 
     Args:
@@ -31,12 +31,12 @@ def opened(loaded: Mapping[str, Any], kinds: tuple[type, ...]) -> tuple[dict[str
     return inner, tuple(notes)
 
 
-def _holding(content: Mapping[str, Any], kind: type, depth: int = _DEPTH) -> list[str]:
+def _holding(content: Mapping[str, Any], kind: type[Any], depth: int = _DEPTH) -> list[str]:
     """The containers in it that hold arrays of a kind, themselves or in containers of their own."""
     return [name for name in CONTAINERS if depth and _holds(content.get(name), kind, depth)]
 
 
-def _holds(value: Any, kind: type, depth: int) -> bool:
+def _holds(value: Any, kind: type[Any], depth: int) -> bool:
     """Not so for options under the name ``model``, or the decay alone under ``ema``."""
     if not isinstance(value, Mapping):
         return False

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.pickles import key_of_code
+from pocketvlad.importer.containers import CONTAINERS
+from pocketvlad.importer.pickles import is_module, keys_of_code, what_is_in
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _INSTEAD = "import MegaLoc, BoQ or EigenPlaces instead"
-_STRIP = (
-    "strip it where you trust the file: c = torch.load(file, weights_only=False); "
-    "torch.save(c['state_dict'], 'weights.pth')"
-)
+_LOADED = "c = torch.load(file, weights_only=False)"
+_SAVED = "where you trust the file: {}; torch.save({}, 'weights.pth')"
+_MODULE = "where you trust the file and have the code of its model at hand: {}; torch.save({}, 'weights.pth')"
+
+_NAMED = 5  # keys in an advice
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,30 @@ def code_refused(path: Path, code: str) -> CheckpointError:
             found=f"{code}, which would run code when loaded, so it was not loaded",
             do=_INSTEAD,
         )
-    key = key_of_code(path)
+    content = what_is_in(path)
+    keys = keys_of_code(content)
     return CheckpointError(
         f"checkpoint {path} would run code when loaded, so it was not loaded",
-        found=code if key is None else f"{code} under {key!r}",
+        found=f"{code} under {keys[0]!r}" if keys else code,
         allowed="tensors, numbers and containers",
-        do=None if key is None else _STRIP,
+        do=_without_code(content, keys),
     )
+
+
+def _without_code(content: Any, keys: Sequence[Any]) -> str | None:
+    """How to save the weights of a file that holds code under these keys, or is a model as a whole."""
+    if is_module(content):
+        return _MODULE.format(_LOADED, "c.state_dict()")
+    if not 0 < len(keys) <= _NAMED:
+        return None
+    container = next((key for key in CONTAINERS if key in keys), None)
+    if container is None:
+        test = f"!= {keys[0]!r}" if len(keys) == 1 else f"not in {tuple(keys)}"
+        return _SAVED.format(_LOADED, f"{{k: v for k, v in c.items() if k {test}}}")
+    if is_module(content[container]):
+        return _MODULE.format(_LOADED, f"c[{container!r}].state_dict()")
+    kept = f"{{k: v for k, v in c[{container!r}].items() if torch.is_tensor(v)}}"
+    return _SAVED.format(_LOADED, kept)
 
 
 def table_refused(path: Path, table: Tensor) -> CheckpointError:

@@ -73,20 +73,21 @@ def import_file(
         made_from["preprocess"] = preprocess
     if network is None:
         save_imported(out, imported, made_from, force=force)
-        shown = (BACKBONE, None, None, None)
-        config = _backbone_config(imported)
+        kind, config = BACKBONE, _backbone_config(imported)
     else:
         save_model(out, network, made_from, force=force)
-        shown = (wanted, *_shown(network))
-        config = network.config.to_json()
-    return Imported(imported.layout, str(out), megabytes(out), *shown, imported.notes, config)
+        kind, config = wanted, network.config.to_json()
+    shown = _shown(network)
+    return Imported(imported.layout, str(out), megabytes(out), kind, *shown, imported.notes, config)
 
 
-def _shown(network: Network) -> tuple[str, str, int | None]:
+def _shown(network: Network | None) -> tuple[str | None, str | None, int | None]:
     """Input size, head and values of a descriptor, which a classifier has none of."""
+    if network is None:
+        return None, None, None
     height, width = network.config.size
-    describes = network.head.describes
-    return f"{height}x{width}", network.config.head, network.outputs if describes else None
+    values = network.outputs if network.head.describes else None
+    return f"{height}x{width}", network.config.head, values
 
 
 def classifier_of(imported: ImportedModel, checkpoint: Path) -> Network:
