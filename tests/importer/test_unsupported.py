@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.decomposition import PCA
 
 from helpers import checkpoints
@@ -17,6 +18,7 @@ from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.checkpoint import import_checkpoint
 from pocketvlad.importer.pickles import code_in, keys_of_code, what_is_in
 from pocketvlad.importer.reading import read_checkpoint
+from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.network import save_model
 
 __all__ = ["tiny_transformers"]  # a fixture
@@ -43,7 +45,15 @@ def refusal(path) -> str:
             ["SelaVPR", "second stage", "MegaLoc"],
         ),
         (["backbone.blocks.0.adapter1.D_fc1.weight"], ["SelaVPR or CricaVPR", "adapters"]),
-        (["conv1.weight", "adpool.p", "fc.weight"], ["AP-GeM", "scikit-learn"]),
+        (["conv1.weight", "adpool.p", "fc.weight"], ["AP-GeM", "without the PCA", "does not hold"]),
+        (
+            ["backbone.blocks.0.attn.qkv.weight", "aggregation.conv.weight", "aggregation.conv.bias"],
+            ["SuperVLAD", "without centres"],
+        ),
+        (
+            ["backbone.model.blocks.0.attn.qkv.weight", "aggregator.queries", "aggregator.fc.weight"],
+            ["QAA", "queries"],
+        ),
         (["backbone.tokenizer.conv.weight", "aggregation.centroids"], ["CCT", "tokens"]),
     ],
 )
@@ -78,6 +88,64 @@ def test_a_known_project_is_named(tmp_path, keys, words):
 def test_what_shares_a_prefix_with_a_layout_is_not_called_nearly_that(tmp_path, keys):
     torch.save(dict.fromkeys(keys, SMALL), tmp_path / "c.pth")
     assert "is of no known layout; found keys such as" in refusal(tmp_path / "c.pth")
+
+
+def another_head(prefix, key, **more):
+    return under(prefix, checkpoints.transformer()) | {key: SMALL, **more}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key"),
+    [
+        ("backbone.", "aggregation.1.p"),
+        ("backbone.", "aggregation.centroids"),
+        ("backbone.model.", "aggregator.attn.in_proj_weight"),
+    ],
+)
+@pytest.mark.parametrize("norm", [True, False])
+def test_dinov2_with_another_head_is_called_so(tiny_transformers, tmp_path, prefix, key, norm):
+    tensors = another_head(prefix, key)
+    if not norm:
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(f"{prefix}norm.")}
+    torch.save(tensors, tmp_path / "c.pth")
+    text = refusal(tmp_path / "c.pth")
+    assert f"is DINOv2 with a head that is not supported; found keys such as {key}; allowed: SALAD" in text
+    assert f"under {prefix!r} alone" in text and "`pocketvlad fit --backbone dinov2_tiny14 --weights" in text
+    alone = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    build_backbone("dinov2_tiny14", alone, last_activation=False, size=(126, 126))
+
+
+def test_a_benchmark_file_without_a_head_is_called_so(tmp_path):
+    torch.save(under("backbone.", in_sequence(resnet())), tmp_path / "c.pth")
+    text = refusal(tmp_path / "c.pth")
+    assert "holds no head" in text and "mac" in text and "allowed: NetVLAD, GeM" in text
+
+
+def test_an_efficientnet_of_cosplace_is_called_so(tmp_path):
+    tensors = {"backbone.0.0.0.weight": torch.ones(32, 3, 3, 3), **checkpoints.gem_head(4, 1280)}
+    torch.save(tensors, tmp_path / "c.pth")
+    assert "not supported; found an EfficientNet; allowed: VGG16 or a ResNet" in refusal(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize("name", ["resnext50_32x4d", "wide_resnet50_2"])
+def test_wide_and_grouped_resnets_are_called_so(tmp_path, name):
+    with torch.device("meta"):
+        state = getattr(torchvision.models, name)(weights=None).state_dict()
+    parts = ("conv1", "layer1", "layer3")
+    kept = {key: torch.zeros(value.shape) for key, value in state.items() if key.startswith(parts)}
+    torch.save(under("backbone.model.", kept) | checkpoints.mixvpr_head(1024), tmp_path / "c.pth")
+    assert "a wide or grouped ResNet, whose first block has 128 filters" in refusal(tmp_path / "c.pth")
+
+
+def test_another_layout_than_the_named_one_is_called_by_its_name(tmp_path):
+    torch.save(under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(4, 256), tmp_path / "c.pth")
+    torch.save({"a": SMALL}, tmp_path / "d.pth")
+    with pytest.raises(
+        CheckpointError, match=r"not of layout salad; .*looks like cosplace: leave --layout out"
+    ):
+        import_checkpoint(tmp_path / "c.pth", "salad")
+    with pytest.raises(CheckpointError, match="not of layout salad; found keys such as a$"):
+        import_checkpoint(tmp_path / "d.pth", "salad")
 
 
 def test_a_named_layout_says_what_is_missing(tmp_path):

@@ -92,11 +92,30 @@ def import_checkpoint(
                 if module.matches(content):
                     imported = _loaded(module, content, size, RULES[preprocess])
                     return replace(imported, notes=(*read.notes, *imported.notes))
-    keys = ", ".join(list(content)[:3])
-    allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
-    raise CheckpointError(
-        f"checkpoint {path} is of no known layout", found=f"keys such as {keys}", allowed=allowed
-    )
+    keys = f"keys such as {', '.join(list(content)[:3])}"
+    if layout == "auto":
+        raise CheckpointError(
+            f"checkpoint {path} is of no known layout", found=keys, allowed=", ".join(LAYOUTS)
+        )
+    raise CheckpointError(f"checkpoint {path} is not of layout {layout}", found=keys, do=_likely(content))
+
+
+def _likely(content: dict[str, Any]) -> str | None:
+    """What to do about a file that is not of the layout asked for."""
+    for name, module in LAYOUTS.items():
+        if module.matches(content) and _is_nearly(module, content):
+            return f"it looks like {name}: leave --layout out"
+    return None
+
+
+def _is_nearly(module: ModuleType, content: dict[str, Any]) -> bool:
+    try:
+        module.load(content)
+    except OtherLayoutError:
+        return False
+    except (CheckpointError, RecipeError):
+        return True
+    return True
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ class _Project:
     Attributes:
         name: for people.
         parts: of a key; a file of the project has keys with one of each.
+        without: a part that no key of the project has.
         reason: why it is not supported.
         do: the way out.
     """
@@ -37,8 +38,11 @@ class _Project:
     parts: tuple[tuple[str, ...], ...]
     reason: str
     do: str = _INSTEAD
+    without: str | None = None
 
     def matches(self, keys: Iterable[str]) -> bool:
+        if self.without is not None and any(self.without in key for key in keys):
+            return False
         return all(any(part in key for part in parts for key in keys) for parts in self.parts)
 
 
@@ -55,7 +59,22 @@ _PROJECTS = (
         "a transformer with adapters whose descriptors depend on the other photos of their batch",
     ),
     _Project("SelaVPR or CricaVPR", (_ADAPTERS,), "a transformer with adapters in its blocks"),
-    _Project("AP-GeM (deep-image-retrieval)", (("adpool.p",),), "its PCA is an object of scikit-learn"),
+    _Project(
+        "SuperVLAD",
+        (("backbone.blocks.", "backbone.patch_embed."), ("aggregation.conv.",)),
+        "a transformer with a VLAD without centres",
+        without="centroids",
+    ),
+    _Project(
+        "QAA",
+        (("backbone.model.blocks.", "backbone.model.patch_embed."), ("aggregator.queries",)),
+        "a transformer with queries that look at its patches, which are not BoQ's",
+    ),
+    _Project(
+        "AP-GeM (deep-image-retrieval)",
+        (("adpool.p",),),
+        "GeM and a layer without the PCA behind them, which this file does not hold",
+    ),
     _Project(
         "deep-visual-geo-localization-benchmark, on CCT or a ViT of 16x16 patches",
         (("backbone.tokenizer.", "backbone.embeddings."), ("aggregation.", "backbone.")),
