@@ -110,7 +110,7 @@ def test_dinov2_with_another_head_is_called_so(tiny_transformers, tmp_path, pref
     torch.save(tensors, tmp_path / "c.pth")
     text = refusal(tmp_path / "c.pth")
     assert f"is DINOv2 with a head that is not supported; found keys such as {key}; allowed: SALAD" in text
-    assert f"under {prefix!r} alone" in text and "`pocketvlad fit --backbone dinov2_tiny14 --weights" in text
+    assert f"under {prefix!r} alone" in text and "`pocketvlad fit` with backbone dinov2_tiny14 and" in text
     alone = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     build_backbone("dinov2_tiny14", alone, last_activation=False, size=(126, 126))
 
@@ -141,7 +141,7 @@ def test_another_layout_than_the_named_one_is_called_by_its_name(tmp_path):
     torch.save(under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(4, 256), tmp_path / "c.pth")
     torch.save({"a": SMALL}, tmp_path / "d.pth")
     with pytest.raises(
-        CheckpointError, match=r"not of layout salad; .*looks like cosplace: leave --layout out"
+        CheckpointError, match=r"not of layout salad, it looks like cosplace; .*leave the layout out"
     ):
         import_checkpoint(tmp_path / "c.pth", "salad")
     with pytest.raises(CheckpointError, match="not of layout salad; found keys such as a$"):

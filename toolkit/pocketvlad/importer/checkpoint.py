@@ -92,23 +92,25 @@ def import_checkpoint(
                 if module.matches(content):
                     imported = _loaded(module, content, size, RULES[preprocess])
                     return replace(imported, notes=(*read.notes, *imported.notes))
-    keys = f"keys such as {', '.join(list(content)[:3])}"
+    raise _not_read(path, content, layout)
+
+
+def _not_read(path: Path, content: dict[str, Any], layout: str) -> CheckpointError:
+    found = f"keys such as {', '.join(list(content)[:3])}"
     if layout == "auto":
-        raise CheckpointError(
-            f"checkpoint {path} is of no known layout", found=keys, allowed=", ".join(LAYOUTS)
-        )
-    raise CheckpointError(f"checkpoint {path} is not of layout {layout}", found=keys, do=_likely(content))
-
-
-def _likely(content: dict[str, Any]) -> str | None:
-    """What to do about a file that is not of the layout asked for."""
-    for name, module in LAYOUTS.items():
-        if module.matches(content) and _is_nearly(module, content):
-            return f"it looks like {name}: leave --layout out"
-    return None
+        what = f"checkpoint {path} is of no known layout"
+        return CheckpointError(what, found=found, allowed=", ".join(LAYOUTS))
+    what = f"checkpoint {path} is not of layout {layout}"
+    likely = next((name for name in LAYOUTS if _is_nearly(LAYOUTS[name], content)), None)
+    if likely is None:
+        return CheckpointError(what, found=found)
+    return CheckpointError(f"{what}, it looks like {likely}", found=found, do="leave the layout out")
 
 
 def _is_nearly(module: ModuleType, content: dict[str, Any]) -> bool:
+    """Whether a layout reads a file, or would but for a few differences."""
+    if not module.matches(content):
+        return False
     try:
         module.load(content)
     except OtherLayoutError:

@@ -40,6 +40,6 @@ def _other_head(prefix: str, head: Sequence[str], name: str) -> CheckpointError:
         "this is DINOv2 with a head that is not supported",
         found=f"keys such as {', '.join(head[:_SHOWN])}",
         allowed="SALAD, MegaLoc, BoQ or DINO-Mix under their own keys",
-        do=f"save what is under {prefix!r} alone, without that prefix, and fit a head: "
-        f"`pocketvlad fit --backbone {name} --weights FILE`",
+        do=f"save what is under {prefix!r} alone, without that prefix, and fit a head to it: `pocketvlad fit` with "
+        f"backbone {name} and these weights",
     )
