@@ -31,6 +31,20 @@ def test_a_size_is_taken_or_refused_with_one_that_is_possible(run, tiny_transfor
     assert not (tmp_path / "n").exists()
 
 
+def test_an_import_shows_what_the_model_takes_and_gives(run, tiny_transformers, tmp_path):
+    tensors = under("backbone.model.", checkpoints.transformer()) | checkpoints.salad_head()
+    torch.save(tensors, tmp_path / "salad.ckpt")
+    _, shown, _ = run(
+        "import", tmp_path / "salad.ckpt", "--out", tmp_path / "m.safetensors", "--size", "126x140"
+    )
+    lines = [line.split() for line in shown.splitlines()]
+    for line in ("input 126x140", "head name salad", "descriptor 37"):
+        assert line.split() in lines, shown
+    torch.save(checkpoints.transformer(), tmp_path / "vit.pth")
+    _, shown, _ = run("import", tmp_path / "vit.pth", "--out", tmp_path / "b.safetensors")
+    assert not {"input", "head", "descriptor"} & {line.split()[0] for line in shown.splitlines()}
+
+
 def stored_and_turned(folder):
     """A photo of a wide scene, and the same pixels of which EXIF says that they lie on their side."""
     pixels = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)

@@ -219,7 +219,8 @@ def test_a_named_layout_is_held_to(tmp_path):
     with pytest.raises(CheckpointError, match=r"'WPCA.0.weight', which Nanne/pytorch-NetVlad does not have"):
         import_checkpoint(tmp_path / "c", "nanne")
     with pytest.raises(
-        CheckpointError, match=r"of no known layout; found keys such as encoder.0.*allowed: openibl"
+        CheckpointError,
+        match=r"not of layout openibl, it looks like patchnetvlad; found keys such as encoder.0",
     ):
         import_checkpoint(tmp_path / "c", "openibl")
     with pytest.raises(

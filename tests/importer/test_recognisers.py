@@ -86,7 +86,7 @@ def test_the_benchmarks_gem(normalize):
     power = "aggregation.1.p" if normalize else "aggregation.0.p"
     tensors = under("backbone.", in_sequence(backbone)) | {power: torch.tensor([3.3])}
     imported = dvgl.load(tensors)
-    assert bool(imported.notes) is not normalize
+    assert imported.notes == (dvgl.UNIT_LENGTH if normalize else dvgl.NO_L2,)
     same(
         imported.model(x), functional.normalize(plain_heads.gem(backbone(x), 3.3, normalize=normalize), dim=1)
     )
@@ -98,7 +98,9 @@ def test_the_benchmarks_gem_with_a_layer():
     tensors = under("backbone.", in_sequence(backbone)) | {"aggregation.0.1.p": torch.tensor([3.3])}
     tensors |= checkpoints.linear("aggregation.1", 10, 256)
     wanted = plain_heads.layer(plain_heads.gem(backbone(x), 3.3), tensors, "aggregation.1")
-    same(dvgl.load(tensors).model(x), functional.normalize(wanted, dim=1))
+    imported = dvgl.load(tensors)
+    same(imported.model(x), functional.normalize(wanted, dim=1))
+    assert not imported.notes  # as there, of unit length
 
 
 def test_the_benchmarks_gem_that_does_not_say_where_it_normalises_is_refused():

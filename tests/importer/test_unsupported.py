@@ -1,8 +1,12 @@
 """Files of known projects that are not supported are named for what they are, with the reason and the way out."""
 
+import contextlib
+import types
+
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.decomposition import PCA
 
 from helpers import checkpoints
@@ -12,7 +16,9 @@ from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.recipe import load_recipe
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.checkpoint import import_checkpoint
-from pocketvlad.importer.pickles import code_in, key_of_code
+from pocketvlad.importer.pickles import code_in, keys_of_code, what_is_in
+from pocketvlad.importer.reading import read_checkpoint
+from pocketvlad.model.backbones import build_backbone
 from pocketvlad.model.network import save_model
 
 __all__ = ["tiny_transformers"]  # a fixture
@@ -39,7 +45,15 @@ def refusal(path) -> str:
             ["SelaVPR", "second stage", "MegaLoc"],
         ),
         (["backbone.blocks.0.adapter1.D_fc1.weight"], ["SelaVPR or CricaVPR", "adapters"]),
-        (["conv1.weight", "adpool.p", "fc.weight"], ["AP-GeM", "scikit-learn"]),
+        (["conv1.weight", "adpool.p", "fc.weight"], ["AP-GeM", "without the PCA", "does not hold"]),
+        (
+            ["backbone.blocks.0.attn.qkv.weight", "aggregation.conv.weight", "aggregation.conv.bias"],
+            ["SuperVLAD", "without centres"],
+        ),
+        (
+            ["backbone.model.blocks.0.attn.qkv.weight", "aggregator.queries", "aggregator.fc.weight"],
+            ["QAA", "queries"],
+        ),
         (["backbone.tokenizer.conv.weight", "aggregation.centroids"], ["CCT", "tokens"]),
     ],
 )
@@ -74,6 +88,64 @@ def test_a_known_project_is_named(tmp_path, keys, words):
 def test_what_shares_a_prefix_with_a_layout_is_not_called_nearly_that(tmp_path, keys):
     torch.save(dict.fromkeys(keys, SMALL), tmp_path / "c.pth")
     assert "is of no known layout; found keys such as" in refusal(tmp_path / "c.pth")
+
+
+def another_head(prefix, key, **more):
+    return under(prefix, checkpoints.transformer()) | {key: SMALL, **more}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key"),
+    [
+        ("backbone.", "aggregation.1.p"),
+        ("backbone.", "aggregation.centroids"),
+        ("backbone.model.", "aggregator.attn.in_proj_weight"),
+    ],
+)
+@pytest.mark.parametrize("norm", [True, False])
+def test_dinov2_with_another_head_is_called_so(tiny_transformers, tmp_path, prefix, key, norm):
+    tensors = another_head(prefix, key)
+    if not norm:
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(f"{prefix}norm.")}
+    torch.save(tensors, tmp_path / "c.pth")
+    text = refusal(tmp_path / "c.pth")
+    assert f"is DINOv2 with a head that is not supported; found keys such as {key}; allowed: SALAD" in text
+    assert f"under {prefix!r} alone" in text and "`pocketvlad fit` with backbone dinov2_tiny14 and" in text
+    alone = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    build_backbone("dinov2_tiny14", alone, last_activation=False, size=(126, 126))
+
+
+def test_a_benchmark_file_without_a_head_is_called_so(tmp_path):
+    torch.save(under("backbone.", in_sequence(resnet())), tmp_path / "c.pth")
+    text = refusal(tmp_path / "c.pth")
+    assert "holds no head" in text and "mac" in text and "allowed: NetVLAD, GeM" in text
+
+
+def test_an_efficientnet_of_cosplace_is_called_so(tmp_path):
+    tensors = {"backbone.0.0.0.weight": torch.ones(32, 3, 3, 3), **checkpoints.gem_head(4, 1280)}
+    torch.save(tensors, tmp_path / "c.pth")
+    assert "not supported; found an EfficientNet; allowed: VGG16 or a ResNet" in refusal(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize("name", ["resnext50_32x4d", "wide_resnet50_2"])
+def test_wide_and_grouped_resnets_are_called_so(tmp_path, name):
+    with torch.device("meta"):
+        state = getattr(torchvision.models, name)(weights=None).state_dict()
+    parts = ("conv1", "layer1", "layer3")
+    kept = {key: torch.zeros(value.shape) for key, value in state.items() if key.startswith(parts)}
+    torch.save(under("backbone.model.", kept) | checkpoints.mixvpr_head(1024), tmp_path / "c.pth")
+    assert "a wide or grouped ResNet, whose first block has 128 filters" in refusal(tmp_path / "c.pth")
+
+
+def test_another_layout_than_the_named_one_is_called_by_its_name(tmp_path):
+    torch.save(under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(4, 256), tmp_path / "c.pth")
+    torch.save({"a": SMALL}, tmp_path / "d.pth")
+    with pytest.raises(
+        CheckpointError, match=r"not of layout salad, it looks like cosplace; .*leave the layout out"
+    ):
+        import_checkpoint(tmp_path / "c.pth", "salad")
+    with pytest.raises(CheckpointError, match="not of layout salad; found keys such as a$"):
+        import_checkpoint(tmp_path / "d.pth", "salad")
 
 
 def test_a_named_layout_says_what_is_missing(tmp_path):
@@ -114,20 +186,70 @@ class _Code:
         return print, ("this must never be printed",)
 
 
+def keys_in(path) -> list:
+    return keys_of_code(what_is_in(path))
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_where_code_is_found_without_running_it(tmp_path, zipped, capsys):
     content = {"a": {"b": [1, SMALL]}, "scores": np.arange(3.0), "c": [{"d": (1, _Code())}], "e": SMALL}
     torch.save(content, tmp_path / "c", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "c") == "c"
-    layer = {"a": SMALL, "hyper_parameters": {"head": torch.nn.Linear(2, 2)}}
+    assert keys_in(tmp_path / "c") == ["c"]
+    layer = {"a": SMALL, "hyper_parameters": {"head": torch.nn.Linear(2, 2)}, "args": types.SimpleNamespace()}
     torch.save(layer, tmp_path / "g", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "g") == "hyper_parameters"
+    assert keys_in(tmp_path / "g") == ["hyper_parameters", "args"]
     torch.save({"a": SMALL}, tmp_path / "d", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "d") is None
+    assert keys_in(tmp_path / "d") == []
     torch.save(_Code(), tmp_path / "e", _use_new_zipfile_serialization=zipped)
-    assert key_of_code(tmp_path / "e") is None
+    assert keys_in(tmp_path / "e") == []
     (tmp_path / "f").write_bytes((tmp_path / "c").read_bytes()[:150])
-    assert key_of_code(tmp_path / "f") is None
+    assert keys_in(tmp_path / "f") == []
     found = [code_in(tmp_path / name) for name in "cdefg"]  # torch's own modules are left to torch
-    assert found == ["__builtin__.print", None, "__builtin__.print", None, None]
+    assert found == ["__builtin__.print", None, "__builtin__.print", None, "types.SimpleNamespace"]
     assert not capsys.readouterr().out
+
+
+WEIGHTS = {"a.weight": torch.ones(2)}
+OPTIONS = types.SimpleNamespace(lr=1e-3)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"args": OPTIONS, "model_state_dict": WEIGHTS},
+        {"epoch": 3, "hyper_parameters": {"optimizer": OPTIONS}, "state_dict": WEIGHTS},
+        {"args": OPTIONS, "options": OPTIONS, "model": WEIGHTS},
+        {"args": OPTIONS, 3: OPTIONS, **WEIGHTS},
+        {"state_dict": {**WEIGHTS, "options": OPTIONS}},
+    ],
+    ids=["model_state_dict", "lightning", "two keys", "bare", "inside"],
+)
+def test_the_way_out_of_a_file_with_code_leads_out(tmp_path, zipped, content):
+    torch.save(content, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)
+    lines = refusal(tmp_path / "c.pth").partition("where you trust the file: ")[2]
+    follow(lines, tmp_path / "c.pth")
+    assert read_checkpoint(tmp_path / "weights.pth").keys() == WEIGHTS.keys()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("container", [None, "model"])
+def test_a_model_as_a_whole_is_saved_as_its_weights(tmp_path, zipped, container):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    content = module if container is None else {container: module, "epoch": 3}
+    torch.save(content, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)
+    text = refusal(tmp_path / "c.pth")
+    assert "have the code of its model at hand" in text
+    follow(text.partition("at hand: ")[2], tmp_path / "c.pth")
+    assert read_checkpoint(tmp_path / "weights.pth").keys() == {"0.weight", "0.bias"}
+
+
+def test_a_function_in_a_file_is_no_model_and_gets_no_way_out(tmp_path):
+    torch.save(_Code(), tmp_path / "c.pth")
+    assert refusal(tmp_path / "c.pth").endswith("allowed: tensors, numbers and containers")
+
+
+def follow(lines, path):
+    """Do what an error advises, in the file's folder."""
+    with contextlib.chdir(path.parent):
+        exec(lines, {"torch": torch, "file": str(path)})

@@ -14,6 +14,7 @@ REMEDIES = {
     "write elsewhere, or throw it away by force": "choose another --out, or throw it away with --force",
     "replace them, or leave them out": "add --replace",
     "name one for the result": "add --out RESULT.json",
+    "leave the layout out": "leave --layout out",
     "check the password": "check --password",
     "give more photos, more views of each, or fewer dimensions": (
         "give more photos, more --views per photo, or a smaller --dim"

@@ -25,6 +25,7 @@ _RESNETS = {
     (True, 23): "resnet101",
     (True, 36): "resnet152",
 }
+_NARROW = 64  # filters of the first convolution in a ResNet's first block
 _STAGES = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
 
 
@@ -126,8 +127,20 @@ def _resnet(tensors: Tensors, prefix: str, layout: str, stages: Mapping[str, str
             found=f"a ResNet of {len(blocks)} blocks in its third stage",
             allowed=", ".join(_RESNETS.values()),
         )
+    _refuse_wide(tensors, f"{prefix}{stages['layer1']}.0.conv1.weight", layout)
     whole = any(key.startswith(f"{prefix}{stages['layer4']}.") for key in tensors)
     return _found(name if whole else f"{name}_layer3", prefix, stages, last_activation=True)
+
+
+def _refuse_wide(tensors: Tensors, key: str, layout: str) -> None:
+    """Wide and grouped ResNets have the keys of ResNet50 or 101; the first convolution of a block tells them apart."""
+    filters = len(tensors[key]) if key in tensors and tensors[key].ndim else 0
+    if filters > _NARROW:
+        raise CheckpointError(
+            f"the backbone of this {layout} checkpoint is not supported",
+            found=f"a wide or grouped ResNet, whose first block has {filters} filters instead of {_NARROW}",
+            allowed=", ".join(_RESNETS.values()),
+        )
 
 
 def _found(name: str, prefix: str, stages: Mapping[str, str], *, last_activation: bool) -> FoundBackbone:

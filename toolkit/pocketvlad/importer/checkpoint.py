@@ -28,6 +28,7 @@ from pocketvlad.importer import (
     salad,
     torchvision,
 )
+from pocketvlad.importer.common import NO_SIZE
 from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
 from pocketvlad.importer.reading import read_checkpoint, read_content
@@ -81,19 +82,42 @@ def import_checkpoint(
     require_layout(layout)
     one_of("import", "preprocess", preprocess, tuple(RULES))
     require_checkpoint(path)
-    content = read_content(path)
+    read = read_content(path)
+    content = read.values
     candidates = LAYOUTS.values() if layout == "auto" else [LAYOUTS[layout]]
     with _naming(path):
         refuse_unsupported(content)
         for module in candidates:
             with contextlib.suppress(OtherLayoutError) if layout == "auto" else contextlib.nullcontext():
                 if module.matches(content):
-                    return _loaded(module, content, size, RULES[preprocess])
-    keys = ", ".join(list(content)[:3])
-    allowed = ", ".join(LAYOUTS) if layout == "auto" else layout
-    raise CheckpointError(
-        f"checkpoint {path} is of no known layout", found=f"keys such as {keys}", allowed=allowed
-    )
+                    imported = _loaded(module, content, size, RULES[preprocess])
+                    return replace(imported, notes=(*read.notes, *imported.notes))
+    raise _not_read(path, content, layout)
+
+
+def _not_read(path: Path, content: dict[str, Any], layout: str) -> CheckpointError:
+    found = f"keys such as {', '.join(list(content)[:3])}"
+    if layout == "auto":
+        what = f"checkpoint {path} is of no known layout"
+        return CheckpointError(what, found=found, allowed=", ".join(LAYOUTS))
+    what = f"checkpoint {path} is not of layout {layout}"
+    likely = next((name for name in LAYOUTS if _is_nearly(LAYOUTS[name], content)), None)
+    if likely is None:
+        return CheckpointError(what, found=found)
+    return CheckpointError(f"{what}, it looks like {likely}", found=found, do="leave the layout out")
+
+
+def _is_nearly(module: ModuleType, content: dict[str, Any]) -> bool:
+    """Whether a layout reads a file, or would but for a few differences."""
+    if not module.matches(content):
+        return False
+    try:
+        module.load(content)
+    except OtherLayoutError:
+        return False
+    except (CheckpointError, RecipeError):
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -115,8 +139,10 @@ def _loaded(module: ModuleType, content: dict[str, Any], size: Size | None, rule
         imported = module.load(content)
     if imported.model is None:
         return imported
-    model = imported.model if wanted is None else _resized(imported.model, wanted)
-    return replace(imported, model=rule.applied(model))
+    if wanted is None:
+        return replace(imported, model=rule.applied(imported.model))
+    notes = tuple(note for note in imported.notes if note != NO_SIZE)
+    return replace(imported, model=rule.applied(_resized(imported.model, wanted)), notes=notes)
 
 
 def _resized(network: Network, size: Size) -> Network:

@@ -39,6 +39,10 @@ KEYS_WITH_LAYER = NetVladKeys(
 )
 NO_PCA = "this layout does not save its PCA: descriptors keep all K * D values"
 NO_L2 = "the file does not say where features are normalised: after GeM alone is assumed (--l2 after_pool)"
+UNIT_LENGTH = (
+    "descriptors have unit length here; the source's (--l2 before_pool, no layer) have not, so there photos may come "
+    "in another order"
+)
 _LAYER = "aggregation.1"  # of --fc_output_dim
 
 
@@ -50,6 +54,7 @@ def matches(tensors: Tensors) -> bool:
 
 def load(tensors: Tensors) -> ImportedModel:
     """CheckpointError when a key is missing, left over or has another shape."""
+    _refuse_no_head(tensors)
     layer = f"{_LAYER}.weight" in tensors or f"{_LAYER}.bias" in tensors
     inner = "aggregation.0." if layer else "aggregation."
     _refuse_other_heads(tensors, inner)
@@ -74,7 +79,18 @@ def _load_gem(tensors: Tensors, inner: str, *, layer: bool) -> ImportedModel:
     options = GemOptions(dim or 0, float(tensors[power]), normalized)
     values = layers_at(tensors, {"linear": _LAYER} if layer else {})
     model = network_of(found, tensors, IMAGENET, "gem", options, values)
-    return ImportedModel(model, LAYOUT, () if normalized else (NO_L2,))
+    return ImportedModel(model, LAYOUT, () if layer else (UNIT_LENGTH if normalized else NO_L2,))
+
+
+def _refuse_no_head(tensors: Tensors) -> None:
+    """MAC, SPoC and R-MAC have no weights, and what a backbone ends in does not say which it was."""
+    if all(key.startswith("backbone.") for key in tensors):
+        numbered(tensors, "backbone.", LAYOUT, resnets=True).require(tensors, LAYOUT, {})
+        raise CheckpointError(
+            f"this {LAYOUT} checkpoint holds no head",
+            found="a backbone alone, as of those that have no weights (mac, spoc, rmac)",
+            allowed="NetVLAD, GeM",
+        )
 
 
 def _refuse_other_heads(tensors: Tensors, inner: str) -> None:

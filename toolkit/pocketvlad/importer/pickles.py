@@ -31,6 +31,7 @@ class Named:
     """Stands for anything a pickle names; takes whatever arguments and state it is given and does nothing."""
 
     name = ""
+    inside: tuple[Any, ...] = ()
 
     def __new__(cls, *arguments: Any, **named: Any) -> Named:
         return object.__new__(cls)
@@ -101,19 +102,30 @@ def code_in(path: Path) -> str | None:
     return None
 
 
-def key_of_code(path: Path) -> str | None:
-    """The key of the outermost dictionary whose value holds code; None where that cannot be told.
+def what_is_in(path: Path) -> Any:
+    """A file's content with stand-ins for whatever is code; None where that cannot be told.
 
     Args:
         path: a file of ``torch.save`` that was refused.
     """
     try:
-        content = _content(path, _Looker)
-    except Exception:  # a damaged or hostile file may raise anything; then there is no key to name
+        return _content(path, _Looker)
+    except Exception:  # a damaged or hostile file may raise anything; then there is nothing to name
         return None
+
+
+def keys_of_code(content: Any) -> list[Any]:
+    """The keys of a dictionary of :func:`what_is_in` whose values hold code."""
     if not isinstance(content, Mapping):
-        return None
-    return next((str(key) for key, value in content.items() if _holds_code(value, 0)), None)
+        return []
+    return [key for key, value in content.items() if _holds_code(value, 0)]
+
+
+def is_module(value: Any) -> bool:
+    """Whether what a stand-in stands for was saved as torch's modules are, code and weights in one."""
+    if not isinstance(value, Named):
+        return False
+    return any(isinstance(state, Mapping) and "_modules" in state for state in value.inside)
 
 
 def _content(path: Path, looker: type[_Looker]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.arrays import NUMPY
+from pocketvlad.importer.containers import opened
 from pocketvlad.importer.files import (
     ZIP,
     are_arrays,
@@ -25,33 +27,34 @@ from pocketvlad.importer.matlab import read_mat
 from pocketvlad.importer.matlab5 import is_mat
 from pocketvlad.importer.unsupported import code_refused, table_refused
 
-# what training loops put weights under; of a teacher and a student the teacher is the one to use
-_CONTAINERS = (
-    "state_dict",
-    "model_state_dict",
-    "teacher",
-    "ema",
-    "model_ema",
-    "model",
-    "net",
-    "network",
-    "module",
-    "weights",
-)
 _WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's own names in the middle of a key
 _OUTER = ("model.", "net.", "network.", "state_dict.")  # of every key of a model inside a training module
+_COUNT = "n_averaged"  # ends the key of how many models torch's AveragedModel is the mean of
 _CODE = re.compile(r"unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", re.IGNORECASE)
 # Beside tensors checkpoints keep numpy numbers (best recall, epoch), strings (arch) and arrays of them (recalls).
 _NUMPY: list[Any] = [(stands_in, name) for name, stands_in in NUMPY.items()]
 
 
-def read_content(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds: tensors by key, or the variables of a ``.mat`` file.
+@dataclass(frozen=True)
+class Content:
+    """What a checkpoint holds.
+
+    Attributes:
+        values: tensors by key, or the variables of a ``.mat`` file.
+        notes: what was left out of it, a line each.
+    """
+
+    values: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def read_content(path: Path) -> Content:
+    """What a checkpoint of any format holds.
 
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    return read_mat(path) if is_mat(head_of(path)) else read_checkpoint(path)
+    return Content(read_mat(path)) if is_mat(head_of(path)) else _read_state(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -62,14 +65,20 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    loaded = _opened(_loaded(path))
+    return _read_state(path).values
+
+
+def _read_state(path: Path) -> Content:
+    loaded, notes = opened(_loaded(path), (Tensor, np.ndarray))
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)} or {
         str(key): _tensor_of(value) for key, value in loaded.items() if _is_numbers(value)
     }
+    tensors = {key: value for key, value in tensors.items() if key.split(".")[-1] != _COUNT}
     if not tensors:
         found = ", ".join(map(str, list(loaded)[:5])) or "nothing"
         raise CheckpointError(f"checkpoint {path} holds no tensors", found=found)
-    return {key: _plain_tensor(path, key, value) for key, value in _plain_keys(path, tensors).items()}
+    plain = _plain_keys(path, tensors)
+    return Content({key: _plain_tensor(path, key, value) for key, value in plain.items()}, notes)
 
 
 def _loaded(path: Path) -> dict[str, Any]:
@@ -82,20 +91,6 @@ def _loaded(path: Path) -> dict[str, Any]:
     elif are_arrays(path):
         return _read_arrays(path)
     return _read_torch(path)
-
-
-def _opened(loaded: dict[str, Any]) -> dict[str, Any]:
-    """The innermost container of tensors; where there are none, of NumPy arrays."""
-    inner = None
-    for kinds in ((Tensor, Mapping), (np.ndarray,)):
-        found = (loaded[key] for key in _CONTAINERS if _holds(loaded.get(key), kinds))
-        inner = inner or next(found, None)
-    return loaded if inner is None else _opened(dict(inner))
-
-
-def _holds(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether it is a container of tensors or of others, and not, say, options under the name ``model``."""
-    return isinstance(value, Mapping) and any(isinstance(each, kinds) for each in value.values())
 
 
 def _is_numbers(value: Any) -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.backbones import backbone_shapes
-from pocketvlad.importer.common import Pool, netvlad_network
+from pocketvlad.importer.common import NO_SIZE, Pool, netvlad_network
 from pocketvlad.importer.types import ImportedModel, shape_text
 from pocketvlad.model.preprocess import Preprocess
 
@@ -28,7 +28,6 @@ NETWORKS = ("vgg16", "alexnet_caffe")
 _CLASS_OBJECTS = (
     "save the network with struct(layer) for every layer, as netvlad_tf_open's net_class2struct.m does"
 )
-NO_SIZE = "the checkpoint names no input size: 480x640 is assumed"
 FULL_MEAN = "the average image has a size: its mean per channel is used"
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketvlad.errors import CheckpointError
-from pocketvlad.importer.pickles import key_of_code
+from pocketvlad.importer.containers import CONTAINERS
+from pocketvlad.importer.pickles import is_module, keys_of_code, what_is_in
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _INSTEAD = "import MegaLoc, BoQ or EigenPlaces instead"
-_STRIP = (
-    "strip it where you trust the file: c = torch.load(file, weights_only=False); "
-    "torch.save(c['state_dict'], 'weights.pth')"
-)
+_LOADED = "c = torch.load(file, weights_only=False)"
+_SAVED = "where you trust the file: {}; torch.save({}, 'weights.pth')"
+_MODULE = "where you trust the file and have the code of its model at hand: {}; torch.save({}, 'weights.pth')"
+
+_NAMED = 5  # keys in an advice
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class _Project:
     Attributes:
         name: for people.
         parts: of a key; a file of the project has keys with one of each.
+        without: a part that no key of the project has.
         reason: why it is not supported.
         do: the way out.
     """
@@ -35,8 +38,11 @@ class _Project:
     parts: tuple[tuple[str, ...], ...]
     reason: str
     do: str = _INSTEAD
+    without: str | None = None
 
     def matches(self, keys: Iterable[str]) -> bool:
+        if self.without is not None and any(self.without in key for key in keys):
+            return False
         return all(any(part in key for part in parts for key in keys) for parts in self.parts)
 
 
@@ -53,7 +59,22 @@ _PROJECTS = (
         "a transformer with adapters whose descriptors depend on the other photos of their batch",
     ),
     _Project("SelaVPR or CricaVPR", (_ADAPTERS,), "a transformer with adapters in its blocks"),
-    _Project("AP-GeM (deep-image-retrieval)", (("adpool.p",),), "its PCA is an object of scikit-learn"),
+    _Project(
+        "SuperVLAD",
+        (("backbone.blocks.", "backbone.patch_embed."), ("aggregation.conv.",)),
+        "a transformer with a VLAD without centres",
+        without="centroids",
+    ),
+    _Project(
+        "QAA",
+        (("backbone.model.blocks.", "backbone.model.patch_embed."), ("aggregator.queries",)),
+        "a transformer with queries that look at its patches, which are not BoQ's",
+    ),
+    _Project(
+        "AP-GeM (deep-image-retrieval)",
+        (("adpool.p",),),
+        "GeM and a layer without the PCA behind them, which this file does not hold",
+    ),
     _Project(
         "deep-visual-geo-localization-benchmark, on CCT or a ViT of 16x16 patches",
         (("backbone.tokenizer.", "backbone.embeddings."), ("aggregation.", "backbone.")),
@@ -81,13 +102,30 @@ def code_refused(path: Path, code: str) -> CheckpointError:
             found=f"{code}, which would run code when loaded, so it was not loaded",
             do=_INSTEAD,
         )
-    key = key_of_code(path)
+    content = what_is_in(path)
+    keys = keys_of_code(content)
     return CheckpointError(
         f"checkpoint {path} would run code when loaded, so it was not loaded",
-        found=code if key is None else f"{code} under {key!r}",
+        found=f"{code} under {keys[0]!r}" if keys else code,
         allowed="tensors, numbers and containers",
-        do=None if key is None else _STRIP,
+        do=_without_code(content, keys),
     )
+
+
+def _without_code(content: Any, keys: Sequence[Any]) -> str | None:
+    """How to save the weights of a file that holds code under these keys, or is a model as a whole."""
+    if is_module(content):
+        return _MODULE.format(_LOADED, "c.state_dict()")
+    if not 0 < len(keys) <= _NAMED:
+        return None
+    container = next((key for key in CONTAINERS if key in keys), None)
+    if container is None:
+        test = f"!= {keys[0]!r}" if len(keys) == 1 else f"not in {tuple(keys)}"
+        return _SAVED.format(_LOADED, f"{{k: v for k, v in c.items() if k {test}}}")
+    if is_module(content[container]):
+        return _MODULE.format(_LOADED, f"c[{container!r}].state_dict()")
+    kept = f"{{k: v for k, v in c[{container!r}].items() if torch.is_tensor(v)}}"
+    return _SAVED.format(_LOADED, kept)
 
 
 def table_refused(path: Path, table: Tensor) -> CheckpointError:

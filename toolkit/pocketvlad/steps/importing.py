@@ -26,6 +26,9 @@ class Imported(Result):
         layout: the checkpoint's, for people.
         out, mb: the file written.
         kind: ``model``, ``classifier`` or ``backbone``.
+        input: its size of a model or a classifier, ``HEIGHTxWIDTH`` in pixels.
+        head_name: of a model or a classifier.
+        descriptor: how many values a model gives for a photo.
         notes: what the file left open and what was assumed, a line each.
         config: of the network, or the backbone's name and classes.
     """
@@ -34,6 +37,9 @@ class Imported(Result):
     out: str
     mb: float
     kind: str
+    input: str | None
+    head_name: str | None
+    descriptor: int | None
     notes: tuple[str, ...]
     config: dict[str, Any]
 
@@ -65,13 +71,23 @@ def import_file(
     made_from = {**source, "layout": imported.layout}
     if preprocess != OURS:
         made_from["preprocess"] = preprocess
-    if network is not None:
-        save_model(out, network, made_from, force=force)
-        kind, config = wanted, network.config.to_json()
-    else:
+    if network is None:
         save_imported(out, imported, made_from, force=force)
         kind, config = BACKBONE, _backbone_config(imported)
-    return Imported(imported.layout, str(out), megabytes(out), kind, imported.notes, config)
+    else:
+        save_model(out, network, made_from, force=force)
+        kind, config = wanted, network.config.to_json()
+    shown = _shown(network)
+    return Imported(imported.layout, str(out), megabytes(out), kind, *shown, imported.notes, config)
+
+
+def _shown(network: Network | None) -> tuple[str | None, str | None, int | None]:
+    """Input size, head and values of a descriptor, which a classifier has none of."""
+    if network is None:
+        return None, None, None
+    height, width = network.config.size
+    values = network.outputs if network.head.describes else None
+    return f"{height}x{width}", network.config.head, values
 
 
 def classifier_of(imported: ImportedModel, checkpoint: Path) -> Network:

@@ -1,0 +1,85 @@
+"""A file with several sets of weights: which one is read, and that it is said."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import checkpoints
+from helpers.checkpoints import in_sequence, resnet, under
+from pocketvlad.importer.checkpoint import import_checkpoint
+from pocketvlad.importer.reading import read_content
+
+TAUGHT, STUDENT = {"a.weight": torch.ones(2)}, {"a.weight": torch.zeros(2)}
+
+
+@pytest.mark.parametrize("student", ["state_dict", "model_state_dict", "model", "net", "student"])
+@pytest.mark.parametrize("teacher", ["teacher", "ema", "model_ema", "state_dict_ema", "ema_state_dict"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_teacher_goes_before_its_student_and_a_note_says_so(tmp_path, student, teacher, first):
+    pair = {teacher: TAUGHT, student: STUDENT} if first else {student: STUDENT, teacher: TAUGHT}
+    torch.save(pair, tmp_path / "c.pth")
+    read = read_content(tmp_path / "c.pth")
+    assert torch.equal(read.values["a.weight"], TAUGHT["a.weight"])
+    assert read.notes == (
+        f"the checkpoint holds several sets of weights: {teacher!r} was taken, {student!r} not",
+    )
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        {"ema": {"decay": 0.99, "step": torch.tensor(3)}},
+        {"ema": {"shadow": [torch.ones(2)]}},
+        {"teacher": None, "model": {"arch": "resnet18"}, "weights": "imagenet"},
+    ],
+)
+def test_what_holds_no_weights_is_no_choice(tmp_path, beside):
+    torch.save({"state_dict": TAUGHT, **beside}, tmp_path / "c.pth")
+    read = read_content(tmp_path / "c.pth")
+    assert torch.equal(read.values["a.weight"], TAUGHT["a.weight"]) and not read.notes
+
+
+def test_a_choice_inside_a_container_and_one_between_arrays_are_noted_too(tmp_path):
+    torch.save({"model": {"ema": TAUGHT, "net": STUDENT}}, tmp_path / "inner.pth")
+    arrays = {"ema": {"a.weight": np.ones(2)}, "weights": {"a.weight": np.zeros(2)}}
+    torch.save(arrays, tmp_path / "arrays.pth")
+    for name, left in (("inner", "net"), ("arrays", "weights")):
+        read = read_content(tmp_path / f"{name}.pth")
+        assert read.values["a.weight"].tolist() == [1, 1]
+        assert len(read.notes) == 1 and f"'ema' was taken, '{left}' not" in read.notes[0]
+
+
+def test_a_container_that_holds_itself_comes_to_an_end(tmp_path):
+    loop = {"a": torch.ones(2)}
+    loop["model"] = loop
+    torch.save(loop, tmp_path / "c.pth")
+    assert set(read_content(tmp_path / "c.pth").values) == {"a"}
+
+
+def cosplace(power):
+    tensors = under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(8, 256)
+    return {**tensors, "aggregation.1.p": torch.tensor([power])}
+
+
+def test_an_import_says_which_weights_it_took(tmp_path):
+    torch.save({"state_dict": cosplace(2.0), "ema": cosplace(3.0)}, tmp_path / "c.pth")
+    imported = import_checkpoint(tmp_path / "c.pth")
+    assert imported.model.config.options.power == 3
+    assert "'ema' was taken, 'state_dict' not" in imported.notes[0]
+
+
+def test_a_mean_of_models_is_read_without_its_count(tmp_path):
+    """As torch's AveragedModel saves itself."""
+    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 2))
+    torch.save(averaged.state_dict(), tmp_path / "c.pth")
+    assert set(read_content(tmp_path / "c.pth").values) == {"weight", "bias"}
+    torch.save({"n_averaged": torch.tensor(5), **under("module.", cosplace(3.0))}, tmp_path / "d.pth")
+    assert import_checkpoint(tmp_path / "d.pth").model.outputs == 8
+
+
+def test_a_size_that_was_given_is_not_called_assumed(tmp_path):
+    torch.save(cosplace(3.0), tmp_path / "c.pth")
+    assert any("480x640 is assumed" in note for note in import_checkpoint(tmp_path / "c.pth").notes)
+    sized = import_checkpoint(tmp_path / "c.pth", size=(128, 160))
+    assert sized.model.config.size == (128, 160) and not sized.notes
