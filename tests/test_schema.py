@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pocketvlad.errors import ArtifactError, RecipeError
-from pocketvlad.schema import from_table, read_toml, to_table
+from pocketvlad.schema import from_table, parse_json, read_toml, to_table
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,28 @@ def test_toml_that_is_none(tmp_path):
     (tmp_path / "r.toml").write_text("[x")
     with pytest.raises(RecipeError, match=r"r\.toml is not TOML"):
         read_toml(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1" + "0" * 400, "a whole number of hundreds of digits"),
+        ("x = 1" + "0" * 5000, "is not TOML"),
+        ("x = [{y = 0x" + "f" * 6000 + "}]", "a whole number of hundreds of digits"),
+        ("x." + "a." * 3000 + "a = 1", "tables nested too deeply"),
+        ("x = " + "[" * 100 + "]" * 100, "tables nested too deeply"),
+    ],
+)
+def test_toml_without_measure_is_one_short_line(tmp_path, text, said):
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=said) as caught:
+        read_toml(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_json_holds_no_number_beyond_floats():
+    assert parse_json("[1, -7, 1e5, 18446744073709551616, true]") == [1, -7, 1e5, 2**64, True]
+    for number in (10**400, -(10**400)):
+        with pytest.raises(ValueError, match="a whole number of hundreds of digits"):
+            parse_json(f'{{"mean": [{number}, 0, 0]}}')

@@ -278,3 +278,10 @@ def test_keystores_that_do_not_open(tmp_path):
         signing.load_keys(store, "secret")
     open_store = write_keystore(tmp_path / "open.p12", ec.generate_private_key(ec.SECP256R1()), None)
     assert signing.load_keys(open_store, None).algorithm == signing.EC_P256
+
+
+def test_a_keystore_is_an_ordinary_file_of_some_kilobytes(tmp_path):
+    (tmp_path / "large.p12").write_bytes(bytes(5_000_000))
+    for path, said in ((tmp_path / "large.p12", "is too large"), (Path("/dev/zero"), "is not a file")):
+        with pytest.raises(PackageError, match=said):
+            signing.load_keys(path, "secret")

@@ -78,12 +78,14 @@ def test_an_index_of_another_model_is_refused(chain, photos, run, tmp_path):
 
 
 def test_answers_are_drawn(chain, photos, run, tmp_path):
-    """A line per photo that could be read; the picture is replaced."""
+    """A line per photo that could be read; the picture is replaced by force alone."""
     out, asked = tmp_path / "matches.png", [photos / "place-2/0.jpg", photos / "place-0/broken.jpg"]
     search = ("index", "search", chain["p.pvix"], *asked, "--program", chain["model.pte"])
     for _ in range(2):
-        code, _, err = run(*search, "--top", 2, "--draw", out)
+        code, _, err = run(*search, "--top", 2, "--draw", out, "--force")
         assert code == 0 and "broken.jpg" in err
+    refused(run(*search, "--draw", out), "matches.png exists already")
+    refused(run(*search, "--draw", photos / "place-2/1.jpg", "--force"), "a name that ends in .png")
     with Image.open(out) as sheet:
         assert sheet.size == (8 + 3 * 168, 8 + 162)
         yours, best = (np.asarray(sheet.crop((x, 8, x + 160, 128)), float) for x in (8, 176))

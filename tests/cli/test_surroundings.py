@@ -14,6 +14,7 @@ import pocketvlad
 from fuzz.native import write_recogniser
 from helpers import many_photos
 from helpers.faults import fault
+from helpers.refusals import refused
 from pocketvlad.artifact import require_new
 from pocketvlad.cli.remedies import in_a_line
 from pocketvlad.errors import ArtifactError, KernelError, RecipeError
@@ -105,8 +106,11 @@ def test_more_threads_than_any_machine_has_are_refused(folder):
 @fault(
     "a plan is larger than any that people write, as `/dev/zero` is", "one line; it is not read to its end"
 )
-def test_a_plan_without_end_is_one_line():
-    with pytest.raises(RecipeError, match="/dev/zero is too large; allowed: 10,000,000 bytes"):
+def test_a_plan_without_end_is_one_line(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"#" * 10_000_001)
+    with pytest.raises(RecipeError, match="p.toml is too large; allowed: 10,000,000 bytes"):
+        read_toml(tmp_path / "p.toml")
+    with pytest.raises(RecipeError, match="/dev/zero is not a file; found a device or a pipe"):
         read_toml(Path("/dev/zero"))
 
 
@@ -131,3 +135,34 @@ def test_what_the_system_refuses_is_an_error_of_ours():
         assert str(in_a_line(error)) == said
     other = RuntimeError("of our own")
     assert in_a_line(other) is other
+
+
+@fault("no more files may be opened, from the first on", "one line")
+def test_too_few_open_files_are_one_line(run, monkeypatch):
+    def refuses():
+        raise OSError(errno.EMFILE, "Too many open files", "/proc/cpuinfo")
+
+    monkeypatch.setattr("pocketvlad.cli.common_instructions", refuses)
+    refused(run("doctor"), "the system refuses /proc/cpuinfo; found Too many open files")
+
+
+@fault("a pipe or a device is given where a file is read", "one line; nobody waits for what it may give")
+def test_pipes_are_no_files(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    package = "package --program m.pte --index p.pvix --out x.apk"
+    for command in (
+        "index search p.pvix pipe --program m.pte",
+        "import pipe --out m",
+        "package --check pipe",
+        f"{package} --keystore pipe",
+        f"{package} --icon pipe",
+        f"{package} --photos pipe",
+        f"{package} --keystore /dev/zero",
+        "fit --backbone squeezenet1_1 --photos photos --weights pipe --out m",
+        "compress pipe --out m",
+        "run pipe --out o",
+    ):
+        refused(
+            run(*command.split()), "does not exist" if command.startswith("compress") else "is not a file"
+        )

@@ -171,3 +171,14 @@ def test_a_key_holds_what_is_not_the_default():
     assert said.key() == {"name": "x", "version": 1, **wanted}
     assert Recipe(1, "x", train=TrainRecipe()).key() != plain.key()
     assert list(said.key()) == sorted(said.key()) and json.loads(json.dumps(said.key())) == said.key()
+
+
+def test_a_long_row_of_bases_is_refused(tmp_path):
+    (tmp_path / "0.toml").write_text('version = 1\nname = "r"\n')
+    for count in range(1, 1200):
+        (tmp_path / f"{count}.toml").write_text(f'version = 1\nname = "r"\nbase = "{count - 1}.toml"\n')
+    load_recipe(tmp_path / "10.toml")
+    with pytest.raises(
+        RecipeError, match="1199.toml: base is not allowed; found a long row of bases; allowed: 16"
+    ):
+        load_recipe(tmp_path / "1199.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pocketvlad.errors import DatasetError, IndexFormatError, PhotoError
 from pocketvlad.index import (
     Entry,
     PlaceIndex,
+    build,
     build_index,
     join_indices,
     open_index,
@@ -296,3 +298,44 @@ def test_threshold_of_a_large_index_asks_some_of_its_photos():
     same = np.asarray(rows[:, 1]) // 3 == np.arange(4500) // 3
     threshold = suggest_threshold(index)
     assert threshold is not None and (cosines[same, 1] >= threshold).mean() > 0.95
+
+
+def test_names_and_labels_that_no_index_holds_are_said_before_a_photo_is_described(photos):
+    def never(path):
+        raise AssertionError(path)
+
+    for wrong, said in (
+        (replace(photos[0], name="n" * 5000), "the name of photo .*0.jpg is too long.*found 5,000 bytes"),
+        (replace(photos[0], place="é" * 2100), "the label of photo .*found 4,200 bytes; allowed: 4,096 or"),
+        (replace(photos[0], also=tuple(map(str, range(1500)))), "the label of photo .*is too long"),
+    ):
+        with pytest.raises(IndexFormatError, match=said):
+            build_index(never, [wrong, *photos[1:]], FINGERPRINT)
+    alike = [replace(photo, name=f"1{letter}.jpg") for photo, letter in zip(photos, "\x01\x02", strict=False)]
+    with pytest.raises(IndexFormatError, match="would name two photos 1\ufffd.jpg; .*x01.jpg.*rename one"):
+        build_index(never, alike, FINGERPRINT)
+
+
+def by_comparing_all(some, every):
+    return np.array([[bool(set(one) & set(other) - {0}) for other in every] for one in some])
+
+
+def test_rows_share_a_place_as_their_sets_do():
+    rng = np.random.default_rng(0)
+    for count, most, places in ((1, 1, 2), (40, 1, 5), (60, 4, 9), (30, 9, 40)):
+        numbers = rng.integers(-places, places, (count, most))
+        some = numbers[: count // 2 + 1]
+        found = build._share_a_place(some, *build._by_place(numbers), count)
+        assert np.array_equal(found, by_comparing_all(some, numbers))
+    assert not build._share_a_place(np.zeros((2, 3), int), *build._by_place(np.zeros((4, 3), int)), 4).any()
+
+
+def test_one_photo_of_very_many_places_costs_little():
+    """A second at most; each of its places with each of the others', of 128 judges, took minutes."""
+    rng = np.random.default_rng(0)
+    views = rng.standard_normal((500, 8)).astype(np.float32)
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    labels = [" | ".join(map(str, range(1200))), *(str(row // 2) for row in range(1, 500))]
+    started = time.process_time()
+    assert suggest_threshold(make([str(row) for row in range(500)], views, labels)) is not None
+    assert time.process_time() - started < 5

@@ -9,7 +9,7 @@ import pytest
 from helpers.photos import write_places
 from helpers.runs import write_plan
 from pocketvlad.dataset import open_dataset
-from pocketvlad.errors import DatasetError, RecipeError
+from pocketvlad.errors import DatasetError, PocketvladError, RecipeError
 from pocketvlad.pipeline.files import open_plan
 from pocketvlad.pipeline.plan import load_plan
 from pocketvlad.pipeline.run import split_places
@@ -75,3 +75,28 @@ def test_queries_ask_one_map(tmp_path):
 def test_recipes_that_would_share_a_file_are_refused(tmp_path, recipes):
     with pytest.raises(RecipeError, match=r"would write files of one name; found '\w.*'; rename a recipe"):
         load_plan(write_plan(tmp_path, recipes=recipes))
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "a\\u0000b"])
+def test_paths_that_no_file_has(tmp_path, path):
+    model = 'backbone = "squeezenet1_1"\n'
+    with pytest.raises(PocketvladError, match="is in nobody's home|found a zero in its name"):
+        open_plan(write_plan(tmp_path, model=f'{model}weights = "{path}"\n'))
+    with pytest.raises(PocketvladError, match="is in nobody's home|does not exist"):
+        open_plan(write_plan(tmp_path, datasets=f'"{path}"', model=model))
+
+
+def test_where_a_plan_lies_is_no_key(tmp_path):
+    plan = write_plan(tmp_path)
+    plan.write_text(f'folder = "elsewhere"\n{plan.read_text()}')
+    with pytest.raises(RecipeError, match="unknown key 'folder'; leave it out"):
+        load_plan(plan)
+
+
+@pytest.mark.parametrize("title", ["", " ", "x" * 101, "\\u202e", "a\\u0007"])
+def test_a_title_is_one_that_a_phone_shows(tmp_path, title):
+    plan = write_plan(tmp_path)
+    plan.write_text(plan.read_text().split("[app]")[0] + f'[app]\ntitle = "{title}"\n')
+    with pytest.raises(PocketvladError, match="plan.toml is none Android shows") as caught:
+        load_plan(plan)
+    assert len(str(caught.value)) < 400

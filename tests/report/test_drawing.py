@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pocketvlad.errors import IndexFormatError
 from pocketvlad.index import Entry, PlaceIndex
 from pocketvlad.report.drawing import draw_matches
 
@@ -53,3 +55,13 @@ def test_names_that_are_no_text_are_drawn(tmp_path, index):
     photo.write_bytes(jpeg(COLOURS[2]))
     draw_matches(tmp_path / "m.png", [photo], np.array([[0]]), np.array([[0.5]], np.float32), index)
     assert Image.open(tmp_path / "m.png").width == 8 + 2 * 168
+
+
+def test_a_damaged_thumbnail_names_the_index_and_the_photo(tmp_path, index):
+    photo = tmp_path / "blue.jpg"
+    photo.write_bytes(jpeg(COLOURS[2]))
+    entries = (replace(index.entries[0], thumbnail=b"\xff\xd8garbage"), *index.entries[1:])
+    asked = [photo], np.array([[0]]), np.array([[0.5]], np.float32), replace(index, entries=entries)
+    with pytest.raises(IndexFormatError, match="p.pvix: the thumbnail of photo 0.jpg is damaged"):
+        draw_matches(tmp_path / "m.png", *asked, source="p.pvix")
+    assert not (tmp_path / "m.png").exists()

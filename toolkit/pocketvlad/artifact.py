@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pocketvlad.errors import ArtifactError
+from pocketvlad.given import other_than_file
 from pocketvlad.schema import parse_json
 from pocketvlad.unfinished import PART_BYTES, part_folder, part_prefix, remove_leftovers
 
@@ -66,8 +67,7 @@ def require_new(out: Path, *, force: bool) -> None:
     """
     if os.path.exists(out):  # false where a folder cannot be looked into
         if not os.path.isfile(out):
-            found = "a folder" if os.path.isdir(out) else "a device or a pipe"
-            raise ArtifactError(f"{out} is not a file", found=found, do="name a file to write")
+            raise ArtifactError(f"{out} is not a file", found=other_than_file(out), do="name a file to write")
         if not force:
             raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
     require_writable(out)

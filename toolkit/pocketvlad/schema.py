@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pocketvlad.errors import PocketvladError, RecipeError, did_you_mean, unknown
+from pocketvlad.given import require_ordinary
 
 T = TypeVar("T")
 Raises = type[PocketvladError]
 _TOML_BYTES = 10_000_000
+_DEEPEST = 32  # tables and arrays in one another
+_NUMBER_BITS = 1000  # any float64 holds so many
 
 
 def from_table(kind: type[T], table: object, where: str, error: Raises = RecipeError) -> T:
@@ -64,26 +67,50 @@ def to_table(value: Any, *, defaults: bool = True) -> Any:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a table; RecipeError when it is missing, not TOML, or larger than any that people write."""
+    require_ordinary(path, RecipeError)
     try:
         with path.open("rb") as file:
             data = file.read(_TOML_BYTES + 1)
         if len(data) > _TOML_BYTES:
             raise RecipeError(f"{path} is too large", allowed=f"{_TOML_BYTES:,} bytes")
-        return tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode())
     except FileNotFoundError as error:
         raise RecipeError(f"{path} does not exist") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:  # also of whole numbers with thousands of digits
         raise RecipeError(f"{path} is not TOML", found=str(error)) from error
     except RecursionError as error:
         raise RecipeError(f"{path} is not TOML", found="tables nested too deeply") from error
+    _require_modest(path, table)
+    return table
+
+
+def _require_modest(path: Path, table: dict[str, Any]) -> None:
+    """RecipeError for tables in tables and whole numbers that would be too much for what reads them."""
+    held: list[tuple[Any, int]] = [(table, 0)]
+    while held:
+        value, depth = held.pop()
+        if isinstance(value, (dict, list)):
+            inside = value.values() if isinstance(value, dict) else value
+            held += [(each, depth + 1) for each in inside]
+        if depth > _DEEPEST:
+            raise RecipeError(f"{path} is not allowed", found="tables nested too deeply", allowed=_DEEPEST)
+        if isinstance(value, int) and value.bit_length() > _NUMBER_BITS:
+            raise RecipeError(f"{path} is not allowed", found="a whole number of hundreds of digits")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Any JSON value; ValueError where it is none, or nested deeper than anything we write."""
+    """Any JSON value; ValueError where it is none, or nested deeper or a larger number than anything we write."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value.bit_length() > _NUMBER_BITS:
+        raise ValueError("a whole number of hundreds of digits")
+    return value
 
 
 def require(holds: bool, where: str, key: str, found: object, allowed: object) -> None:

@@ -53,3 +53,12 @@ def test_fewer_features_than_clusters_are_refused():
     )
     with too_few, one_thread():
         head.fit(photos, seed=0)
+
+
+@pytest.mark.parametrize("seed", [2**32 - 1, 2**32, 2**63 - 1])
+def test_every_seed_that_is_allowed_fits(seed):
+    maps = torch.randn(4, 8, 20, generator=torch.Generator().manual_seed(0))
+    head = NetVlad(8, NetVladOptions(3))
+    with torch.no_grad(), one_thread():
+        head.fit(Features(4, lambda number: maps[number].reshape(1, 8, 4, 5)), seed=seed)
+    assert head.centroids.isfinite().all()

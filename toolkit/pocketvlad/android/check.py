@@ -31,6 +31,7 @@ from pocketvlad.android.runtime import FULL, RUNTIMES, Runtime
 from pocketvlad.android.selftest import read_manifest as read_selftest
 from pocketvlad.android.verify import SCHEMES, verify_apk
 from pocketvlad.errors import ArtifactError, PackageError
+from pocketvlad.given import require_ordinary
 from pocketvlad.runtime.operators import read_operators
 from pocketvlad.schema import parse_json
 
@@ -70,6 +71,7 @@ def check_apk(path: Path) -> ApkReport:
     Raises:
         PackageError: the first thing a phone, or the app, would refuse.
     """
+    require_ordinary(path, PackageError)
     try:
         with zipfile.ZipFile(path) as apk:
             entries = apk.infolist()

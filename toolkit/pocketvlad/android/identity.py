@@ -46,18 +46,24 @@ class Identity:
                 allowed="two names or more of letters, digits and _ with dots between, as in com.example.places",
             )
         for what, text in (("label", self.label), ("version name", self.version_name)):
-            if text is not None and not (text.strip() and text.isprintable() and len(text) <= _LONGEST_TEXT):
-                raise PackageError(
-                    f"the {what} is none Android shows",
-                    found=repr(text),
-                    allowed=f"1 to {_LONGEST_TEXT} letters",
-                )
+            if text is not None:
+                require_shown(what, text)
         if self.version_code is not None and not 1 <= self.version_code <= LARGEST_VERSION:
             raise PackageError(
                 "the version code is none Android takes",
                 found=self.version_code,
                 allowed=f"1 to {LARGEST_VERSION}",
             )
+
+
+def require_shown(what: str, text: str) -> None:
+    """PackageError for a text for people that is empty, too long, or acts on a screen instead of being shown."""
+    if not (text.strip() and text.isprintable() and len(text) <= _LONGEST_TEXT):
+        raise PackageError(
+            f"the {what} is none Android shows",
+            found=repr(text)[:_LONGEST_TEXT],
+            allowed=f"1 to {_LONGEST_TEXT} letters",
+        )
 
 
 def with_identity(manifest: bytes, identity: Identity) -> bytes:

@@ -9,9 +9,10 @@ from pocketvlad.android import apk, native, runtime, selftest, signing
 from pocketvlad.android import identity as identities
 from pocketvlad.android.check import ApkReport
 from pocketvlad.android.entries import require_room
-from pocketvlad.android.identity import Identity
+from pocketvlad.android.identity import Identity, require_shown
 from pocketvlad.core.cache import content_key
 from pocketvlad.errors import PackageError
+from pocketvlad.outputs import require_outputs
 from pocketvlad.unfinished import scratch_folder
 
 PHONES = ("arm64-v8a",)
@@ -51,6 +52,8 @@ def package(
     from pocketvlad.index import is_one_part, open_index, write_index
 
     _require_phones(abis)
+    require_shown("title", title)
+    require_outputs([out], [program, index, *photos], force=force)
     require_room([program, index])
     places, executorch = open_index(index), runtime.smallest(program)
     config = {

@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from pocketvlad.android.lineage import attribute, prefixed
 from pocketvlad.core.cache import cache_root
 from pocketvlad.errors import ArtifactError, PackageError
+from pocketvlad.given import require_ordinary
 from pocketvlad.unfinished import part_prefix, remove_leftovers
 
 EC_P256, RSA_PKCS1 = 0x0201, 0x0103  # with SHA-256
@@ -39,6 +40,7 @@ DEBUG_PASSWORD = "android"  # the debug key's, by Android's own convention
 _STRIPPING_PROTECTION = struct.pack("<II", 0xBEEFF00D, 3)  # in v2: "a v3 signature was here"
 _CHUNK = 1 << 20
 _MIN_SDK, _MAX_SDK = 26, 0x7FFFFFFF
+_LARGEST_KEYSTORE = 4_000_000  # bytes
 _OLD_JAVA_KEYSTORE = b"\xfe\xed\xfe\xed"
 
 
@@ -72,10 +74,14 @@ def load_keys(path: Path, password: str | None) -> Keys:
     Raises:
         PackageError: unreadable, a wrong password, or another kind of keystore or key.
     """
+    require_ordinary(path, PackageError)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_KEYSTORE + 1)
     except OSError as error:
         raise PackageError(f"keystore {path} cannot be opened", found=error.strerror) from error
+    if len(data) > _LARGEST_KEYSTORE:
+        raise PackageError(f"keystore {path} is too large", allowed=f"{_LARGEST_KEYSTORE:,} bytes")
     if data.startswith(_OLD_JAVA_KEYSTORE):
         raise PackageError(
             f"keystore {path} is of Java's old kind",

@@ -40,8 +40,6 @@ def main() -> None:
     _open_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    for name, value in common_instructions().items():
-        os.environ.setdefault(name, value)
     try:
         _run()
     except PocketvladError as error:
@@ -80,6 +78,8 @@ def _open_streams() -> None:
 
 def _run() -> None:
     try:
+        for name, value in common_instructions().items():
+            os.environ.setdefault(name, value)
         try:
             app()
         finally:

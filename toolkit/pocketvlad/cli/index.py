@@ -87,13 +87,14 @@ def index_search(
     program: Annotated[Path, typer.Option(help="The program that made the index.")],
     top: Annotated[int, typer.Option(min=1, help="Matches per photo.")] = 5,
     draw: Annotated[Path | None, typer.Option(help="Also draw the matches into this PNG.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite --draw.")] = False,
     as_json: Json = False,
 ) -> None:
     """Recognise photos: the best matches with place and cosine; a photo that is in the index itself is marked."""
     from pocketvlad.steps import index as step
 
     output = Output(as_json)
-    result = step.search(index, program, photos, top=top, draw=draw)
+    result = step.search(index, program, photos, top=top, draw=draw, force=force)
     for answer in result.queries:
         title = answer.photo + ("" if answer.known else "  (unknown place)")
         output.table(title, _match_rows(answer))

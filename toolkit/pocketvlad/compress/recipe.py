@@ -20,6 +20,7 @@ VERSION = 1
 LUT, LUT_INT8, INT8, MEASURED = "lut", "lut-int8", "int8", "measured"
 CONVOLUTIONS = (LUT, LUT_INT8, INT8, MEASURED)
 _ADDRESS = ("match", "role")  # of a rule: which layers it is for; the rest is what it overrides
+_MOST_BASES = 16  # over one another
 _OWN = ("version", "name", "description")  # keys that a recipe does not take from its base
 
 
@@ -207,6 +208,7 @@ def _merged_table(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if below.resolve() in led_here:
         chain = " -> ".join(each.name for each in (*led_here, below))
         raise RecipeError(f"{path}: the recipe is its own base", found=chain)
+    require(len(led_here) <= _MOST_BASES, str(led_here[0]), "base", "a long row of bases", _MOST_BASES)
     under = _merged_table(below, led_here)
     check_recipe(from_table(Recipe, under, str(below)), str(below))  # an error names the file that has it
     inherited = {key: value for key, value in under.items() if key not in _OWN}

@@ -6,12 +6,16 @@ import io
 import math
 import struct
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import ExifTags, Image
 
 from pocketvlad.dataset.types import Photo
+from pocketvlad.errors import IndexFormatError, printable
 from pocketvlad.index.entries import Entry, join_labels
+from pocketvlad.index.names import hashes_of, repeated
+from pocketvlad.index.rules import MAX_TEXT
 from pocketvlad.model.preprocess import DAMAGED, load_photo, open_image
 
 THUMBNAIL = 160  # pixels, longer side
@@ -50,6 +54,22 @@ def label_of(photo: Photo) -> str:
 def clean_text(text: str) -> str:
     """Text as an index may hold it: control characters and bytes that are no text become U+FFFD."""
     return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in text)
+
+
+def require_texts(photos: Sequence[Photo]) -> None:
+    """Raises IndexFormatError for names and labels that no index holds, before a photo is described."""
+    names = [clean_text(photo.name) for photo in photos]
+    for photo, name in zip(photos, names, strict=True):
+        for what, text in (("name", name), ("label", label_of(photo))):
+            if len(text.encode()) > MAX_TEXT:
+                raise IndexFormatError(
+                    f"the {what} of photo {photo.path} is too long for an index",
+                    found=f"{len(text.encode()):,} bytes",
+                    allowed=f"{MAX_TEXT:,} or fewer",
+                )
+    for name, (one, other, *_) in repeated(hashes_of([names], len(names)), names.__getitem__).items():
+        both = f"{printable(photos[one].name)!r} and {printable(photos[other].name)!r}"
+        raise IndexFormatError(f"an index would name two photos {name}", found=both, do="rename one")
 
 
 def thumbnail(path: Path, longer_side: int = THUMBNAIL) -> bytes:

@@ -15,7 +15,7 @@ from pocketvlad.dataset.types import Dataset, Photo
 from pocketvlad.errors import IndexFormatError
 from pocketvlad.evaluate.describe import Collected, Reading, collected
 from pocketvlad.evaluate.files import release, room
-from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of
+from pocketvlad.index.about import THUMBNAIL, about_photo, entry_of, label_of, require_texts
 from pocketvlad.index.entries import ChainedEntries, LazyEntries, chosen_entries, split_label
 from pocketvlad.index.names import hashes_of, repeated
 from pocketvlad.index.rules import require_countable
@@ -86,6 +86,7 @@ def indexed(
     reading = reading or Reading(beside=about_photo)
     given = photos.mapped().photos if isinstance(photos, Dataset) else tuple(photos)
     name, lines = (photos.name, photos.skipped) if isinstance(photos, Dataset) else ("the photos", ())
+    require_texts(given)
     dataset = Dataset(name, given, (), tuple(range(len(given))), skipped=lines)
     with collected(describe, dataset, reading, progress=progress) as found:
         entries = LazyEntries(len(found), lambda row: entry_of(found.readable.photos[row], found.beside(row)))
@@ -276,11 +277,11 @@ def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tu
     inside, outside = (np.full(len(judges), -np.inf, np.float32) for _ in range(2))
     for first in range(0, count, _ROWS):
         some = slice(first, first + _ROWS)
-        answering = index.vectors_at(rows[some])
+        answering, at_places = index.vectors_at(rows[some]), _by_place(places[some])
         for begin in range(0, len(judges), _BLOCK):
             block = slice(begin, begin + _BLOCK)
             cosines = asking[block] @ answering.T
-            same = _share_a_place(places[judges[block]], places[some])
+            same = _share_a_place(places[judges[block]], *at_places, len(answering))
             outside[block] = np.maximum(outside[block], np.where(same, -np.inf, cosines).max(axis=1))
             same &= judges[block, None] != np.arange(first, first + len(answering))
             inside[block] = np.maximum(inside[block], np.where(same, cosines, -np.inf).max(axis=1))
@@ -289,10 +290,20 @@ def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tu
     return known, unknown
 
 
-def _share_a_place(some: np.ndarray, all_places: np.ndarray) -> np.ndarray:
-    """bool [s, n], from place numbers int64 [s, m] and [n, m]."""
-    same = np.zeros((len(some), len(all_places)), bool)
-    for mine in some.T:
-        for theirs in all_places.T:
-            same |= (mine[:, None] == theirs[None]) & (mine[:, None] != 0)
+def _by_place(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place numbers int64 [n, m] as pairs in the order of their numbers: the numbers and their rows, int64 [pairs]."""
+    rows, columns = np.nonzero(places)
+    numbers = places[rows, columns]
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], rows[order]
+
+
+def _share_a_place(some: np.ndarray, numbers: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """bool [s, count], from place numbers int64 [s, m] and the pairs of :func:`_by_place`."""
+    same = np.zeros((len(some), count), bool)
+    for line, places in zip(same, some, strict=True):
+        mine = places[places != 0]
+        firsts, ends = (np.searchsorted(numbers, mine, side) for side in ("left", "right"))
+        for first, end in zip(firsts.tolist(), ends.tolist(), strict=True):
+            line[rows[first:end]] = True
     return same

@@ -8,6 +8,8 @@ from pathlib import Path
 from pocketvlad import artifact
 from pocketvlad.compress.recipe import Recipe, load_recipe
 from pocketvlad.dataset import Dataset, merge, open_dataset
+from pocketvlad.errors import CheckpointError
+from pocketvlad.given import require_ordinary
 from pocketvlad.importer.files import require_checkpoint
 from pocketvlad.importer.packages import PREFIX, weights_file
 from pocketvlad.model.kinds import BACKBONE
@@ -63,6 +65,7 @@ def _require_model(plan: Plan) -> None:
     named = plan.model
     if named.checkpoint is not None:
         source = plan.resolve(named.checkpoint)
+        require_ordinary(source, CheckpointError)
         if artifact.kind_of(source) in (None, BACKBONE):
             require_checkpoint(source)
         else:
@@ -72,7 +75,9 @@ def _require_model(plan: Plan) -> None:
         require_names(backbone, named.head)
         named.fit_options(backbone, None).require_possible()
     if named.weights is not None and not named.weights.startswith(PREFIX):
-        require_checkpoint(plan.resolve(named.weights))
+        weights = plan.resolve(named.weights)
+        require_ordinary(weights, CheckpointError)
+        require_checkpoint(weights)
     elif named.weights is not None and named.fallback is None:
         weights_file(named.weights)
 

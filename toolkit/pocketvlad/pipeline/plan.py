@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pocketvlad.android.identity import require_shown
 from pocketvlad.dataset import LAYOUTS
 from pocketvlad.errors import RecipeError
 from pocketvlad.importer.photo_rules import OURS, RULES
@@ -127,7 +128,10 @@ class Plan:
 
     def resolve(self, path: str) -> Path:
         """A path of the plan, relative to its file; ``~`` is the user's home."""
-        return self.folder / Path(path).expanduser()
+        try:
+            return self.folder / Path(path).expanduser()
+        except RuntimeError as error:
+            raise RecipeError(f"{path} is in nobody's home", do="name the folder itself") from error
 
     def dataset_spec(self, spec: str) -> str:
         """``KIND:PATH`` with the path made relative to the working directory; a path may hold colons itself."""
@@ -149,7 +153,10 @@ def load_plan(path: Path | str) -> Plan:
         RecipeError: not TOML, an unknown key, a wrong type or a value out of range.
     """
     path = Path(path)
-    plan = from_table(Plan, {**read_toml(path), "folder": path.parent}, str(path))
+    table = read_toml(path)
+    if "folder" in table:
+        raise RecipeError(f"{path}: unknown key 'folder'", do="leave it out: it is where the plan lies")
+    plan = from_table(Plan, {**table, "folder": path.parent}, str(path))
     _check(plan, path)
     return plan
 
@@ -157,6 +164,7 @@ def load_plan(path: Path | str) -> Plan:
 def _check(plan: Plan, path: Path) -> None:
     one_of(str(path), "version", plan.version, (VERSION,))
     one_of(str(path), "photos.fit", plan.photos.fit, _SPLITS)
+    require_shown(f"title in {path}", plan.app.title)
     one_of(str(path), "app.semantics", plan.app.semantics, (None, "mixed", "exact", "fast"))
     one_of(str(path), "app.vectors", plan.app.vectors, ("float32", "float16", "int8"))
     if not plan.compress.recipes:

@@ -13,6 +13,7 @@ from pocketvlad.dataset import Dataset, Photo, open_dataset
 from pocketvlad.dataset.types import queries_hash
 from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.describe import Reading
+from pocketvlad.outputs import require_outputs
 from pocketvlad.runtime.describer import Describer
 from pocketvlad.schema import to_table
 
@@ -57,6 +58,12 @@ def dataset_of(photos: str | Path | Dataset, queries: str | Path | None = None) 
     if said is not None:
         raise RecipeError("an open dataset has its queries", found=said, allowed="KIND:PATH with queries")
     return photos
+
+
+def apart(dataset: Dataset, out: Path, *inputs: Path | str | None, force: bool) -> Dataset:
+    """The dataset; ArtifactError where ``out`` is one of its photos or of the inputs, or cannot be written."""
+    require_outputs([out], [*inputs, *(photo.path for photo in dataset.photos)], force=force)
+    return dataset
 
 
 def dataset_hash(dataset: Dataset) -> str:

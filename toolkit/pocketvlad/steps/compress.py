@@ -21,6 +21,7 @@ from pocketvlad.errors import RecipeError
 from pocketvlad.evaluate.journal import kept_folder
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.model.roles import PROJECTION
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, resume_folder, weak_warning
 from pocketvlad.steps.inputs import require_uncompressed
@@ -105,7 +106,7 @@ def compress(
         PocketvladError: options that do not go together, photos that are needed and missing, and whatever
             the stages raise.
     """
-    artifact.require_new(out, force=force)
+    require_outputs([out], [model], force=force)
     require_uncompressed(model, "compress")
     source = load_model(model)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)

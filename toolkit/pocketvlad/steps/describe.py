@@ -16,7 +16,7 @@ from pocketvlad.evaluate.describe import Reading, collected, describe_photos
 from pocketvlad.evaluate.descriptor_files import require_descriptor_file, write_descriptors
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer, require_places
-from pocketvlad.steps.common import Result, dataset_of, reading_of
+from pocketvlad.steps.common import Result, apart, dataset_of, reading_of
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def describe(
         PhotoError: no photo could be read.
     """
     require_descriptor_file(out)
-    artifact.require_new(out, force=force)
-    dataset = dataset_of(photos)
+    dataset = apart(dataset_of(photos), out, file, force=force)
     describer = require_places(open_describer(file, threads=threads), file)
     reading = reading_of(describer, out, "describe")
     with collected(describer.describe, dataset, reading, progress=progress) as found:

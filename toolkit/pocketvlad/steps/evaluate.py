@@ -25,9 +25,10 @@ from pocketvlad.evaluate.retrieval import (
     evaluate_descriptors,
     require_answerable,
 )
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer
-from pocketvlad.steps.common import Result, dataset_of, photos_by, reading_of
+from pocketvlad.steps.common import Result, apart, dataset_of, photos_by, reading_of
 
 AnyResult = RetrievalResult | ClassificationResult
 
@@ -97,10 +98,12 @@ def evaluate(
         ArtifactError: ``out`` exists or cannot be written.
     """
     if out is not None:
-        artifact.require_new(out, force=force)
+        require_outputs([out], [file, baseline, classes], force=force)
     elif ranks.rank_and_world()[1] > 1:
         raise RecipeError("several processes share the photos beside a file", do="name one for the result")
     dataset = dataset_of(photos, queries)
+    if out is not None:
+        apart(dataset, out, force=force)
     describer = open_describer(file, threads=threads)
     before = None if baseline is None else open_describer(baseline, threads=threads)
     with ExitStack() as kept:

@@ -15,6 +15,7 @@ from pocketvlad.export.pack import EXACT, FAST, MIXED, semantics_of, torch_model
 from pocketvlad.export.program import export_program
 from pocketvlad.model.network import Network
 from pocketvlad.model.preprocess import Preprocess
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.runner import ProgramRunner
 from pocketvlad.steps.common import MEAN_COSINE, Result, dataset_of, megabytes, weak_warning
@@ -76,7 +77,7 @@ def export(
     Raises:
         ExportError: the model cannot be exported, or its program computes something else.
     """
-    artifact.require_new(out, force=force)
+    require_outputs([out], [model], force=force)
     source = open_model(model)
     dataset = None if photos is None else dataset_of(photos)
     preprocess = source.config.preprocess

@@ -8,7 +8,10 @@ from typing import Any
 
 from torch import nn
 
+<<<<<<< HEAD
 from pocketvlad import artifact, ranks
+=======
+>>>>>>> host
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.evaluate.journal import kept_folder
@@ -20,6 +23,7 @@ from pocketvlad.model.features import Kept, afresh
 from pocketvlad.model.fit import backbone_from_photos, fit_chosen, fit_network
 from pocketvlad.model.network import Network, NetworkConfig, save_model
 from pocketvlad.model.wanted import FULL, wanted_whitening
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.steps.common import Result, megabytes, resume_folder
 from pocketvlad.steps.fit_options import FitOptions
@@ -68,7 +72,7 @@ def fit(
         CheckpointError: weights that are not the backbone's, or a head that only training gives values.
         ArtifactError: ``out`` exists or cannot be written.
     """
-    artifact.require_new(out, force=force)
+    require_outputs([out], [options.weights], force=force)
     config = options.config()
     tensors = tensors_to_fit(photos, config.preprocess, config.dim, progress)
     with kept_folder(resume_folder(out)) as folder:

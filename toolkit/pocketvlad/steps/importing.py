@@ -14,6 +14,7 @@ from pocketvlad.importer.torchvision import build_classifier
 from pocketvlad.importer.types import ImportedModel
 from pocketvlad.model.kinds import BACKBONE, CLASSIFIER
 from pocketvlad.model.network import KIND, Network, save_model
+from pocketvlad.outputs import require_outputs
 from pocketvlad.schema import one_of
 from pocketvlad.steps.common import Result, megabytes
 
@@ -64,7 +65,7 @@ def import_file(
         RecipeError: a size the model cannot take.
     """
     one_of("import", "as", wanted, (KIND, CLASSIFIER))
-    artifact.require_new(out, force=force)
+    require_outputs([out], [checkpoint], force=force)
     imported = import_checkpoint(checkpoint, layout, size, preprocess)
     network = classifier_of(imported, checkpoint) if wanted == CLASSIFIER else imported.model
     source = {"checkpoint": checkpoint.name, "sha256": artifact.file_sha256(checkpoint)}

@@ -11,8 +11,9 @@ import numpy as np
 
 from pocketvlad import artifact, ranks
 from pocketvlad.dataset import Dataset, Photo
-from pocketvlad.errors import RecipeError, printable
+from pocketvlad.errors import PhotoError, RecipeError, printable
 from pocketvlad.evaluate.describe import describe_photos
+from pocketvlad.given import require_ordinary
 from pocketvlad.index import (
     PlaceIndex,
     about_photo,
@@ -27,9 +28,10 @@ from pocketvlad.index import (
     write_index,
 )
 from pocketvlad.model.kinds import kind_of_model
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer, require_places
-from pocketvlad.steps.common import Result, dataset_of, megabytes, photos_by, reading_of
+from pocketvlad.steps.common import Result, apart, dataset_of, megabytes, photos_by, reading_of
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,7 @@ def build(
         force: overwrite ``out``.
         progress: called with photos done and in all.
     """
-    artifact.require_new(out, force=force)
-    dataset = dataset_of(photos)
+    dataset = apart(dataset_of(photos), out, program, force=force)
     describer = require_program(program, threads)
     info = {"program": artifact.file_sha256(program), "photos": dataset.name}
     with indexed(
@@ -199,7 +200,7 @@ def merge(paths: Sequence[Path], out: Path, *, replace: bool = False, force: boo
         replace: photos of a later index take the place of those of the same name.
         force: overwrite ``out``.
     """
-    artifact.require_new(out, force=force)
+    require_outputs([out], paths, force=force)
     indices = [open_index(path) for path in paths]
     if len(paths) < 2 and all(map(is_one_part, paths)):
         raise RecipeError("one index alone cannot be joined", found=len(paths), allowed="two or more")
@@ -237,8 +238,14 @@ def search(
     top: int = 5,
     draw: Path | None = None,
     threads: int = 2,
+    force: bool = False,
 ) -> Answers:
-    """Recognise photos; ``draw`` a PNG with them and their matches."""
+    """Recognise photos; ``draw`` a PNG with them and their matches, over another only by ``force``."""
+    for photo in photos:
+        require_ordinary(photo, PhotoError)
+    if draw is not None:
+        _require_picture(draw)
+        require_outputs([draw], [path, program, *photos], force=force)
     index, describer = open_index(path), require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
     dataset = Dataset("search", tuple(Photo(photo, str(photo)) for photo in photos), (), ())
@@ -256,8 +263,14 @@ def search(
 
         rows = np.array([[match.row for match in answer.matches] for answer in answers])
         cosines = np.array([[match.cosine for match in answer.matches] for answer in answers], np.float32)
-        draw_matches(draw, [photo.path for photo in readable.photos], rows, cosines, index)
+        asked = [photo.path for photo in readable.photos]
+        draw_matches(draw, asked, rows, cosines, index, source=path, force=force)
     return Answers(str(path), index.threshold, answers, readable.skipped)
+
+
+def _require_picture(draw: Path) -> None:
+    if draw.suffix.lower() != ".png":
+        raise RecipeError(f"the picture is named {draw.name}", allowed="a name that ends in .png")
 
 
 def require_program(path: Path, threads: int) -> Describer:

@@ -16,8 +16,9 @@ from pocketvlad.evaluate.describe import describe_photos
 from pocketvlad.index import PlaceIndex, open_index, require_fingerprint, search_index
 from pocketvlad.index.about import clean_text
 from pocketvlad.index.faiss import write_faiss
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress
-from pocketvlad.steps.common import Result, dataset_of, photos_by
+from pocketvlad.steps.common import Result, apart, dataset_of, photos_by
 from pocketvlad.steps.index import require_program
 
 
@@ -73,8 +74,7 @@ def export(
         raise RecipeError("an export needs a file to write", do="name one for faiss, NumPy or both")
     if numpy is not None and numpy.suffix != ".npz":
         raise RecipeError(f"NumPy's file is named {numpy.name}", allowed="a name that ends in .npz")
-    for out in files:
-        artifact.require_new(out, force=force)
+    require_outputs(files, [path], force=force)
     index = open_index(path)
     if faiss is not None:
         write_faiss(faiss, index, force=force)
@@ -128,8 +128,8 @@ def pairs(
         ArtifactError: ``out`` exists or cannot be written.
         IndexFormatError: the index belongs to another program.
     """
-    artifact.require_new(out, force=force)
-    index, dataset = open_index(path), _asked(dataset_of(photos))
+    dataset = _asked(apart(dataset_of(photos), out, path, program, force=force))
+    index = open_index(path)
     _require_plain([photo.name for photo in dataset.photos] + [entry.name for entry in index.entries])
     describer = require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)

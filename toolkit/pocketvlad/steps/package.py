@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 
 from pocketvlad.android import signing
 from pocketvlad.android.check import ApkReport
-from pocketvlad.artifact import require_new
+from pocketvlad.android.identity import require_shown
+from pocketvlad.artifact import require_folder
+from pocketvlad.errors import PackageError
+from pocketvlad.given import require_ordinary
+from pocketvlad.outputs import require_distinct, require_outputs
 
 if TYPE_CHECKING:
     from pocketvlad.android.identity import Identity
@@ -70,9 +74,9 @@ def package(
     """
     from pocketvlad.android import package as packages
 
-    require_new(out, force=force)
-    if bundle is not None:
-        require_new(bundle, force=force)
+    require_shown("title", title)
+    read = [program, index, *photos, keystore, *old_keystores, identity.icon if identity else None]
+    _require_files([each for each in read if each is not None], out, bundle, symbols, force=force)
     keys = signing.load_keys(keystore, password) if keystore else signing.default_keys()
     report = packages.package(
         out,
@@ -90,6 +94,18 @@ def package(
     if symbols is not None:
         _copy_symbols(program, symbols, abis or packages.PHONES)
     return Packaged(str(out), out.stat().st_size / 1e6, report, install_command(out))
+
+
+def _require_files(
+    read: Sequence[Path], out: Path, bundle: Path | None, symbols: Path | None, *, force: bool
+) -> None:
+    """ArtifactError or PackageError for files that cannot be read or written as they are asked for."""
+    if symbols is not None:
+        require_distinct([file for file in (out, bundle, symbols) if file is not None])
+        require_folder(symbols)
+    require_outputs([out, bundle], read, force=force)
+    for given in read:
+        require_ordinary(given, PackageError)
 
 
 def _write_bundle(apk: Path, bundle: Path, keys: signing.Keys, force: bool) -> None:

@@ -19,6 +19,7 @@ from pocketvlad.model.network import Network, save_model
 from pocketvlad.model.preprocess import Preprocess
 from pocketvlad.model.questions import Places, Question
 from pocketvlad.model.wanted import AUTO, Wanted, wanted_whitening
+from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress, with_text
 from pocketvlad.schema import to_table
 from pocketvlad.steps.common import Result, dataset_of, megabytes, resume_folder
@@ -79,7 +80,7 @@ def whiten_file(
         RecipeError: a value that is not allowed, or no uncompressed model of places.
         PhotoError: too few photos, or none that can be read.
     """
-    artifact.require_new(out, force=force)
+    require_outputs([out], [model], force=force)
     wanted = wanted_whitening(dim, whitening, views)
     network = whitenable(open_model(model), str(model))
     network.config.check_dim(wanted.dim)

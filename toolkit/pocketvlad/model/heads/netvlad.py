@@ -25,6 +25,7 @@ from pocketvlad.threads import one_thread
 _ASSIGNMENT, _CENTROIDS = "assignment", "centroids"
 _SAMPLES = 50_000  # local features clustered
 _WEIGHT_OF_SECOND_CLUSTER = 0.01
+_SEEDS = 2**32  # that k-means knows
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ class NetVlad(Head):
             raise PhotoError(
                 "too few local features to cluster", found=len(local), allowed=f"at least {clusters}"
             )
-        centres = KMeans(clusters, n_init=1, max_iter=100, random_state=seed).fit(local).cluster_centers_
+        centres = (
+            KMeans(clusters, n_init=1, max_iter=100, random_state=seed % _SEEDS).fit(local).cluster_centers_
+        )
         unit = centres / np.linalg.norm(centres, axis=1, keepdims=True)
         nearest = -np.sort(-(local @ unit.T), axis=1)[:, :2]
         alpha = -np.log(_WEIGHT_OF_SECOND_CLUSTER) / np.mean(nearest[:, 0] - nearest[:, 1])
