@@ -8,10 +8,7 @@ from typing import Any
 
 from torch import nn
 
-<<<<<<< HEAD
-from pocketvlad import artifact, ranks
-=======
->>>>>>> host
+from pocketvlad import ranks
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors
 from pocketvlad.evaluate.journal import kept_folder
