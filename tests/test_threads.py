@@ -108,7 +108,7 @@ def test_a_command_computes_as_with_avx2_alone(tmp_path):
     script.write_text(
         "from pocketvlad import cli\n"
         "def run():\n    import torch\n    print(torch.backends.cpu.get_cpu_capability())\n"
-        "cli._run = run\ncli.main()\n"
+        "cli.app = run\ncli.main()\n"
     )
 
     def capability(**said: str) -> str:

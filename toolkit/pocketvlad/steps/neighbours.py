@@ -128,8 +128,8 @@ def pairs(
         ArtifactError: ``out`` exists or cannot be written.
         IndexFormatError: the index belongs to another program.
     """
-    dataset = _asked(apart(dataset_of(photos), out, path, program, force=force))
     index = open_index(path)
+    dataset = _asked(apart(dataset_of(photos), out, path, program, force=force))
     _require_plain([photo.name for photo in dataset.photos] + [entry.name for entry in index.entries])
     describer = require_program(program, threads)
     require_fingerprint(index, describer.fingerprint, program.name)
