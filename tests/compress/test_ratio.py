@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from helpers.checkpoints import tiny_transformers
 from helpers.families import FAMILIES
 from helpers.families import network as of_family
 from helpers.models import make_model, make_network, make_photos
+from pocketvlad.compress.calibrate.noise import NoiseCosts
 from pocketvlad.compress.layers import compressible_layers
 from pocketvlad.compress.post_training import compress_network
 from pocketvlad.compress.ratio import layer_bytes, with_promise
@@ -84,7 +87,7 @@ def test_bytes_go_where_noise_costs_most():
     network = nn.Sequential(nn.Linear(512, 512), nn.Linear(512, 512))
     recipe = Recipe(1, "eighth", LayerRecipe(8, row_scale="max"), ratio=8)
     bits = [
-        with_promise(network, recipe, lambda costs=costs: costs).for_layer("1").bits
+        with_promise(network, recipe, partial(NoiseCosts, costs)).for_layer("1").bits
         for costs in ({"0": 16.0, "1": 1.0}, {"0": 1.0, "1": 16.0})
     ]
     assert bits[1] - bits[0] >= 2
@@ -103,3 +106,24 @@ def test_a_wide_layer_gets_the_setting_that_suits_its_weights():
         found[kind] = options["whitening"]
     assert not found["gaussian"].sparsity
     assert found["heavy-tailed"].sparsity
+
+
+def test_a_whitening_is_judged_by_what_it_reads():
+    """Rows that are made of what they read, as principal directions are: what is pruned is missing in every answer."""
+    torch.manual_seed(0)
+    network = make_network("resnet18", "netvlad", dim=64)
+    read = torch.distributions.StudentT(3).sample((8, network.whitening.in_features))
+    read = read - read.mean(dim=0)
+    network.whitening.weight.data = torch.randn(64, 8) @ read
+    costs = dict.fromkeys(compressible_layers(network), 1.0)
+    recipe = load_recipe("compact-12x")
+    bytes_of = [
+        layer_bytes(
+            network.whitening,
+            with_promise(network, recipe, partial(NoiseCosts, costs, inputs)).for_layer(
+                "whitening", PROJECTION
+            ),
+        )
+        for inputs in ({}, {"whitening": torch.randn_like(read)}, {"whitening": read})
+    ]
+    assert bytes_of[0] == bytes_of[1] < bytes_of[2]

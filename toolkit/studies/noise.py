@@ -90,7 +90,7 @@ class Costs:
 
 def costs_of(network: nn.Module, examples: Sequence[tuple[Any, ...]]) -> Costs:
     """Measured on the examples."""
-    layers, found = compressible_layers(network), noise_costs(network, examples)
+    layers, found = compressible_layers(network), noise_costs(network, examples).costs
     return Costs(tuple(layers[name].weight.numel() for name in found), tuple(found.values()))
 
 

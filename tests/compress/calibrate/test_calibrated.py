@@ -46,8 +46,8 @@ def test_the_whitening_is_fitted_to_what_the_program_gives_it(
         with torch.no_grad():
             expected = program.head(program.backbone(photo[None]))[0]
         off.append(float((vector - expected).norm()))
-    # Sums in another order may round an activation of a photo to the other side, which puts that photo off by 1e-4;
-    # another arithmetic puts every photo off, by 4e-5 and more.
-    assert np.median(off) < 1e-5
+    # Sums in another order, as on another processor, may round an activation of a photo to the other side, which puts
+    # that photo off by 1e-4; another arithmetic puts every photo off, by 4e-5 and more.
+    assert np.quantile(off, 0.25) < 1e-5
     with torch.no_grad():
         assert torch.allclose(reference, model.head(model.backbone(photos)), atol=1e-5)

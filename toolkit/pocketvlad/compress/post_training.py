@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketvlad.compress.calibrate.calibrated import compress_calibrated, quantized_constants
-from pocketvlad.compress.calibrate.noise import noise_costs
+from pocketvlad.compress.calibrate.noise import NoiseCosts, noise_costs
 from pocketvlad.compress.calibrate.walk import Inputs
 from pocketvlad.compress.codes.assignment import quantize_layer
 from pocketvlad.compress.compressed import Compressed, skeleton_of
@@ -64,8 +64,9 @@ def compress_network(
     _require_whole_bytes(network, recipe)
     if isinstance(network, Network):
         network = wanted_descriptors(network, recipe)
-    costs = dict if calibration is None else partial(noise_costs, network, as_inputs(calibration))
-    recipe = with_promise(network, recipe, costs)
+    known = calibration is not None
+    measure = partial(noise_costs, network, as_inputs(calibration)) if known else NoiseCosts
+    recipe = with_promise(network, recipe, measure)
     if recipe.needs_photos and calibration is not None:
         return compress_calibrated(network, recipe, as_inputs(calibration), kept=kept, progress=progress)
     if example is None and calibration is not None:

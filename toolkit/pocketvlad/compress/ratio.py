@@ -6,7 +6,8 @@ most off the error per byte. An error is what a layer's weights lose (4 times le
 layer costs (:mod:`pocketvlad.compress.calibrate.noise`). Where there is nothing to measure that on, the cost is guessed
 as the square root of the weights' number, so that a layer of a 16th of the weights gets one bit more (were it the same
 for all, a quarter would; but the large layers of a network are where most of the features come from); of a wide last
-layer it is that of the largest other one.
+layer it is that of the largest other one. What a wide last layer loses is measured on what it reads: at one of eight
+weights of a PCA whitening an error that costs ten times as much as noise of its size.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
+from pocketvlad.compress.calibrate.noise import NoiseCosts
 from pocketvlad.compress.codes.assignment import choose_layout, quantize_layer
 from pocketvlad.compress.layers import Layer, compressible_layers
 from pocketvlad.compress.recipe import LayerRecipe, LayerRule, Recipe
@@ -32,12 +34,9 @@ _SAMPLE_ROWS = 64  # of a layer, whose settings are compared on them
 _BYTES = 4  # of float32
 
 
-Costs = Callable[[], Mapping[str, float]]
-
-
 @dataclass(frozen=True)
 class Rung:
-    """Options of a layer, the bytes they take, and the error they leave: squared, relative to the weights'."""
+    """Options of a layer, the bytes they take, and the error they leave: that of noise, squared, over the weights'."""
 
     options: LayerRecipe
     bytes: int
@@ -72,7 +71,9 @@ def layer_bytes(module: Layer, options: LayerRecipe) -> int:
     return packed + 4 * (codebooks << options.bits) + 4 * shape[0] * per_row
 
 
-def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Recipe:
+def with_promise(
+    network: nn.Module, recipe: Recipe, measure: Callable[[], NoiseCosts] = NoiseCosts
+) -> Recipe:
     """The recipe, with rules that keep its :attr:`Recipe.ratio` for this network where its own do not.
 
     Convolutions keep two bits at least and other layers one and a half, so that a network without a wide layer may not
@@ -81,7 +82,7 @@ def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Rec
     Args:
         network: uncompressed.
         recipe: the recipe.
-        costs: measures what noise in each layer costs, if it is needed; an empty result: nothing is known.
+        measure: finds what errors in each layer cost, if it is needed.
     """
     layers = compressible_layers(network)
     roles = network.roles() if isinstance(network, Network) else {}
@@ -93,13 +94,14 @@ def with_promise(network: nn.Module, recipe: Recipe, costs: Costs = dict) -> Rec
         return recipe
     wide = frozenset(name for name in layers if roles.get(name) == PROJECTION)
     largest = max(layers, key=lambda each: layers[each].weight.numel())
+    known = measure()
     ladders = {
-        name: _projections(module, said[name], lowest=name == largest)
+        name: _projections(module, said[name], known.inputs.get(name), lowest=name == largest)
         if name in wide
         else _dense(module, said[name])
         for name, module in layers.items()
     }
-    weighed = costs() or _costs_of({name: module.weight.numel() for name, module in layers.items()}, wide)
+    weighed = known.costs or _costs_of({name: module.weight.numel() for name, module in layers.items()}, wide)
     chosen = _filled(ladders, weighed, limit)
     rules = tuple(
         LayerRule(match=name, **vars(options)) for name, options in chosen.items() if options != said[name]
@@ -135,10 +137,18 @@ def _sample(layer: Layer) -> np.ndarray:
     return layer.weight.detach().flatten(1)[:: max(1, len(layer.weight) // _SAMPLE_ROWS)].numpy()
 
 
-def _lost(rows: np.ndarray, options: LayerRecipe) -> float:
-    """Squared error of rows compressed by their weights alone, relative to their squares."""
-    used = quantize_layer(rows, options, name="sample").dequantize()
-    return float(((used - rows) ** 2).sum()) / max(float((rows**2).sum()), 1e-30)
+def _lost(rows: np.ndarray, options: LayerRecipe, inputs: Tensor | None = None) -> float:
+    """Squared error of rows compressed by their weights alone, relative to their squares.
+
+    With inputs, float32 [M, I], that of noise which changes the outputs as much.
+    """
+    error = quantize_layer(rows, options, name="sample").dequantize() - rows
+    squares = max(float((rows**2).sum()), 1e-30)
+    if inputs is None:
+        return float((error**2).sum()) / squares
+    read = inputs.numpy()
+    changed, noisy = float(((error @ read.T) ** 2).sum()), float((read**2).mean(axis=1).sum())
+    return changed / max(squares * noisy, 1e-30)
 
 
 def _at(layer: Layer, said: LayerRecipe, bits: int) -> LayerRecipe:
@@ -197,15 +207,15 @@ def _steps(
                 )
 
 
-def _projections(layer: Layer, said: LayerRecipe, *, lowest: bool) -> tuple[Rung, ...]:
+def _projections(layer: Layer, said: LayerRecipe, inputs: Tensor | None, *, lowest: bool) -> tuple[Rung, ...]:
     """Settings of a wide layer, finest first, without those that another of fewer bytes does better.
 
     What suits it depends on its weights: pruning where many are small, dense codes where they are not. They are
-    compared by the squared error of some of its rows.
+    compared by what some of its rows lose, on what they read where that is known.
     """
     rows = _sample(layer)
     choices = {said, *PROJECTIONS, *_DENSE}
-    found = [Rung(options, layer_bytes(layer, options), _lost(rows, options)) for options in choices]
+    found = [Rung(options, layer_bytes(layer, options), _lost(rows, options, inputs)) for options in choices]
     kept: list[Rung] = []
     for rung in sorted(found, key=lambda each: (each.bytes, each.error)):
         if not kept or rung.error < kept[0].error:
