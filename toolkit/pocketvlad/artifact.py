@@ -31,7 +31,16 @@ _DTYPES = {  # of our files, by safetensors' names
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
-_VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
+_VERSIONED = (  # what computes, and Pillow, whose decoders decide pixels
+    "pocketvlad",
+    "torch",
+    "torchvision",
+    "executorch",
+    "torchao",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+)
 
 
 @contextlib.contextmanager
