@@ -28,24 +28,33 @@ def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.zeros(shape, dtype)
     try:
         with tempfile.TemporaryFile() as file:
-            _reserve(file, size)
+            reserve(file, size)
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError as error:
         raise write_error(Path(tempfile.gettempdir()), error) from error
 
 
-def _reserve(file: BinaryIO, size: int) -> None:
-    """Take the room for ``size`` zeros: a hole that the disk cannot fill later would end the process by a signal."""
+def reserve(file: BinaryIO, size: int) -> None:
+    """Put ``size`` zeros behind what a file holds: a hole that a full disk cannot fill later ends the process by SIGBUS.
+
+    Raises:
+        OSError: the disk has no room for them.
+    """
+    at = file.seek(0, os.SEEK_END)
     try:
-        os.posix_fallocate(file.fileno(), 0, size)
+        os.posix_fallocate(file.fileno(), at, size)
         return
     except AttributeError:  # macOS
         pass
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not on this file system
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOSYS,
+            errno.ENOTSUP,
+        ):  # this file system reserves nothing
             raise
-    for at in range(0, size, _PIECE):
-        file.write(bytes(min(_PIECE, size - at)))
+    for done in range(0, size, _PIECE):
+        file.write(bytes(min(_PIECE, size - done)))
     file.flush()
 
 
