@@ -35,7 +35,7 @@ def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def reserve(file: BinaryIO, size: int) -> None:
-    """Put ``size`` zeros behind what a file holds: a hole that a full disk cannot fill later ends the process by SIGBUS.
+    """Put ``size`` zeros behind what a file holds; written to, a hole ends the process by SIGBUS on a full disk.
 
     Raises:
         OSError: the disk has no room for them.
