@@ -88,11 +88,36 @@ def import_checkpoint(
     with _naming(path):
         refuse_unsupported(content)
         for module in candidates:
-            with contextlib.suppress(OtherLayoutError) if layout == "auto" else contextlib.nullcontext():
+            with _tried(content, layout):
                 if module.matches(content):
                     imported = _loaded(module, content, size, RULES[preprocess])
                     return replace(imported, notes=(*read.notes, *imported.notes))
     raise _not_read(path, content, layout)
+
+
+@contextlib.contextmanager
+def _tried(content: dict[str, Any], layout: str) -> Iterator[None]:
+    """A layout that is tried unasked may be another one; where it was asked for, the right one is named."""
+    try:
+        yield
+    except CheckpointError as error:
+        if layout == "auto" and isinstance(error, OtherLayoutError):
+            return
+        right = None if layout == "auto" else _right_layout(content)
+        if right is None:
+            raise
+        what = f"this is no checkpoint of layout {layout}, it is one of {right}"
+        raise CheckpointError(what, do="leave the layout out") from error
+
+
+def _right_layout(content: dict[str, Any]) -> str | None:
+    """The first layout that reads a file as it is."""
+    for name, module in LAYOUTS.items():
+        with contextlib.suppress(CheckpointError, RecipeError):
+            if module.matches(content):
+                module.load(content)
+                return name
+    return None
 
 
 def _not_read(path: Path, content: dict[str, Any], layout: str) -> CheckpointError:
