@@ -277,7 +277,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     collections = [open_dataset(spec) for spec in options.photos]
     photos = open_tensors(merge(collections), model.config().preprocess)
-    backbone = backbone_for(model.config(), model, photos)
+    backbone, _ = backbone_for(model.config(), model, photos)
     kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
     features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
     groups = Study(model, backbone, features, collections, options.out / "kept" / kept).groups()

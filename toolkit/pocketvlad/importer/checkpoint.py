@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor
-
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError, RecipeError
 from pocketvlad.importer import (
@@ -31,7 +29,7 @@ from pocketvlad.importer import (
 from pocketvlad.importer.common import NO_SIZE
 from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
-from pocketvlad.importer.reading import read_checkpoint, read_content
+from pocketvlad.importer.reading import Content, read_content, read_state
 from pocketvlad.importer.types import ImportedModel, OtherLayoutError
 from pocketvlad.importer.unsupported import refuse_unsupported
 from pocketvlad.model.backbones.dinov2 import Size
@@ -182,9 +180,9 @@ def _resized(network: Network, size: Size) -> Network:
     return Network(config, network.backbone, network.head, network.whitening).eval()
 
 
-def read_backbone_weights(path: Path | str) -> dict[str, Tensor]:
-    """The state dict of a torchvision backbone, from ``.safetensors`` or ``.pth``."""
-    return read_checkpoint(Path(path))
+def read_backbone_weights(path: Path | str) -> Content:
+    """The state dict of a torchvision backbone, from ``.safetensors`` or ``.pth``, and notes about the file."""
+    return read_state(Path(path))
 
 
 def save_imported(

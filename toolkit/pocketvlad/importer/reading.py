@@ -52,10 +52,15 @@ def read_content(path: Path) -> Content:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    return Content(read_mat(path)) if is_mat(head_of(path)) else _read_state(path)
+    return Content(read_mat(path)) if is_mat(head_of(path)) else read_state(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The state dict of :func:`read_state` alone."""
+    return read_state(path).values
+
+
+def read_state(path: Path) -> Content:
     """The state dict inside a ``.safetensors``, ``.pth``, ``.pt`` or ``.tar`` file, containers opened.
 
     Keys lose ``module.``; numbers become float32, integers stay.
@@ -63,10 +68,6 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    return _read_state(path).values
-
-
-def _read_state(path: Path) -> Content:
     loaded, notes = opened(_loaded(path), (Tensor, np.ndarray))
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)} or {
         str(key): _tensor_of(value) for key, value in loaded.items() if _is_numbers(value)
