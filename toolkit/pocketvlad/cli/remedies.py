@@ -23,6 +23,9 @@ REMEDIES = {
     "replace them, or leave them out": "add --replace",
     "name one for the result": "add --out RESULT.json",
     "leave the layout out": "leave --layout out",
+    "name one for faiss, NumPy or both": "add --faiss FILE, --numpy FILE or both",
+    "give one photo or more for the self-test": "add --photos PHOTO",
+    "choose one by its serial": "choose one with --serial",
     "check the password": "check {password}",
     "give more photos, more views of each, or fewer dimensions": (
         "give more photos, more --views per photo, or a smaller --dim"
