@@ -1,6 +1,10 @@
 """Atomic writes, metadata and the refusal of foreign files."""
 
+import ast
 import os
+import sys
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +117,30 @@ def test_large_tensors_are_read_from_the_mapping_and_the_file_stays_as_it_is(tmp
 
 def _is_mapped(array: np.ndarray) -> bool:
     return isinstance(array, np.memmap) or (array.base is not None and _is_mapped(array.base))
+
+
+DECIDES_NOTHING = {  # how files are written and packed, what is shown, how many threads there are
+    "cryptography",
+    "h5py",
+    "matplotlib",
+    "rich",
+    "safetensors",
+    "threadpoolctl",
+    "typer",
+}
+
+
+def test_every_package_that_decides_a_result_is_among_the_versions():
+    """Pillow's decoders decide pixels, scikit-learn's clusters decide codebooks."""
+    imported = set()
+    for path in Path(artifact.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    distributions = metadata.packages_distributions()
+    foreign = imported - set(sys.stdlib_module_names)
+    needed = {distributions[name][0].lower() for name in foreign if name in distributions}
+    assert {"pillow", "torchvision", "numpy"} <= needed
+    assert needed - DECIDES_NOTHING <= set(artifact.versions())

@@ -84,5 +84,6 @@ def test_a_head_of_one_file_goes_the_whole_way(monkeypatch, place_photos, tmp_pa
     before = pv.open_program(pv.export(model, tmp_path / "float32.pte"))
     found = pv.evaluate(program, place_photos, baseline=before)
     assert found.scores["queries"] == 18 and found.baseline["mAP"] > 0.9 and found.difference.mean > -10
+    assert f"mAP of the baseline  {found.baseline['mAP']}" in str(found)
     places = pv.build_index(program, place_photos)
     assert places.search(photo, k=1)[0].photo == photo.name or places.search(photo, k=1)[0].cosine > 0.999

@@ -17,13 +17,19 @@ def test_the_steps_make_files_that_answer(chain, photos, run):
     assert code == 0 and best["place"] == "place-2" and best["cosine"] > 0.99
     code, out, _ = run("index", "info", index, "--json")
     assert json.loads(out)["photos"] == 9  # the corrupt one was skipped
-    code, out, _ = run(
-        "evaluate", program, "--dataset", photos, "--json", "--baseline", chain["model.safetensors"]
-    )
+    model = chain["model.safetensors"]
+    evaluate = ("evaluate", program, "--dataset", photos, "--baseline", model)
+    _, out, _ = run(*evaluate, "--json")
     values = json.loads(out)
     assert values["queries"] == 9 and 0 < values["mAP"] <= 1
     assert any("broken.jpg" in line for line in values["skipped"])
     assert values["difference"]["low"] <= values["difference"]["mean"] <= values["difference"]["high"]
+    _, out, _ = run(*evaluate)
+    shown = [line.split() for line in out.partition("against the baseline")[2].splitlines()]
+    scores = {cells[0]: cells[1] for cells in shown if cells}
+    assert scores["model"] == "mAP"
+    assert scores[str(model)] == f"{100 * values['baseline']['mAP']:.2f}"
+    assert scores[str(program)] == f"{100 * values['mAP']:.2f}"
 
 
 def test_photos_join_an_index(chain, photos, run, tmp_path):

@@ -157,3 +157,23 @@ def test_a_program_of_a_size_too_small_is_refused(run, chain, tmp_path):
 def test_real_photos_are_read_and_ranked(run, chain):
     code, out, _ = run("evaluate", chain["model.pte"], "--dataset", OUTDOOR, "--json")
     assert code == 0 and json.loads(out)["queries"] == 112
+
+
+def test_a_fit_says_which_of_several_weights_it_took(photos, weights, run, tmp_path):
+    network = torch.load(weights, weights_only=True)
+    torch.save({"teacher": network, "student": network}, tmp_path / "both.pth")
+    fit = (
+        "fit",
+        "--backbone",
+        "squeezenet1_1",
+        "--photos",
+        photos,
+        "--size",
+        "64x96",
+        "--dim",
+        0,
+        "--clusters",
+        2,
+    )
+    code, out, _ = run(*fit, "--weights", tmp_path / "both.pth", "--out", tmp_path / "m.safetensors")
+    assert code == 0 and "'teacher' was taken, 'student' not" in out

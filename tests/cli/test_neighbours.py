@@ -26,7 +26,7 @@ def test_vectors_and_names_for_numpy_and_faiss(run, chain, tmp_path):
     rows = np.frombuffer(files[1].read_bytes(), "<f4", offset=45)
     assert np.array_equal(rows.reshape(9, -1), index.descriptors())
     refused(run("index", "export", chain["p.pvix"], "--numpy", files[0]), "exists already", "--force")
-    refused(run("index", "export", chain["p.pvix"]), "needs a file to write")
+    refused(run("index", "export", chain["p.pvix"]), "needs a file to write", "add --faiss FILE")
     refused(run("index", "export", chain["p.pvix"], "--numpy", tmp_path / "p.npy"), "ends in .npz")
 
 

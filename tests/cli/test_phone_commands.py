@@ -119,3 +119,15 @@ def test_no_torch_where_none_is_needed(arguments, tmp_path):
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
     if arguments[0] == "phone" and "--help" not in arguments:
         assert "error adb is missing; it talks to phones; apt-get install adb" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("package", "--check"), ("phone", "test", "--emulate", "--apk")])
+def test_an_apk_that_is_not_there_is_called_so(run, tmp_path, command):
+    """Not: without a self-test."""
+    line = refused(run(*command, tmp_path / "no.apk"), "no.apk", "; found No such file or directory")
+    assert "self-test" not in line and "Errno" not in line
+
+
+def test_one_of_several_phones_is_chosen_by_an_option(adb, run, package):
+    adb.devices = {"A": "device", "B": "device"}
+    refused(run("phone", "test", "--apk", package.apk), "found A, B; choose one with --serial")

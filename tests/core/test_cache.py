@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from helpers.faults import fault
 from pocketvlad.core import cache
 from pocketvlad.errors import ArtifactError, PackageError
 
@@ -53,3 +56,31 @@ def test_unwritable_cache_is_one_line(monkeypatch, tmp_path):
         ArtifactError, match=r"cannot fill the cache folder .*; found Not a directory; make room"
     ):
         cache.cached_folder("thing", lambda folder: None)
+
+
+@fault("a compile of the kernels is killed", "what it left in the cache goes with the next command")
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_killed_maker_left_goes_whatever_it_was_to_become(monkeypatch, tmp_path, whole):
+    """Names hold hashes: after a change of the sources the same name does not come again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "_checked", set())
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    kernels, folders = (tmp_path / "pocketvlad" / name for name in ("kernels", "folders"))
+    library = kernels / "libpvcore-new.a"
+
+    def both() -> None:
+        cache.cached_file(library, lambda out: out.write_text("new"))
+        cache.cached_folder("android-new", lambda folder: None)
+
+    if whole:
+        both()
+        cache._checked.clear()
+    for left in (kernels / f".libpvcore-old.a.{gone.pid}.x_1.part", folders / f".old.{gone.pid}.y.part/lib"):
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_text("half")
+    at_work = kernels / f".libpvcore-old.a.{os.getpid()}.z.part"
+    at_work.write_text("half")
+    both()
+    assert {path.name for path in kernels.iterdir()} == {library.name, f"{library.name}.sha256", at_work.name}
+    assert [path.name for path in folders.iterdir()] == ["android-new"]

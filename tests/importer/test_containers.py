@@ -69,6 +69,47 @@ def test_an_import_says_which_weights_it_took(tmp_path):
     assert "'ema' was taken, 'state_dict' not" in imported.notes[0]
 
 
+def parameters(tensors):
+    """What a running mean of the parameters alone holds: nothing of a batch norm's statistics."""
+    return {key: value for key, value in tensors.items() if "running_" not in key}
+
+
+@pytest.mark.parametrize(
+    "ema, raw, nested",
+    [("", "", False), ("module.", "", True), ("", "model.", True), ("model.", "_orig_mod.", False)],
+)
+def test_a_mean_of_parameters_gets_the_statistics_beside_it(tmp_path, ema, raw, nested):
+    mean, network = cosplace(3.0), under(raw, cosplace(2.0))
+    mean["backbone.1.weight"] = mean["backbone.1.weight"] + 1
+    network[f"{raw}backbone.1.running_mean"] = torch.full((64,), 5.0)
+    saved = under(ema, parameters(mean))
+    torch.save({"ema": {"net": saved} if nested else saved, "state_dict": network}, tmp_path / "c.pth")
+    imported, read = import_checkpoint(tmp_path / "c.pth"), read_content(tmp_path / "c.pth").values
+    assert imported.model.config.options.power == 3
+    assert torch.equal(read["backbone.1.weight"], mean["backbone.1.weight"])
+    assert (read["backbone.1.running_mean"] == 5).all()
+    assert imported.notes[:2] == (
+        "the checkpoint holds several sets of weights: 'ema' was taken, 'state_dict' not",
+        "'ema' has no batch-norm statistics: those of 'state_dict' were taken",
+    )
+
+
+def test_statistics_of_another_network_are_none_of_its(tmp_path):
+    torch.save(
+        {
+            "ema": {"a.weight": torch.ones(2), "b.weight": torch.ones(2, 2)},
+            "model": {
+                "a.weight": torch.ones(3),
+                "a.running_mean": torch.ones(3),
+                "c.running_var": torch.ones(2),
+            },
+        },
+        tmp_path / "c.pth",
+    )
+    read = read_content(tmp_path / "c.pth")
+    assert set(read.values) == {"a.weight", "b.weight"} and len(read.notes) == 1
+
+
 def test_a_mean_of_models_is_read_without_its_count(tmp_path):
     """As torch's AveragedModel saves itself."""
     averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 2))

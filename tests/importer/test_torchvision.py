@@ -57,8 +57,8 @@ def test_a_saved_backbone_builds_what_the_file_builds(tmp_path):
     assert again.backbone.name == "resnet18" and again.backbone.classes == 7
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        first = build_backbone("resnet18", read_backbone_weights(tmp_path / "resnet18.pth"))(x)
-        second = build_backbone("resnet18", read_backbone_weights(tmp_path / "b.safetensors"))(x)
+        first = build_backbone("resnet18", read_backbone_weights(tmp_path / "resnet18.pth").values)(x)
+        second = build_backbone("resnet18", read_backbone_weights(tmp_path / "b.safetensors").values)(x)
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 

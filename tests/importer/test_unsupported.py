@@ -148,6 +148,17 @@ def test_another_layout_than_the_named_one_is_called_by_its_name(tmp_path):
         import_checkpoint(tmp_path / "d.pth", "salad")
 
 
+def test_a_layout_that_nearly_reads_a_file_gives_way_to_the_one_that_does(tmp_path):
+    tensors = under("backbone.", in_sequence(resnet())) | checkpoints.gem_head(4, 256)
+    torch.save(tensors, tmp_path / "c.pth")
+    said = r"no checkpoint of layout dvgl, it is one of cosplace; leave the layout out"
+    with pytest.raises(CheckpointError, match=said):
+        import_checkpoint(tmp_path / "c.pth", "dvgl")
+    torch.save({**tensors, "aggregation.5.p": SMALL}, tmp_path / "d.pth")
+    with pytest.raises(CheckpointError, match="nearly a deep-visual"):
+        import_checkpoint(tmp_path / "d.pth", "dvgl")
+
+
 def test_a_named_layout_says_what_is_missing(tmp_path):
     torch.save({"encoder.layers.0.weight": SMALL}, tmp_path / "c.pth")
     with pytest.raises(

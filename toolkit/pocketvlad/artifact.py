@@ -31,7 +31,8 @@ _DTYPES = {  # of our files, by safetensors' names
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
-_VERSIONED = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
+# What computes; Pillow, whose decoders decide pixels; scikit-learn, whose clusters decide heads.
+_VERSIONED = "pocketvlad torch torchvision executorch torchao numpy pillow scikit-learn"
 
 
 @contextlib.contextmanager
@@ -211,7 +212,7 @@ def tensors_fingerprint(tensors: Mapping[str, np.ndarray], config: Mapping[str, 
 def versions() -> dict[str, str]:
     """Versions of what decides a stage's result, for its metadata."""
     found = {"python": platform.python_version()}
-    for name in _VERSIONED:
+    for name in _VERSIONED.split():
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found

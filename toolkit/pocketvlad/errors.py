@@ -37,6 +37,11 @@ class PocketvladError(Exception):
         return printable(" ".join("; ".join(parts).split()))
 
 
+def reason(error: Exception) -> str:
+    """What the system says without its number and the file's name, which the line has already; else all it says."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def printable(text: str) -> str:
     """Text that a terminal shows as it is and does nothing else with.
 

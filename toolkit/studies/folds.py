@@ -105,7 +105,7 @@ class Fold:
         def say(made: fit.Fitted) -> str:
             return f"fitted on {made.photos} photos, {made.mb:.1f} MB"
 
-        self.stages.run("model", fit.Fitted, inputs, [out], body, say)
+        self.stages.notes("weights", self.stages.run("model", fit.Fitted, inputs, [out], body, say).notes)
         return out
 
     def network(self) -> Network:

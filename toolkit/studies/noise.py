@@ -103,7 +103,7 @@ def _trained(backbone: str, weights: str, photos: Photos) -> tuple[nn.Module, Se
     """A backbone with ImageNet's weights and the mean of its features."""
     gem = head_class("gem")
     config = NetworkConfig(backbone, Preprocess(*_SIZE), "gem", gem.Options(), None)
-    features = build_backbone(backbone, read_backbone_weights(weights_file(weights)), size=_SIZE)
+    features = build_backbone(backbone, read_backbone_weights(weights_file(weights)).values, size=_SIZE)
     network = Network(config, features, gem(config.channels, config.options), None).eval()
     return network, _inputs(photos, config.preprocess)
 

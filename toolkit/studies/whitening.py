@@ -13,6 +13,7 @@ lies below the best fixed setting, beside what that must cost on so few queries 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from pocketvlad import artifact
 from pocketvlad.dataset import Dataset, open_dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.dataset.types import merge
+from pocketvlad.evaluate.files import reserve
 from pocketvlad.evaluate.retrieval import evaluate_descriptors
 from pocketvlad.model import choice, whitening
 from pocketvlad.model.choice import STRENGTHS, choose_whitening
@@ -109,7 +111,7 @@ def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: 
         shape = backbone(photos[0][None])[0].shape
         unfinished = kept.with_name(f"unfinished-{kept.name}")
         if not unfinished.exists():
-            np.lib.format.open_memmap(unfinished, "w+", np.float32, (len(photos) * views, *shape))
+            _empty_array(unfinished, (len(photos) * views, *shape))
         found = np.lib.format.open_memmap(unfinished, "r+")
         there = next((row for row, local in enumerate(found) if not local.any()), len(found))
         first = max(0, there - 1)  # a run that was stopped may have written a part of its last row
@@ -120,6 +122,14 @@ def local_features(backbone: nn.Module, photos: PhotoTensors, views: int, kept: 
         unfinished.rename(kept)
     found = np.load(kept, mmap_mode="r")
     return found.reshape(len(photos), views, *found.shape[1:])
+
+
+def _empty_array(out: Path, shape: Sequence[int]) -> None:
+    """A ``.npy`` file of float32 zeros."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+    with artifact.atomic_path(out) as temporary, temporary.open("r+b") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        reserve(file, 4 * math.prod(shape))
 
 
 @torch.no_grad()
@@ -267,7 +277,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     collections = [open_dataset(spec) for spec in options.photos]
     photos = open_tensors(merge(collections), model.config().preprocess)
-    backbone = backbone_for(model.config(), model, photos)
+    backbone, _ = backbone_for(model.config(), model, photos)
     kept = f"{model.backbone}-{options.size}-{options.views}-{dataset_hash(photos.dataset)[:12]}.npy"
     features = local_features(backbone, photos, options.views, options.out / "kept" / kept)
     groups = Study(model, backbone, features, collections, options.out / "kept" / kept).groups()

@@ -128,7 +128,7 @@ def test_rounding_does_not_move_what_is_fitted_to_the_demos_photos(weights):
     noisy = [each + 1e-6 * torch.randn(each.shape, generator=noise) for each in tensors]
     found = []
     for photos in (tensors, PhotoTensors(tensors.dataset, noisy.__getitem__, ())):
-        network, _ = fitted_network(options, photos)
+        network = fitted_network(options, photos).network
         with torch.no_grad():
             found.append(torch.cat([network(each[None]) for each in photos]))
     assert (found[0] * found[1]).sum(dim=1).min() > 0.9999

@@ -30,7 +30,7 @@ from pocketvlad.android.loader import check_libraries
 from pocketvlad.android.runtime import FULL, RUNTIMES, Runtime
 from pocketvlad.android.selftest import read_manifest as read_selftest
 from pocketvlad.android.verify import SCHEMES, verify_apk
-from pocketvlad.errors import ArtifactError, PackageError
+from pocketvlad.errors import ArtifactError, PackageError, reason
 from pocketvlad.given import require_ordinary
 from pocketvlad.runtime.operators import read_operators
 from pocketvlad.schema import parse_json
@@ -90,7 +90,7 @@ def check_apk(path: Path) -> ApkReport:
         struct.error,
         zlib.error,
     ) as e:
-        raise PackageError(f"{path} is not a readable APK", found=str(e)) from e
+        raise PackageError(f"{path} is not a readable APK", found=reason(e)) from e
     _check_manifest(path, manifest)
     read_selftest(path)
     certificate = verify_apk(path)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pocketvlad.android.results import PictureResult
-from pocketvlad.errors import PackageError
+from pocketvlad.errors import PackageError, reason
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
 from pocketvlad.schema import parse_json
 
@@ -176,7 +176,9 @@ def read_manifest(apk: Path) -> SelfTest:
             manifest = parse_json(archive.read(f"{FOLDER}/{MANIFEST}"))
         least, pictures = float(manifest["tolerance"]["cosine"]), manifest["pictures"]
         read = tuple(_expected(picture) for picture in pictures)
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise PackageError(f"{apk} cannot be opened", found=reason(error)) from error
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         raise PackageError(f"{apk} has no self-test", found=str(error), do="package it again") from error
     if manifest.get("format") != FORMAT or not least <= 1:
         raise PackageError(f"{apk} has no self-test this version understands", do="package it again")

@@ -43,7 +43,7 @@ def main() -> None:
     try:
         _run()
     except PocketvladError as error:
-        line = Text.assemble(("error", "bold red"), f" {printable(in_options(error))}")
+        line = Text.assemble(("error", "bold red"), f" {printable(in_options(error, sys.argv[1:]))}")
         Console(stderr=True, soft_wrap=True, highlight=False).print(line)
         sys.exit(1)
     except _Stopped as stopped:

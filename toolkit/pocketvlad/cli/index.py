@@ -108,7 +108,7 @@ def index_export(
     index: Index,
     faiss: Annotated[Path | None, typer.Option(help="An IndexFlatIP for faiss.")] = None,
     numpy: Annotated[Path | None, typer.Option(help="A .npz: names, labels, descriptors, positions.")] = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite --faiss and --numpy.")] = False,
     as_json: Json = False,
 ) -> None:
     """The vectors of an index for faiss and NumPy, in the same order."""

@@ -241,7 +241,7 @@ def evaluate(
         found = step.evaluate(file, dataset, baseline, **said, threads=threads, progress=report)
     output = Output(as_json)
     output.result({**found.to_json(), **found.scores})
-    output.table("against the baseline", difference_rows(found))
+    output.table("against the baseline", difference_rows(found, baseline))
     output.table(mistakes_title(found), mistake_rows(found))
 
 

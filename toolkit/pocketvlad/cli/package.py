@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketvlad.cli.console import Output
-from pocketvlad.cli.options import Force, Json
+from pocketvlad.cli.options import Json
 
 if TYPE_CHECKING:
     from pocketvlad.android.check import ApkReport
@@ -73,7 +73,7 @@ def package(
     bundle: Bundle = None,
     symbols: Symbols = None,
     check: Annotated[Path | None, typer.Option("--check", help="Only check this APK.")] = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite --out and --bundle.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a signed, installable APK with the program and the index inside, or check one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,12 +19,21 @@ def layer_row(layer: dict[str, Any]) -> dict[str, Any]:
     return {name: {**layer, **shares, **per_weight}[name] for name in _LAYER_COLUMNS}
 
 
-def difference_rows(found: Evaluation) -> list[dict[str, Any]]:
-    """The change against a baseline, where there is one."""
-    change = found.difference
-    if change is None:
+def difference_rows(found: Evaluation, baseline: Path | None) -> list[dict[str, Any]]:
+    """The scores of a baseline and of what is compared with it, 0 to 100, and the change; none without a baseline."""
+    before, change, name = found.baseline, found.difference, found.measure
+    if before is None or change is None:
         return []
-    return [{"points": f"{change.mean:+.2f}", "95% interval": f"{change.low:+.2f} to {change.high:+.2f}"}]
+    spread = f"{change.low:+.2f} to {change.high:+.2f}"
+    return [
+        {"model": str(baseline), name: f"{100 * before[name]:.2f}", "points": "", "95% interval": ""},
+        {
+            "model": found.file,
+            name: f"{100 * found.scores[name]:.2f}",
+            "points": f"{change.mean:+.2f}",
+            "95% interval": spread,
+        },
+    ]
 
 
 def mistakes_title(found: Evaluation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -55,12 +56,14 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
         ArtifactError: the cache folder cannot be written.
     """
     folder = cache_root() / "folders" / name
-    if folder in _checked or _is_whole(folder):
+    if folder in _checked:
+        return folder
+    _tidy(folder.parent)
+    if _is_whole(folder):
         _checked.add(folder)
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent, folder.name)
         temporary = Path(tempfile.mkdtemp(prefix=part_prefix(folder.name), suffix=".part", dir=folder.parent))
         try:
             make(temporary)
@@ -80,7 +83,10 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
 def cached_file(target: Path, make: Callable[[Path], None]) -> Path:
     """``target``, made by ``make`` where it is missing or not what was made: its hash is kept beside it."""
     kept = target.with_name(f"{target.name}.sha256")
-    if target in _checked or _is_as_made(target, kept):
+    if target in _checked:
+        return target
+    _tidy(target.parent)
+    if _is_as_made(target, kept):
         _checked.add(target)
         return target
     try:
@@ -91,6 +97,12 @@ def cached_file(target: Path, make: Callable[[Path], None]) -> Path:
     except ArtifactError as error:
         raise ArtifactError(error.what, do="make room there, or set XDG_CACHE_HOME") from error
     return target
+
+
+def _tidy(folder: Path) -> None:
+    """What killed processes left goes, whatever it was to become: names hold hashes, and few come a second time."""
+    with contextlib.suppress(OSError):  # a cache that is only read
+        remove_leftovers(folder)
 
 
 def _is_as_made(target: Path, kept: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pocketvlad.dataset.types import Dataset
-from pocketvlad.errors import DatasetError
+from pocketvlad.errors import DatasetError, reason
 from pocketvlad.evaluate.describe import Collected, collected
 from pocketvlad.evaluate.metrics import Difference, bootstrap_difference, top_k_hits
 from pocketvlad.model.preprocess import DecodedPhoto, load_photo
@@ -101,7 +101,7 @@ def read_labels(path: Path) -> dict[str, int]:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"labels file {path} cannot be read", found=str(error)) from error
+        raise DatasetError(f"labels file {path} cannot be read", found=reason(error)) from error
     if not lines:
         raise DatasetError(f"labels file {path} is empty", allowed="lines such as label,number")
     pairs = [line.rpartition(",") for line in lines]

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import tempfile
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from pocketvlad.artifact import write_error
+
 IN_MEMORY = 64_000_000  # bytes of an array; larger ones lie in a file
+_PIECE = 1 << 24  # bytes written at once
 
 
 def room(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros, where they are many in a file that goes when nobody holds them."""
-    if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= IN_MEMORY:
+    """Zeros, where they are many in a file that goes when nobody holds them.
+
+    Raises:
+        ArtifactError: the disk has no room for the file, which is all there before anything is written to it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size <= IN_MEMORY:
         return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+    try:
+        with tempfile.TemporaryFile() as file:
+            reserve(file, size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        raise write_error(Path(tempfile.gettempdir()), error) from error
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Put ``size`` zeros behind what a file holds; written to, a hole ends the process by SIGBUS on a full disk.
+
+    Raises:
+        OSError: the disk has no room for them.
+    """
+    at = file.seek(0, os.SEEK_END)
+    try:
+        os.posix_fallocate(file.fileno(), at, size)
+        return
+    except AttributeError:  # macOS
+        pass
+    except OSError as error:
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOSYS,
+            errno.ENOTSUP,
+        ):  # this file system reserves nothing
+            raise
+    for done in range(0, size, _PIECE):
+        file.write(bytes(min(_PIECE, size - done)))
+    file.flush()
 
 
 def release(*arrays: np.ndarray | None) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor
-
 from pocketvlad import artifact
 from pocketvlad.errors import CheckpointError, RecipeError
 from pocketvlad.importer import (
@@ -31,7 +29,7 @@ from pocketvlad.importer import (
 from pocketvlad.importer.common import NO_SIZE
 from pocketvlad.importer.files import require_checkpoint, require_layout
 from pocketvlad.importer.photo_rules import OURS, RULES, PhotoRule
-from pocketvlad.importer.reading import read_checkpoint, read_content
+from pocketvlad.importer.reading import Content, read_content, read_state
 from pocketvlad.importer.types import ImportedModel, OtherLayoutError
 from pocketvlad.importer.unsupported import refuse_unsupported
 from pocketvlad.model.backbones.dinov2 import Size
@@ -88,11 +86,36 @@ def import_checkpoint(
     with _naming(path):
         refuse_unsupported(content)
         for module in candidates:
-            with contextlib.suppress(OtherLayoutError) if layout == "auto" else contextlib.nullcontext():
+            with _tried(content, layout):
                 if module.matches(content):
                     imported = _loaded(module, content, size, RULES[preprocess])
                     return replace(imported, notes=(*read.notes, *imported.notes))
     raise _not_read(path, content, layout)
+
+
+@contextlib.contextmanager
+def _tried(content: dict[str, Any], layout: str) -> Iterator[None]:
+    """A layout that is tried unasked may be another one; where it was asked for, the right one is named."""
+    try:
+        yield
+    except CheckpointError as error:
+        if layout == "auto" and isinstance(error, OtherLayoutError):
+            return
+        right = None if layout == "auto" else _right_layout(content)
+        if right is None:
+            raise
+        what = f"this is no checkpoint of layout {layout}, it is one of {right}"
+        raise CheckpointError(what, do="leave the layout out") from error
+
+
+def _right_layout(content: dict[str, Any]) -> str | None:
+    """The first layout that reads a file as it is."""
+    for name, module in LAYOUTS.items():
+        with contextlib.suppress(CheckpointError, RecipeError):
+            if module.matches(content):
+                module.load(content)
+                return name
+    return None
 
 
 def _not_read(path: Path, content: dict[str, Any], layout: str) -> CheckpointError:
@@ -157,9 +180,9 @@ def _resized(network: Network, size: Size) -> Network:
     return Network(config, network.backbone, network.head, network.whitening).eval()
 
 
-def read_backbone_weights(path: Path | str) -> dict[str, Tensor]:
-    """The state dict of a torchvision backbone, from ``.safetensors`` or ``.pth``."""
-    return read_checkpoint(Path(path))
+def read_backbone_weights(path: Path | str) -> Content:
+    """The state dict of a torchvision backbone, from ``.safetensors`` or ``.pth``, and notes about the file."""
+    return read_state(Path(path))
 
 
 def save_imported(

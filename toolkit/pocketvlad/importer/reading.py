@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pocketvlad.errors import CheckpointError
 from pocketvlad.importer.arrays import NUMPY
-from pocketvlad.importer.containers import opened
+from pocketvlad.importer.containers import WRAPPERS, opened, plain_names
 from pocketvlad.importer.files import (
     ZIP,
     are_arrays,
@@ -27,8 +27,6 @@ from pocketvlad.importer.matlab import read_mat
 from pocketvlad.importer.matlab5 import is_mat
 from pocketvlad.importer.unsupported import code_refused, table_refused
 
-_WRAPPERS = ("module", "_orig_mod")  # DataParallel's and torch.compile's own names in the middle of a key
-_OUTER = ("model.", "net.", "network.", "state_dict.")  # of every key of a model inside a training module
 _COUNT = "n_averaged"  # ends the key of how many models torch's AveragedModel is the mean of
 _CODE = re.compile(r"unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", re.IGNORECASE)
 # Beside tensors checkpoints keep numpy numbers (best recall, epoch), strings (arch) and arrays of them (recalls).
@@ -54,10 +52,15 @@ def read_content(path: Path) -> Content:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    return Content(read_mat(path)) if is_mat(head_of(path)) else _read_state(path)
+    return Content(read_mat(path)) if is_mat(head_of(path)) else read_state(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The state dict of :func:`read_state` alone."""
+    return read_state(path).values
+
+
+def read_state(path: Path) -> Content:
     """The state dict inside a ``.safetensors``, ``.pth``, ``.pt`` or ``.tar`` file, containers opened.
 
     Keys lose ``module.``; numbers become float32, integers stay.
@@ -65,10 +68,6 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or one that would run code when loaded.
     """
-    return _read_state(path).values
-
-
-def _read_state(path: Path) -> Content:
     loaded, notes = opened(_loaded(path), (Tensor, np.ndarray))
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)} or {
         str(key): _tensor_of(value) for key, value in loaded.items() if _is_numbers(value)
@@ -147,17 +146,16 @@ def _code_named(error: Exception) -> str | None:
 def _plain_keys(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without the names of wrappers; CheckpointError where two keys become one."""
     found: dict[str, Tensor] = {}
+    names = plain_names(tensors)
     for key, value in tensors.items():
-        plain = ".".join(part for part in key.split(".") if part not in _WRAPPERS)
-        if plain in found:
+        if names[key] in found:
             raise CheckpointError(
-                f"checkpoint {path} has {plain!r} twice",
-                found=f"{key!r} and another, with and without {' or '.join(_WRAPPERS)}",
+                f"checkpoint {path} has {names[key]!r} twice",
+                found=f"{key!r} and another, with and without {' or '.join(WRAPPERS)}",
                 do="save the weights of one of the two models alone",
             )
-        found[plain] = value
-    outer = next((each for each in _OUTER if all(key.startswith(each) for key in found)), "")
-    return {key.removeprefix(outer): value for key, value in found.items()}
+        found[names[key]] = value
+    return found
 
 
 def _plain_tensor(path: Path, key: str, value: Tensor) -> Tensor:

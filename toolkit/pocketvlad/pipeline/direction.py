@@ -137,7 +137,7 @@ class Direction:
         def say(made: fit.Fitted) -> str:
             return f"fitted on {made.photos} photos, {made.mb:.1f} MB"
 
-        self.stages.run("model", fit.Fitted, inputs, [out], body, say)
+        self.stages.notes("weights", self.stages.run("model", fit.Fitted, inputs, [out], body, say).notes)
         return out
 
     def _row(self, row: PaperRow, model: Path, before: RetrievalResult) -> Row:

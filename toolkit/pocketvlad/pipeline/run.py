@@ -93,7 +93,9 @@ class Run:
             said = f"{made.config['backbone']}, {made.weights / 1e6:.1f}M weights, {made.mb:.1f} MB"
             return said if made.whitening is None else f"{said}, {whitening_words(made.whitening)}"
 
-        return out, self.stages.run("model", fit.Fitted, inputs, [out], body, say)
+        made = self.stages.run("model", fit.Fitted, inputs, [out], body, say)
+        self.stages.notes("weights", made.notes)
+        return out, made
 
     def compressed(self, model: Path, name: str) -> tuple[Path, compress.CompressionResult]:
         """One recipe applied to the model; photos that calibrate and train are fitting photos."""

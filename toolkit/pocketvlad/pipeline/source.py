@@ -74,7 +74,7 @@ class ModelSource:
             imported = import_checkpoint(source, size=size, preprocess=plan.preprocess)
             if imported.model is not None:
                 self._require_of_use(*_OF_A_WHOLE_CHECKPOINT)
-                return _written(out, imported.model, source)
+                return _written(out, imported.model, source, imported.notes)
             name = imported.backbone.name if imported.backbone else name
         options = self._options(name)
         self._require_possible_fit(options)
@@ -132,9 +132,9 @@ def _own_model(path: Path) -> Network:
     return model
 
 
-def _written(out: Path, model: Network, source: Path) -> fit.Fitted:
+def _written(out: Path, model: Network, source: Path, notes: tuple[str, ...] = ()) -> fit.Fitted:
     """A whole model as the run's own, fitted on no photo."""
     made_from = {"checkpoint": source.name, "sha256": artifact.file_sha256(source)}
     save_model(out, model, made_from, force=True)
     weights = sum(parameter.numel() for parameter in model.parameters())
-    return fit.Fitted(str(out), megabytes(out), 0, weights, (), model.config.to_json())
+    return fit.Fitted(str(out), megabytes(out), 0, weights, (), model.config.to_json(), notes=notes)

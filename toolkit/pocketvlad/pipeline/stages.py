@@ -92,6 +92,11 @@ class StageRunner:
         with self._shown.stage(self._prefix + name) as line:
             line.ran, line.text = False, text
 
+    def notes(self, name: str, texts: Sequence[str]) -> None:
+        """A line for each, said again where the stage was kept."""
+        for text in texts:
+            self.note(name, text)
+
 
 def kernels() -> dict[str, Any]:
     """What decides a program's results beside its file: its ops and the kernels' sources."""

@@ -30,6 +30,7 @@ from pocketvlad.progress import Progress
 from pocketvlad.runtime.describer import Describer, open_describer
 from pocketvlad.steps.common import Result, apart, dataset_of, photos_by, reading_of
 
+_MEASURES = "mAP", "recall@1", "top-1"  # one of them is a result's score
 AnyResult = RetrievalResult | ClassificationResult
 
 
@@ -54,9 +55,15 @@ class Evaluation(Result):
     skipped: tuple[str, ...] = field(default=())
     mistakes: tuple[Mistake, ...] = ()
 
+    @property
+    def measure(self) -> str:
+        """The name of the score, which ``difference`` is about: ``mAP``, ``recall@1`` or ``top-1``."""
+        return next(name for name in _MEASURES if name in self.scores)
+
     def __str__(self) -> str:
         rows = [f"{name:>24}  {value}" for name, value in self.scores.items()]
-        if self.difference is not None:
+        if self.baseline is not None and self.difference is not None:
+            rows.append(f"{f'{self.measure} of the baseline':>24}  {self.baseline[self.measure]}")
             low, high = self.difference.low, self.difference.high
             rows.append(
                 f"{'against the baseline':>24}  {self.difference.mean:+.2f} ({low:+.2f} to {high:+.2f})"

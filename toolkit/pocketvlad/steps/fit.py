@@ -40,6 +40,7 @@ class Fitted(Result):
         config: of the network.
         whitening: what was chosen and its curve; None where nothing was.
         weights_from: the backbone's, as the options say; ``the photos`` where it was built from them.
+        notes: what of the weights' file was taken or assumed, a line each.
     """
 
     out: str
@@ -50,6 +51,16 @@ class Fitted(Result):
     config: dict[str, Any]
     whitening: Choice | None = None
     weights_from: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNetwork:
+    """A network in memory, how its whitening was chosen if it was, and notes about its backbone's weights."""
+
+    network: Network
+    choice: Choice | None
+    notes: tuple[str, ...]
 
 
 def fit(
@@ -74,27 +85,34 @@ def fit(
     tensors = tensors_to_fit(photos, config.preprocess, config.dim, progress)
     with kept_folder(resume_folder(out)) as folder:
         kept, shown = KeptPhotos(folder, tensors.dataset.photos), with_text(progress, "fitting")
-        network, choice = fitted_network(options, tensors, kept=kept, progress=shown)
+        found = fitted_network(options, tensors, kept=kept, progress=shown)
         made_from = {
             "photos": len(tensors),
             "weights": options.weights_sha256(),
             "options": {key: str(value) for key, value in asdict(options).items()},
-            "whitening": None if choice is None else whitening_record(choice),
+            "whitening": None if found.choice is None else whitening_record(found.choice),
         }
         if ranks.is_first():
-            save_model(out, network, made_from, force=force)
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    source = str(options.weights or "the photos")
-    said = network.config.to_json()
-    return Fitted(str(out), megabytes(out), len(tensors), weights, tensors.skipped, said, choice, source)
+            save_model(out, found.network, made_from, force=force)
+    return Fitted(
+        str(out),
+        megabytes(out),
+        len(tensors),
+        sum(parameter.numel() for parameter in found.network.parameters()),
+        tensors.skipped,
+        found.network.config.to_json(),
+        found.choice,
+        str(options.weights or "the photos"),
+        found.notes,
+    )
 
 
 def fitted_network(
     options: FitOptions, photos: PhotoTensors, *, kept: Kept = afresh, progress: Progress | None = None
-) -> tuple[Network, Choice | None]:
-    """The network fitted to photos that are read already, and how its whitening was chosen if it was."""
+) -> FittedNetwork:
+    """The network fitted to photos that are read already."""
     config = options.config()
-    backbone = backbone_for(config, options, photos)
+    backbone, notes = backbone_for(config, options, photos)
     chosen = None if options.dim == 0 else wanted_whitening(options.dim, options.whitening, options.views)
     if chosen is None or (chosen.dim is not None and chosen.strength == FULL):
         views, seed = options.views or None, options.seed
@@ -107,7 +125,7 @@ def fitted_network(
             kept=kept,
             progress=progress,
         )
-        return network, None
+        return FittedNetwork(network, None, notes)
     found = fit_chosen(
         config,
         backbone,
@@ -118,14 +136,17 @@ def fitted_network(
         kept=kept,
         progress=progress,
     )
-    return found.network, found.choice
+    return FittedNetwork(found.network, found.choice, notes)
 
 
-def backbone_for(config: NetworkConfig, options: FitOptions, photos: PhotoTensors) -> nn.Module:
-    """The backbone with the weights of a file, or built from the photos themselves."""
-    if options.weights is not None:
-        weights = read_backbone_weights(weights_file(options.weights))
-        return build_backbone(
-            config.backbone, weights, last_activation=config.last_activation, size=config.size
-        )
-    return backbone_from_photos(config, photos, options.seed)  # type: ignore[arg-type]
+def backbone_for(
+    config: NetworkConfig, options: FitOptions, photos: PhotoTensors
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The backbone with the weights of a file, or built from the photos themselves, and notes about the file."""
+    if options.weights is None:
+        return backbone_from_photos(config, photos, options.seed), ()  # type: ignore[arg-type]
+    read = read_backbone_weights(weights_file(options.weights))
+    backbone = build_backbone(
+        config.backbone, read.values, last_activation=config.last_activation, size=config.size
+    )
+    return backbone, read.notes
