@@ -31,8 +31,8 @@ _DTYPES = {  # of our files, by safetensors' names
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},
     "BOOL": "?",
 }
-# What computes; Pillow, whose decoders decide pixels; scikit-learn, whose clusters decide heads.
-_VERSIONED = "pocketvlad torch torchvision executorch torchao numpy pillow scikit-learn"
+_COMPUTES = ("pocketvlad", "torch", "torchvision", "executorch", "torchao", "numpy")
+_VERSIONED = (*_COMPUTES, "pillow", "scikit-learn")  # decoders decide pixels, and clusters heads
 
 
 @contextlib.contextmanager
@@ -212,7 +212,7 @@ def tensors_fingerprint(tensors: Mapping[str, np.ndarray], config: Mapping[str, 
 def versions() -> dict[str, str]:
     """Versions of what decides a stage's result, for its metadata."""
     found = {"python": platform.python_version()}
-    for name in _VERSIONED.split():
+    for name in _VERSIONED:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
