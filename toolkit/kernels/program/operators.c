@@ -14,6 +14,8 @@ static const char signatures[] =
 #include "signatures.inc"
     ;
 
+enum { LONGEST_NAME = 100 }; /* of an operator */
+
 static int is_kind(char letter, int kind) {
   const int optional = letter >= 'a' && letter <= 'z';
   if (letter == '*' || (optional && kind == VALUE_NULL)) return 1;
@@ -59,6 +61,7 @@ static int is_named(const char* full, const char* name, const char* overload) {
 static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
   const uint32_t name = pv_flat_follow(flat, operator_, OPERATOR_NAME);
   const uint32_t overload = pv_flat_follow(flat, operator_, OPERATOR_OVERLOAD);
+  if (pv_read32(flat->data + name) > LONGEST_NAME) return 0; /* compared with every name, at every call */
   const char* first = (const char*)flat->data + name + 4;
   const char* second = overload ? (const char*)flat->data + overload + 4 : "";
   for (const char *each = signatures, *kinds; *each; each = kinds + strlen(kinds) + 1) {
