@@ -45,6 +45,7 @@ class Graphs:
 
 def exported(module: nn.Module, example: tuple[Tensor, ...]) -> Graphs:
     from executorch.backends.xnnpack import xnnpack_preprocess as preprocess
+
     from pocketvlad.export.lower import lower
 
     graphs, written = [], []
