@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import pocketvlad
-from helpers import graph_breaks, op_signatures, program_child
+from helpers import argument_breaks, graph_breaks, op_signatures, program_child
 from helpers.models import make_model
 from helpers.program_breaks import (
     BREAKS,
@@ -64,6 +64,27 @@ def test_a_broken_program_is_refused_by_its_rule(programs, name):
     assert broken_rule(rewritten(data, lambda program: None)) == (None, False)
     rule, _ = broken_rule(rewritten(data, BREAKS[name]))
     assert rule is not None and rule.split(":")[0] == name.split()[0]
+
+
+@pytest.fixture(scope="module")
+def portable() -> np.ndarray:
+    data = argument_breaks.portable()
+    assert broken_rule(data) == (None, False)
+    return data
+
+
+@pytest.mark.parametrize("name", argument_breaks.BREAKS)
+def test_what_would_end_the_process_in_a_kernel_is_refused(portable, name):
+    rule, _ = broken_rule(rewritten(portable, argument_breaks.BREAKS[name]))
+    assert rule is not None and rule.startswith("9:")
+
+
+def test_a_long_name_of_an_operator_is_no_known_one(portable):
+    """It would be compared with each known one at every call."""
+    rule, _ = broken_rule(
+        rewritten(portable, lambda p: setattr(p.execution_plan[0].operators[0], "name", "a" * 5000))
+    )
+    assert rule is not None and rule.startswith("9:")
 
 
 @pytest.fixture(scope="module")

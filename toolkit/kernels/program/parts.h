@@ -50,6 +50,8 @@ uint32_t pv_tensor_at(const pv_parts* parts, uint32_t plan, uint32_t index);
 int pv_has_place(pv_parts* parts, uint32_t plan, uint32_t index);
 /* Whether an operator is known, takes values of these kinds, and may write where it does. */
 int pv_operator_takes(pv_parts* parts, uint32_t plan, uint32_t operator_, pv_list arguments);
+/* Whether an argument of the right kind is what a stricter letter of its operator asks for. */
+int pv_meets_demand(pv_parts* parts, uint32_t plan, char letter, uint32_t index, pv_list arguments);
 /* Whether a call may write its argument `at`, a tensor or a list of them: planned memory that no other argument lies in. */
 int pv_may_write(pv_parts* parts, uint32_t plan, pv_list arguments, uint32_t at);
 /* Whether a tensor lies in planned memory, or has no bytes. */
