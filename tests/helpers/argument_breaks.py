@@ -29,7 +29,8 @@ class Portable(nn.Module):
         rows = x.view(1, 8, -1)
         x = torch.bmm(rows, rows.transpose(1, 2)).reshape(1, 4, 4, 4)
         x = torch.div(x, x.abs() + 1, rounding_mode="floor") + torch.fmod(x, 2.0)
-        return torch.cat((x, x), dim=1)[:, :, ::2].repeat(1, 2, 2, 1)
+        first, second = x.split((1, 3), dim=1)
+        return torch.cat((second, x, first), dim=1)[:, :, ::2].repeat(1, 2, 2, 1)
 
 
 def portable() -> np.ndarray:
@@ -103,6 +104,7 @@ BREAKS: dict[str, Callable] = {
     "whole quotients of ints": tensor("aten::div", 0, as_ints),
     "remainders of ints": tensor("aten::fmod", 0, as_ints),
     "remainders of nothing": argument("aten::fmod", 1, 0.0),
+    "a part of less than nothing": argument("aten::split_with_sizes_copy", 1, [-1, 5]),
     "a slice without steps": argument("aten::slice_copy", 4, 0),
     "a repetition of less than none": argument("aten::repeat", 1, [1, -1, 1, 1]),
 }

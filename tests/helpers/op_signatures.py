@@ -70,8 +70,8 @@ _STRICT = {
     "aten::replication_pad3d.out": "TZO*",
     "aten::slice_copy.Tensor_out": "TIiiPO*",
     "aten::slice_scatter.out": "TTIiiPO*",
-    "aten::split_copy.Tensor_out": "TPIU",
-    "aten::split_with_sizes_copy.out": "TZIU",
+    "aten::split_copy.Tensor_out": "TPIU*",
+    "aten::split_with_sizes_copy.out": "TZIU*",
     "aten::view_copy.out": "TEO*",
     "aten::zeros.out": "ZO*",
     "dim_order_ops::_empty_dim_order.out": "ZlO*",
@@ -101,7 +101,9 @@ def _signature(name: str) -> str | None:
     letters = "".join(_letter(each) for each in schema.arguments) + _WRITTEN["Tensor"] * written
     if not any(letter in letters for letter in _WRITTEN.values()) or _NOT_OF_INFERENCE.search(name):
         return _REFUSED
-    letters += "*" if schema.returns else ""
+    letters += (
+        "*" if schema.returns or _WRITTEN["List[Tensor]"] in letters else ""
+    )  # the runtime's have the list twice
     strict = _STRICT.get(name, letters)
     if strict.translate(_KINDS) != letters:
         raise ValueError(f"{name} has the arguments {letters}, not {strict}")

@@ -8,8 +8,9 @@
  * W tensors or none; small letters may be none. O is a tensor and U tensors that the kernel writes, * what it returns
  * of them; Y is a tensor that becomes the first argument's bytes. Stricter ones, of what kernels divide by or take on
  * trust (demands.c): P an int of 1 or more, H a number that is not 0, K and Z ints of 1 and of 0 or more each, E the sizes
- * of a view, G a tensor of floats, 2 and 3 tensors of as many sizes, R one of any size, C a convolution's bias. X alone: refused, since it gives a number, and what
- * takes that would have to be checked as it runs, or since no program of inference has it. */
+ * of a view, G a tensor of floats, 2 and 3 tensors of as many sizes, R one of any size, C a convolution's bias. X alone:
+ * refused, since it gives a number, and what takes that would have to be checked as it runs, or since no program of
+ * inference has it. */
 #define SIGNATURE(name, kinds) name "\0" kinds "\0"
 /* Pairs of strings, an empty name at the end: a table of pointers would be twice as large in a shared library. */
 static const char signatures[] =
@@ -83,7 +84,7 @@ static const char* kinds_of(const pv_flat* flat, uint32_t operator_) {
   return 0;
 }
 
-/* A kernel in place sets the value that it returns: of one tensor written it is that one. */
+/* A kernel in place sets the value that it returns: of one tensor written it is that one. A list it does not set. */
 static int returns_what_it_writes(const pv_flat* flat, const char* kinds, pv_list arguments) {
   const char *written = strchr(kinds, 'O'), *returned = strchr(kinds, '*');
   if (!written || !returned || strchr(written + 1, 'O')) return 1;
