@@ -62,6 +62,12 @@ class File:
         self.data[at : at + size] = value.ljust(size)[:size]
         return self
 
+    def longer_blob(self, more: int) -> File:
+        at = self.field("info")
+        self.data[at:at] = bytes(more)
+        grown = {name: self.field(name) + more for name in ("blob_bytes", "info", "file_bytes")}
+        return self.set(**grown)
+
     def cut(self, size: int) -> File:
         del self.data[size:]
         return self
@@ -122,6 +128,9 @@ BREAKS: dict[str, Callable[[File], object]] = {
     "17 label too long": lambda f: f.record(0, label_bytes=4097),
     "17 label behind the blob": lambda f: f.record(1, label=f.field("blob_bytes")),
     "18 thumbnail behind the blob": lambda f: f.record(1, thumbnail_bytes=2**32 - 1),
+    "18 thumbnail larger than a picture": lambda f: f.longer_blob(1 << 25).record(
+        1, thumbnail_bytes=(1 << 24) + 1
+    ),
     "18 thumbnail overflows": lambda f: f.record(2, thumbnail=2**64 - 1),
     "19 latitude too large": lambda f: f.record(0, latitude=90.5),
     "19 longitude too large": lambda f: f.record(0, longitude=-180.5),

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 import pocketvlad
-from helpers import op_signatures, program_child
+from helpers import argument_breaks, graph_breaks, op_signatures, program_child
 from helpers.models import make_model
 from helpers.program_breaks import (
     BREAKS,
@@ -63,6 +64,63 @@ def test_a_broken_program_is_refused_by_its_rule(programs, name):
     assert broken_rule(rewritten(data, lambda program: None)) == (None, False)
     rule, _ = broken_rule(rewritten(data, BREAKS[name]))
     assert rule is not None and rule.split(":")[0] == name.split()[0]
+
+
+@pytest.fixture(scope="module")
+def portable() -> np.ndarray:
+    data = argument_breaks.portable()
+    assert broken_rule(data) == (None, False)
+    return data
+
+
+@pytest.mark.parametrize("name", argument_breaks.BREAKS)
+def test_what_would_end_the_process_in_a_kernel_is_refused(portable, name):
+    rule, _ = broken_rule(rewritten(portable, argument_breaks.BREAKS[name]))
+    assert rule is not None and rule.startswith("9:")
+
+
+def test_a_long_name_of_an_operator_is_no_known_one(portable):
+    """It would be compared with each known one at every call."""
+    rule, _ = broken_rule(
+        rewritten(portable, lambda p: setattr(p.execution_plan[0].operators[0], "name", "a" * 5000))
+    )
+    assert rule is not None and rule.startswith("9:")
+
+
+@pytest.fixture(scope="module")
+def every_kind() -> graph_breaks.Graphs:
+    return graph_breaks.exported(graph_breaks.EveryKind(), (torch.zeros(1, 4, 12, 12),))
+
+
+@pytest.mark.parametrize("name", graph_breaks.BREAKS)
+def test_a_broken_graph_is_refused_by_its_rule(every_kind, name):
+    assert broken_rule(graph_breaks.changed(every_kind, graph_breaks.nothing)) == (None, False)
+    rule, _ = broken_rule(graph_breaks.changed(every_kind, graph_breaks.BREAKS[name]))
+    assert rule is not None and rule.split(":")[0] == name.split()[0]
+
+
+def test_without_a_header_constants_lie_in_the_graph(every_kind):
+    """The runtime reads them there, whatever else the graph says of constants."""
+    rule, _ = broken_rule(graph_breaks.changed(every_kind, graph_breaks.nothing, header=False))
+    assert rule is not None and rule.startswith("11:")
+
+
+def test_scales_are_read_where_the_runtime_does(every_kind):
+    sound = graph_breaks.scaled("FullyConnected", "filter_id", listed=0, stored=5)
+    assert broken_rule(graph_breaks.changed(every_kind, sound)) == (None, False)
+
+
+def test_many_delegates_of_one_graph_are_refused(every_kind):
+    """Each is checked again: a small file would ask for hours."""
+
+    def many(program):
+        plan = program.execution_plan[0]
+        plan.delegates += [copy.deepcopy(plan.delegates[0]) for _ in range(20_000)]
+
+    started = time.monotonic()
+    rule, _ = broken_rule(rewritten(every_kind.program, many))
+    assert rule is not None and rule.startswith("10:")
+    assert time.monotonic() - started < 60
 
 
 def test_a_view_lies_where_its_tensor_does(programs):
@@ -236,8 +294,8 @@ def test_the_hash_is_xxh64():
 
 def test_the_documents_say_the_rules():
     text = FORMATS.read_text().replace("`", "")
-    rules = [rule for i in range(1, 13) if (rule := _core().pv_program_rule(i).decode())]
-    assert len(rules) == 12 and not _core().pv_program_rule(13)
+    rules = [rule for i in range(1, 14) if (rule := _core().pv_program_rule(i).decode())]
+    assert len(rules) == 13 and not _core().pv_program_rule(14)
     for rule in rules:
         number, demand = rule.split(": ", 1)
         assert f"{number}. {demand[0].upper()}{demand[1:]}." in " ".join(text.split())

@@ -28,8 +28,56 @@ _LETTERS = {
 }
 _WRITTEN = {"Tensor": "O", "List[Tensor]": "U"}
 _REFUSED = "X"  # of a number: what takes it would have to be checked as it runs; no program of inference has the others
-_NOT_OF_INFERENCE = re.compile(r"_backward|::_fft|::narrow_copy")
-_UNDECLARED = {"executorch_prim::et_view.default": "TLY"}  # the runtime's own, without a schema in torch
+_NOT_OF_INFERENCE = re.compile(
+    r"_backward|::_fft|::narrow_copy|::unfold_copy|::as_strided_copy|::rand|::native_dropout|::nonzero|::masked_sel"
+    r"|::masked_scatter|::repeat_interleave|::_pdist|complex|_conj_|view_as_real|_legit.out|^llama::|_(2|4)bit"
+    r"|decomposed::(add|mixed|choose|embedding)|decomposed::.*per_token"
+)
+# What a kernel takes on trust and ends the process by: the letters that ask more, see kernels/program/operators.c
+_STRICT = {
+    "aten::_adaptive_avg_pool2d.out": "TKO*",
+    "aten::_upsample_bilinear2d_aa.out": "TKBffO*",
+    "aten::addmm.out": "T22NNO*",
+    "aten::arange.start_out": "NNHO*",
+    "aten::avg_pool2d.out": "TKKZBBpO*",
+    "aten::bmm.out": "33O*",
+    "aten::constant_pad_nd.out": "TZNO*",
+    "aten::convolution.out": "TTcKZKBZPO*",
+    "aten::div.Scalar_mode_out": "GHsO*",
+    "aten::div.out_mode": "GTsO*",
+    "aten::empty.out": "ZiO*",
+    "aten::floor_divide.out": "GTO*",
+    "aten::fmod.Scalar_out": "GHO*",
+    "aten::fmod.Tensor_out": "GTO*",
+    "aten::full.out": "ZNO*",
+    "aten::glu.out": "RIO*",
+    "aten::linear.out": "R2tO*",
+    "aten::max_pool2d_with_indices.out": "TKKZKBOO*",
+    "aten::mm.out": "22O*",
+    "aten::native_group_norm.out": "TttPPPPFOOO*",
+    "aten::native_layer_norm.out": "RKttFOOO*",
+    "aten::ones.out": "ZO*",
+    "aten::pixel_shuffle.out": "TPO*",
+    "aten::pixel_unshuffle.out": "TPO*",
+    "aten::reflection_pad1d.out": "TZO*",
+    "aten::reflection_pad2d.out": "TZO*",
+    "aten::reflection_pad3d.out": "TZO*",
+    "aten::remainder.Scalar_out": "GHO*",
+    "aten::remainder.Tensor_out": "GTO*",
+    "aten::repeat.out": "TZO*",
+    "aten::replication_pad1d.out": "TZO*",
+    "aten::replication_pad2d.out": "TZO*",
+    "aten::replication_pad3d.out": "TZO*",
+    "aten::slice_copy.Tensor_out": "TIiiPO*",
+    "aten::slice_scatter.out": "TTIiiPO*",
+    "aten::split_copy.Tensor_out": "TPIU*",
+    "aten::split_with_sizes_copy.out": "TZIU*",
+    "aten::view_copy.out": "TEO*",
+    "aten::zeros.out": "ZO*",
+    "dim_order_ops::_empty_dim_order.out": "ZlO*",
+}
+_KINDS = str.maketrans("PKZEGHR23pkc", "ILLLTNTTTilt")  # of the stricter letters
+_UNDECLARED = {"executorch_prim::et_view.default": "TEY"}  # the runtime's own, without a schema in torch
 
 
 def signatures() -> dict[str, str]:
@@ -53,7 +101,13 @@ def _signature(name: str) -> str | None:
     letters = "".join(_letter(each) for each in schema.arguments) + _WRITTEN["Tensor"] * written
     if not any(letter in letters for letter in _WRITTEN.values()) or _NOT_OF_INFERENCE.search(name):
         return _REFUSED
-    return letters + ("*" if schema.returns else "")
+    letters += (
+        "*" if schema.returns or _WRITTEN["List[Tensor]"] in letters else ""
+    )  # the runtime's have the list twice
+    strict = _STRICT.get(name, letters)
+    if strict.translate(_KINDS) != letters:
+        raise ValueError(f"{name} has the arguments {letters}, not {strict}")
+    return strict
 
 
 def _schema(name: str) -> torch.FunctionSchema | None:

@@ -46,12 +46,14 @@ def constant(program):
     return next(each for each in values_of(program, "Tensor") if each.data_buffer_idx)
 
 
-def without_place(program, index: int) -> None:
+def without_place(program, index: int, sizes: tuple[int, ...] = ()) -> None:
     """The tensor lies nowhere: the runtime would read it from address 0."""
     tensor = program.execution_plan[0].values[index].val
     if type(tensor).__name__ == "TensorList":
         tensor = program.execution_plan[0].values[tensor.items[0]].val
     tensor.allocation_info, tensor.data_buffer_idx = None, 0
+    if sizes:
+        tensor.sizes, tensor.dim_order = list(sizes), list(range(len(sizes)))
 
 
 def free(program) -> None:
@@ -164,6 +166,10 @@ BREAKS: dict[str, Callable] = {
     "6 a constant that is longer": lambda p: constant(p).sizes.__setitem__(0, 1 << 30),
     "6 no such constant": lambda p: setattr(constant(p), "data_buffer_idx", 4000),
     "6 more memory than a phone has": lambda p: p.execution_plan[0].non_const_buffer_sizes.append(1 << 40),
+    "6 more memory than 4 GiB": lambda p: p.execution_plan[0].non_const_buffer_sizes.append(5 << 30),
+    "6 more elements than an int32 counts": lambda p: without_place(
+        p, p.execution_plan[0].inputs[0], (1 << 16, 1 << 16)
+    ),
     "6 a result without a place": lambda p: without_place(p, p.execution_plan[0].outputs[0]),
     "6 an argument without a place": lambda p: without_place(p, calls_of(p)[0].args[-1]),
     "7 a list of tensors as ints": lambda p: values_of(p, "IntList")[0].items.__setitem__(

@@ -13,13 +13,14 @@ static const char* const rules[] = {
     "3: every offset of the flatbuffer leads to a whole table, list or UTF-8 text inside it",
     "4: every field that a program needs is there, and every union has a known type",
     "5: constants, named data and segments lie inside the file",
-    "6: every tensor has a known type, at most 16 sizes, and a place with bytes enough; an input may have none",
+    "6: every tensor has a known type, at most 16 sizes, fewer than 2^31 elements, and a place with bytes enough; an input may have none",
     "7: every list of values names values of its own kind",
     "8: every instruction calls an operator or an XNNPACK delegate that exists, with values that exist",
-    "9: every operator is known; a call gets arguments of its own kinds and sizes, and writes planned memory where none of them lies",
-    "10: every XNNPACK graph is whole: its header, tables and constants lie inside it",
-    "11: every value of an XNNPACK graph has a known type, at most 6 sizes, and constants as long as it says",
+    "9: every operator is known; a call gets arguments of its own kinds and sizes, none of them a 0 to divide by, and writes planned memory where none of them lies",
+    "10: every XNNPACK graph is whole: its header, tables and constants lie inside it; all of them are few enough to check",
+    "11: every value of an XNNPACK graph has a known type, 1 to 6 sizes, a number of its own, and constants as long as it says",
     "12: every node of an XNNPACK graph names values that the graph has, and makes none that it is given",
+    "13: every node of an XNNPACK graph is known, has weights of the sizes it says, and makes a value of the size the graph says",
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -27,6 +28,13 @@ const char* pv_program_rule(int rule) { return rule > 0 && rule < RULES ? rules[
 
 enum { HEADER = 8, SHORT_HEADER = 24, FULL_HEADER = 32, SMALLEST = 64 };
 static const uint64_t LARGEST = (uint64_t)1 << 31; /* bytes of a flatbuffer: its offsets are signed */
+static const uint64_t WORK = (uint64_t)1 << 25;    /* of all graphs: less than a second; 1,000 values need a million */
+
+int pv_afford_work(pv_parts* parts, uint64_t steps) {
+  const int enough = steps < parts->work;
+  parts->work = enough ? parts->work - steps : 0;
+  return enough;
+}
 
 /* Where everything lies; the end of the last byte the runtime reads goes to `end`. */
 static int check_container(const uint8_t* data, uint64_t size, pv_parts* parts, uint64_t* end) {
@@ -40,6 +48,7 @@ static int check_container(const uint8_t* data, uint64_t size, pv_parts* parts, 
   parts->flat = pv_flat_of(data, (uint32_t)program);
   parts->segments = data + base;
   parts->segment_bytes = segments;
+  parts->work = WORK;
   *end = base ? base + segments : program;
   return 0;
 }

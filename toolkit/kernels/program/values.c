@@ -2,8 +2,8 @@
 #include "schema.h"
 
 enum { SIZES = 16 };                                        /* ExecuTorch's own limit */
-static const uint64_t LARGEST_TENSOR = (uint64_t)1 << 40;   /* bytes */
-static const uint64_t LARGEST_MEMORY = (uint64_t)8 << 30;   /* bytes of activations: more fits no phone */
+static const uint64_t LARGEST_TENSOR = INT32_MAX;           /* elements: kernels count in int32 */
+static const uint64_t LARGEST_MEMORY = (uint64_t)4 << 30;   /* bytes of activations: more fits no phone */
 
 uint32_t pv_element_bytes(uint8_t type) {
   static const uint8_t bytes[] = {1, 1, 2, 4, 8, 2, 4, 8, 0, 0, 0, 1, 1, 1, 4, 2, 1, 1,
@@ -18,16 +18,17 @@ int pv_value_kind(const pv_parts* parts, uint32_t plan, uint32_t index) {
 
 uint64_t pv_tensor_bytes(const pv_flat* flat, uint32_t tensor, int* sound) {
   const pv_list sizes = pv_flat_list(flat, tensor, TENSOR_SIZES), order = pv_flat_list(flat, tensor, TENSOR_ORDER);
-  uint64_t bytes = pv_element_bytes(pv_flat_byte(flat, tensor, TENSOR_TYPE)), seen = 0;
-  *sound = bytes && sizes.count <= SIZES && order.count == sizes.count;
+  const uint64_t width = pv_element_bytes(pv_flat_byte(flat, tensor, TENSOR_TYPE));
+  uint64_t elements = 1, seen = 0;
+  *sound = width && sizes.count <= SIZES && order.count == sizes.count;
   for (uint32_t i = 0; *sound && i < sizes.count; i++) {
     const uint32_t size = pv_read32(flat->data + sizes.at + 4 * i), axis = flat->data[order.at + i];
     *sound = size <= INT32_MAX && axis < sizes.count && !(seen >> axis & 1);
     seen |= (uint64_t)1 << (axis & 63);
-    bytes *= size;
-    *sound = *sound && bytes <= LARGEST_TENSOR;
+    elements *= size;
+    *sound = *sound && elements <= LARGEST_TENSOR;
   }
-  return bytes;
+  return elements * width;
 }
 
 /* Whether entry `index` of offsets into a segment has room for `bytes`. */

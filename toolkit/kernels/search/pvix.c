@@ -42,7 +42,7 @@ static const char* const rules[] = {
     "15: every scale is finite and not negative",
     "16: every name is 1 to 4,096 bytes inside the blob",
     "17: every label is at most 4,096 bytes inside the blob",
-    "18: every thumbnail lies inside the blob",
+    "18: every thumbnail is at most 16,777,216 bytes inside the blob",
     "19: latitude is within 90 degrees and longitude within 180, or both are NaN",
     "20: the reserved field of every record is 0",
     "21: every name and label is UTF-8 without control characters",
@@ -58,12 +58,14 @@ static int aligned_inside(uint64_t offset, uint64_t bytes, uint64_t size) {
   return offset % 64 == 0 && inside(offset, bytes, size);
 }
 
+enum { LARGEST_THUMBNAIL = 1 << 24 }; /* bytes: the app takes one whole into a Java array */
+
 static int check_record(const uint8_t* p, const uint8_t* blob, uint64_t blob_bytes) {
   const uint32_t name = u32(p + 40), label = u32(p + 44), thumbnail = u32(p + 48);
   const double latitude = f64(p + 24), longitude = f64(p + 32);
   if (name < 1 || name > 4096 || !inside(u64(p), name, blob_bytes)) return 16;
   if (label > 4096 || !inside(u64(p + 8), label, blob_bytes)) return 17;
-  if (!inside(u64(p + 16), thumbnail, blob_bytes)) return 18;
+  if (thumbnail > LARGEST_THUMBNAIL || !inside(u64(p + 16), thumbnail, blob_bytes)) return 18;
   const int unknown = isnan(latitude) && isnan(longitude);
   if (!unknown && !(fabs(latitude) <= 90 && fabs(longitude) <= 180)) return 19;
   if (u32(p + 52)) return 20;

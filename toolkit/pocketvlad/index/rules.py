@@ -33,6 +33,7 @@ MAGIC = b"PVIX0002"
 DTYPES = ("float32", "float16", "int8")
 ALIGNMENT = 64
 MAX_COUNT, MAX_DIM, MAX_TEXT = 2**31 - 1, 131072, 4096
+MAX_THUMBNAIL = 1 << 24  # bytes: the app takes one whole into a Java array
 _CONTROLS = bytes([*range(32), 127])
 _IS_CONTROL = np.isin(np.arange(256), [*_CONTROLS])
 _PIECE = 1 << 24  # bytes of text looked at together
@@ -55,7 +56,7 @@ RULES = {
     15: "every scale is finite and not negative",
     16: "every name is 1 to 4,096 bytes inside the blob",
     17: "every label is at most 4,096 bytes inside the blob",
-    18: "every thumbnail lies inside the blob",
+    18: "every thumbnail is at most 16,777,216 bytes inside the blob",
     19: "latitude is within 90 degrees and longitude within 180, or both are NaN",
     20: "the reserved field of every record is 0",
     21: "every name and label is UTF-8 without control characters",
@@ -159,7 +160,7 @@ def _record_verdicts(data: np.ndarray, header: dict[str, int]) -> Iterator[tuple
     holds = {
         16: inside("name") & (name_bytes >= 1) & (name_bytes <= MAX_TEXT),
         17: inside("label") & (label_bytes <= MAX_TEXT),
-        18: inside("thumbnail"),
+        18: inside("thumbnail") & (records["thumbnail_bytes"] <= MAX_THUMBNAIL),
         19: placed | (np.isnan(latitude) & np.isnan(longitude)),
         20: records["reserved"] == 0,
     }

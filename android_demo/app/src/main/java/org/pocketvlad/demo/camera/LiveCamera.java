@@ -48,6 +48,7 @@ public final class LiveCamera implements AutoCloseable {
     private int sensor; // degrees clockwise that make its frames upright on an upright phone
     private Size size;
     private ImageReader reader;
+    private final Held reading = new Held(() -> reader.close());
     private CameraDevice device; // only of the camera's thread, once open
     private boolean closed; // guarded by this
 
@@ -117,10 +118,10 @@ public final class LiveCamera implements AutoCloseable {
     @Override
     public void close() {
         synchronized (this) {
-            closed = true; // a frame that is being answered keeps its image until then
-            if (reader != null) reader.close();
+            closed = true;
         }
         if (handler == null) return;
+        reading.close(); // now, or when the frame that is being answered is: its bytes are the reader's
         handler.post(() -> {
             if (device != null) device.close();
             thread.quitSafely();
@@ -128,18 +129,11 @@ public final class LiveCamera implements AutoCloseable {
     }
 
     private void answer() {
-        Image image;
-        synchronized (this) {
-            if (closed) return;
-            image = reader.acquireLatestImage();
-        }
-        if (image == null) return;
-        try {
-            listener.frame(Frames.of(image, sensor - rotation.getAsInt()));
-        } catch (IllegalStateException e) {
-            if (!isClosed()) throw e; // else its planes went away under the call
+        if (!reading.take()) return;
+        try (Image image = reader.acquireLatestImage()) {
+            if (image != null) listener.frame(Frames.of(image, sensor - rotation.getAsInt()));
         } finally {
-            image.close();
+            reading.giveBack();
         }
     }
 

@@ -2,6 +2,7 @@ package org.pocketvlad.demo.camera;
 
 import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assume.assumeTrue;
@@ -149,6 +150,22 @@ public class FramesTest {
         int[] found = new int[6];
         for (int i = 0; i < 6; i++) found[i] = Frames.orientation(90 * (i - 1));
         assertArrayEquals(new int[] {8, 1, 6, 3, 8, 1}, found);
+    }
+
+    @Test
+    public void whatIsUsedIsClosedAfterwards() {
+        StringBuilder ends = new StringBuilder();
+        Held held = new Held(() -> ends.append("ended "));
+        assertTrue(held.take());
+        held.close();
+        assertEquals("", ends.toString()); // a frame is read still
+        assertFalse(held.take());
+        held.giveBack();
+        held.close();
+        assertEquals("ended ", ends.toString());
+        Held unused = new Held(() -> ends.append("at once"));
+        unused.close();
+        assertEquals("ended at once", ends.toString());
     }
 
     @Test
