@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -64,8 +64,9 @@ def compress_network(
     _require_whole_bytes(network, recipe)
     if isinstance(network, Network):
         network = wanted_descriptors(network, recipe)
-    known = calibration is not None
-    measure = partial(noise_costs, network, as_inputs(calibration)) if known else NoiseCosts
+    measure: Callable[[], NoiseCosts] = NoiseCosts
+    if calibration is not None:
+        measure = partial(noise_costs, network, as_inputs(calibration))
     recipe = with_promise(network, recipe, measure)
     if recipe.needs_photos and calibration is not None:
         return compress_calibrated(network, recipe, as_inputs(calibration), kept=kept, progress=progress)
