@@ -20,7 +20,7 @@ _INSIDE_MODEL = (
     "whitening questions choice network scratch fit"
 )
 _INSIDE_COMPRESS = (
-    "layers graph grid train_recipe recipe codes ratio whitened compressed sizes calibrate post_training modules "
+    "layers graph grid train_recipe recipe codes whitened compressed sizes calibrate ratio post_training modules "
     "search train"
 )
 INSIDE = {"model": _INSIDE_MODEL.split(), "compress": _INSIDE_COMPRESS.split()}
