@@ -44,7 +44,9 @@ def test_a_choice_inside_a_container_and_one_between_arrays_are_noted_too(tmp_pa
     torch.save({"model": {"ema": TAUGHT, "net": STUDENT}}, tmp_path / "inner.pth")
     arrays = {"ema": {"a.weight": np.ones(2)}, "weights": {"a.weight": np.zeros(2)}}
     torch.save(arrays, tmp_path / "arrays.pth")
-    for name, left in (("inner", "net"), ("arrays", "weights")):
+    shadow = {"ema": {"decay": 0.99, "shadow": TAUGHT}, "state_dict": STUDENT}
+    torch.save(shadow, tmp_path / "shadow.pth")
+    for name, left in (("inner", "net"), ("arrays", "weights"), ("shadow", "state_dict")):
         read = read_content(tmp_path / f"{name}.pth")
         assert read.values["a.weight"].tolist() == [1, 1]
         assert len(read.notes) == 1 and f"'ema' was taken, '{left}' not" in read.notes[0]

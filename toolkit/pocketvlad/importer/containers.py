@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_TEACHERS = ("teacher", "ema", "model_ema", "state_dict_ema", "ema_state_dict")  # or a student's running mean
+_TEACHERS = (
+    "teacher",
+    "ema",
+    "model_ema",
+    "state_dict_ema",
+    "ema_state_dict",
+    "shadow",
+)  # or a student's running mean
 _OTHERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "student")
 CONTAINERS = (*_TEACHERS, *_OTHERS)  # the first that holds weights is read
 _DEPTH = 3  # of containers inside one another
