@@ -10,7 +10,8 @@ from PIL import Image
 from helpers.refusals import refused
 
 
-def test_the_steps_make_files_that_answer(chain, photos, run):
+def test_the_steps_make_files_that_answer(chain, photos, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # a line for each row, however long the paths are
     program, index = chain["model.pte"], chain["p.pvix"]
     code, out, _ = run("index", "search", index, photos / "place-2/0.jpg", "--program", program, "--json")
     best = json.loads(out)["queries"][0]["matches"][0]

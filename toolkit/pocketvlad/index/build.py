@@ -268,19 +268,21 @@ def place_numbers(labels: Iterable[Sequence[str]]) -> np.ndarray:
 def _best_matches(index: PlaceIndex, rows: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best cosine of each judging photo inside its places and outside them, where there is such a photo.
 
+    Summed in float64: another order of the sums, as of other threads, does not change a float32.
+
     ``rows``: int64 [n], of the index; ``places``: int64 [n, most places of a row].
     """
     count = len(rows)
     asked = min(count, _JUDGES, max(_FEWEST_JUDGES, _COMPARED // max(count, 1)))
     judges = np.unique(np.linspace(0, count - 1, asked).astype(np.int64)) if count else rows
-    asking = index.vectors_at(rows[judges])
+    asking = index.vectors_at(rows[judges]).astype(np.float64)
     inside, outside = (np.full(len(judges), -np.inf, np.float32) for _ in range(2))
     for first in range(0, count, _ROWS):
         some = slice(first, first + _ROWS)
-        answering, at_places = index.vectors_at(rows[some]), _by_place(places[some])
+        answering, at_places = index.vectors_at(rows[some]).astype(np.float64), _by_place(places[some])
         for begin in range(0, len(judges), _BLOCK):
             block = slice(begin, begin + _BLOCK)
-            cosines = asking[block] @ answering.T
+            cosines = (asking[block] @ answering.T).astype(np.float32)
             same = _share_a_place(places[judges[block]], *at_places, len(answering))
             outside[block] = np.maximum(outside[block], np.where(same, -np.inf, cosines).max(axis=1))
             same &= judges[block, None] != np.arange(first, first + len(answering))
