@@ -43,7 +43,8 @@ USUAL = Trust(0.5, 0.1)
 # photos outdoors and the other way round: with (0.02, 0.7, 0.5) the descriptors of the other kind are further off.
 FEW_SURVIVORS = Trust(0.001, 0.9, 1.0)
 # Chosen on places held out of a training half, EfficientNet-Lite0, within a scene and from one kind to the other: with
-# it one of 2 and one of 4 come nearest, but for one of 4 at 1 bit, indoors to outdoors: 0.975, with few survivors' 0.978.
+# it one of 2 and one of 4 come nearest, but for one of 4 at 1 bit from indoors to outdoors (0.975; few survivors' has
+# 0.978).
 SOME_SURVIVORS = Trust(0.02, 0.7)
 _LARGEST_BLOCK = 512
 _SOME, _FEW = 2, 8  # from blocks of this length on
