@@ -7,8 +7,6 @@ all blocks: NetVLAD's clusters hold the same channels of the same network each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,34 +18,15 @@ from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.lut.tensor import LutTensor
 
-_DAMPING = 0.1  # share of the mean variance in what weighs the centroids
-
-
-@dataclass(frozen=True)
-class Trust:
-    """How far the calibration vectors are believed.
-
-    Attributes:
-        low_rank: share of the vectors themselves in the curvature.
-        damping: share of the mean variance, the same in all directions, in the blocks.
-        pooled: share of the pooled covariance among the blocks, the rest is each block's own.
-    """
-
-    low_rank: float
-    damping: float
-    pooled: float = 0.5
-
-
-USUAL = Trust(0.5, 0.1)
-# Large errors to make up for would be fitted to the few vectors at hand. Chosen where photos indoors calibrate for
-# photos outdoors and the other way round: with (0.02, 0.7, 0.5) the descriptors of the other kind are further off.
-FEW_SURVIVORS = Trust(0.001, 0.9, 1.0)
-# Chosen on places held out of a training half, EfficientNet-Lite0, within a scene and from one kind to the other: with
-# it one of 2 and one of 4 come nearest, but for one of 4 at 1 bit from indoors to outdoors (0.975; few survivors' has
-# 0.978).
-SOME_SURVIVORS = Trust(0.02, 0.7)
+_EVEN = 0.1  # share of the mean variance in what weighs the centroids
+# Shares of the curvature. Chosen on EfficientNet-Lite0 with a third, one of 4 and one of 8 weights left at 2 bits,
+# where photos indoors calibrate for photos outdoors, the other way round, and two thirds of either kind for the rest
+# of it. With 0.5 and 0.1 the coarser two come out a fifth to a half further off; with a low rank of 0.02 they are
+# nearer within a kind and further off from one kind to the other.
+LOW_RANK = 0.2  # of the vectors themselves
+DAMPING = 0.8  # of the mean variance, the same in all directions, in the blocks
+POOLED = 0.5  # of the pooled covariance among the blocks, the rest is each block's own
 _LARGEST_BLOCK = 512
-_SOME, _FEW = 2, 8  # from blocks of this length on
 
 
 @of_photos_that_differ()
@@ -79,14 +58,11 @@ def fit_wide(
     mean, reference_mean = inputs.mean(dim=0), reference.mean(dim=0)
     centred = inputs - mean
     importance = centred.square().mean(dim=0)
-    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), name)
-    trust = _trust_of(recipe)
-    if not block:  # blocks that are none of the head's have less in common
-        trust = replace(trust, pooled=USUAL.pooled)
+    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _EVEN).numpy(), name)
     size = block_of(inputs.shape[1], block, recipe.block or 1)
-    grid, curvature = grid.snapped(), wide_curvature(centred, size, trust)
+    grid, curvature = grid.snapped(), wide_curvature(centred, size)
     if recipe.calibrate == "gptq":
-        scaling = (trust.low_rank / len(centred)) ** 0.5
+        scaling = (LOW_RANK / len(centred)) ** 0.5
         residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
         lut = compensate_grid(weight, grid, recipe, [curvature], residual)
     else:
@@ -95,12 +71,6 @@ def fit_wide(
     if layer.bias is None:
         return lut, None
     return lut, (layer.bias.detach() + weight @ reference_mean - used @ mean).numpy()
-
-
-def _trust_of(recipe: LayerRecipe) -> Trust:
-    if recipe.block >= _FEW:
-        return FEW_SURVIVORS
-    return SOME_SURVIVORS if recipe.block >= _SOME else USUAL
 
 
 def block_of(columns: int, asked: int, multiple: int = 1) -> int:
@@ -114,7 +84,7 @@ def block_of(columns: int, asked: int, multiple: int = 1) -> int:
     return next((size for size in sizes if size % multiple == 0), columns)
 
 
-def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:
+def wide_curvature(centred: Tensor, block: int) -> Curvature:
     """The mixture described above, from centred inputs float32 [M, V]."""
     count, size = centred.shape
     parts = centred.reshape(count, size // block, block)
@@ -124,6 +94,6 @@ def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvatu
     energy = energy.clamp_min(floor)[:, None, None]
     pooled = own.mean(dim=0)
     pooled = pooled / pooled.diagonal().mean()
-    blocks = (1 - trust.pooled) * own + trust.pooled * energy * pooled
-    blocks = (1 - trust.damping) * blocks + trust.damping * energy * torch.eye(block)
-    return Curvature((1 - trust.low_rank) * blocks, centred * (trust.low_rank / count) ** 0.5)
+    blocks = (1 - POOLED) * own + POOLED * energy * pooled
+    blocks = (1 - DAMPING) * blocks + DAMPING * energy * torch.eye(block)
+    return Curvature((1 - LOW_RANK) * blocks, centred * (LOW_RANK / count) ** 0.5)
