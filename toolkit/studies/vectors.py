@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from pocketvlad.compress.calibrate.views import example_views
-from pocketvlad.compress.calibrate.wide import fit_wide, wide_curvature
+from pocketvlad.compress.calibrate.wide import FEW_SURVIVORS, USUAL, fit_wide, wide_curvature
 from pocketvlad.compress.codes.assignment import row_scale
 from pocketvlad.compress.codes.compensation import Curvature, Rest
 from pocketvlad.compress.codes.int8 import fast_weight
@@ -35,6 +35,7 @@ from studies.folds import Fold, whitening_of
 from studies.scores import Tested
 
 CENTROIDS, SAMPLES = 256, 100_000  # a code is a byte; vectors that centroids are clustered from
+_FEW_LEVELS = 8  # weights a code, from where on a bit or less is left for each
 NOTE = f"""\
 MB is the layer's alone. "Vectors of n": a code of 8 bits for n weights of a row, over the row's scale; {CENTROIDS}
 centroids, each input weighted by its second moment, errors made up for in the vectors still to come (as van Baalen et
@@ -89,7 +90,10 @@ def vectors(length: int) -> Rounded:
         rows = torch.ones(len(wide.weight)) if scale is None else torch.from_numpy(scale)
         centred = wide.inputs - wide.inputs.mean(dim=0)
         centroids = _centroids(wide.weight / rows[:, None], centred.square().mean(dim=0), length)
-        found = compensated_vectors(wide.weight, rows, centroids, wide_curvature(centred, wide.block))
+        trust = (
+            FEW_SURVIVORS if length >= _FEW_LEVELS else USUAL
+        )  # as the codes of single weights at these bytes
+        found = compensated_vectors(wide.weight, rows, centroids, wide_curvature(centred, wide.block, trust))
         return found, wide.weight.numel() // length + 4 * (centroids.numel() + len(rows))
 
     return rounded
@@ -129,7 +133,7 @@ def compensated_vectors(weight: Tensor, scale: Tensor, centroids: Tensor, curvat
         curvature: of the inputs.
     """
     size, length = curvature.blocks.shape[1], centroids.shape[1]
-    found, rest = torch.empty_like(weight), Rest(curvature, None, len(weight))
+    found, rest = torch.empty_like(weight), Rest(curvature, len(weight))
     for block in range(len(curvature.blocks)):
         part = slice(block * size, (block + 1) * size)
         hessian, shift = rest.enter(block)

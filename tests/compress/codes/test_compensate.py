@@ -76,20 +76,6 @@ def test_it_is_near_the_optimum_of_a_small_problem():
     assert cost(curvature, decoded(compensate(weight, levels, curvature), levels) - weight) < 2.5 * best
 
 
-def test_a_residual_of_the_layers_before_is_made_up_for(wide):
-    weight = torch.randn(16, 48, generator=torch.Generator().manual_seed(0))
-    shift = 0.05 * torch.randn(16, 48, generator=torch.Generator().manual_seed(5))
-    residual = wide.factor @ shift.T
-    levels = one_group(torch.linspace(-3, 3, 64).tolist(), 16)
-
-    def error(with_residual: bool) -> float:
-        found = compensate(weight, levels, wide, residual=residual if with_residual else None)
-        left = residual + wide.factor @ (decoded(found, levels) - weight).T
-        return float(left.square().sum())
-
-    assert error(True) < 0.5 * error(False)
-
-
 def test_the_threshold_moves_until_the_density_is_met(wide):
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(200, 48, generator=generator)

@@ -51,11 +51,17 @@ def _blocks(block: int, bits: int) -> LayerRecipe:
     return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
 
 
+_PRUNED = {
+    4: (0.32,),
+    3: (0.3, 0.55),
+    2: (0.4, 0.5, 0.6, 0.66),
+    1: (0.5, 0.66),
+}  # shares, by the bits of the rest
 # settings of a wide last layer, finest first
 PROJECTIONS = (
     *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),
-    *(_sparse(*setting) for setting in ((4, 0.32), (4, 0.5), (3, 0.55), (2, 0.66))),
-    *(_blocks(*setting) for setting in ((2, 2), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
+    *(_sparse(bits, share) for bits, shares in _PRUNED.items() for share in shares),
+    *(_blocks(*setting) for setting in ((2, 1), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1))),
 )
 _DENSE = tuple(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (7, 4, 3, 2, 1))
 

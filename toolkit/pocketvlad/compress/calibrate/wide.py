@@ -7,6 +7,8 @@ all blocks: NetVLAD's clusters hold the same channels of the same network each.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,15 +20,35 @@ from pocketvlad.compress.codes.int8 import fast_weight, quantize_input
 from pocketvlad.compress.recipe import LayerRecipe
 from pocketvlad.lut.tensor import LutTensor
 
-_EVEN = 0.1  # share of the mean variance in what weighs the centroids
-# Shares of the curvature. Chosen on EfficientNet-Lite0 with a third, one of 4 and one of 8 weights left at 2 bits,
-# where photos indoors calibrate for photos outdoors, the other way round, and two thirds of either kind for the rest
-# of it. With 0.5 and 0.1 the coarser two come out a fifth to a half further off; with a low rank of 0.02 they are
-# nearer within a kind and further off from one kind to the other.
-LOW_RANK = 0.2  # of the vectors themselves
-DAMPING = 0.8  # of the mean variance, the same in all directions, in the blocks
-POOLED = 0.5  # of the pooled covariance among the blocks, the rest is each block's own
+_DAMPING = 0.1  # share of the mean variance in what weighs the centroids
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the calibration vectors are believed.
+
+    Attributes:
+        low_rank: share of the vectors themselves in the curvature.
+        damping: share of the mean variance, the same in all directions, in the blocks.
+        pooled: share of the pooled covariance among the blocks, the rest is each block's own.
+    """
+
+    low_rank: float
+    damping: float
+    pooled: float = 0.5
+
+
+# Errors below are those of descriptors, EfficientNet-Lite0's and SqueezeNet 1.1's, where photos indoors calibrate for
+# photos outdoors and the other way round; 16 or 32 rows of the whitening. With (0.5, 0.1) a third of the weights at
+# 2 bits leaves a quarter more than with this:
+USUAL = Trust(0.2, 0.8)
+# Large errors would be made up for by what the few vectors at hand happen to share: with the usual trust one of 2 at
+# 1 bit leaves a third more in SqueezeNet, as much in EfficientNet-Lite0.
+SOME_SURVIVORS = Trust(0.05, 0.8)
+# With the usual trust one of 8 leaves up to 60% more in SqueezeNet.
+FEW_SURVIVORS = Trust(0.001, 0.9, 1.0)
 _LARGEST_BLOCK = 512
+_SOME, _FEW = 2, 8  # from blocks of this length on
 
 
 @of_photos_that_differ()
@@ -58,19 +80,26 @@ def fit_wide(
     mean, reference_mean = inputs.mean(dim=0), reference.mean(dim=0)
     centred = inputs - mean
     importance = centred.square().mean(dim=0)
-    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _EVEN).numpy(), name)
+    grid = make_grid(weight.numpy(), recipe, (importance + importance.mean() * _DAMPING).numpy(), name)
+    trust = _trust_of(recipe)
+    if not block:  # blocks that are none of the head's have less in common
+        trust = replace(trust, pooled=USUAL.pooled)
     size = block_of(inputs.shape[1], block, recipe.block or 1)
-    grid, curvature = grid.snapped(), wide_curvature(centred, size)
+    grid, curvature = grid.snapped(), wide_curvature(centred, size, trust)
     if recipe.calibrate == "gptq":
-        scaling = (LOW_RANK / len(centred)) ** 0.5
-        residual = ((centred - (reference - reference_mean)) * scaling) @ weight.T
-        lut = compensate_grid(weight, grid, recipe, [curvature], residual)
+        lut = compensate_grid(weight, grid, recipe, [curvature])
     else:
         lut = refit_scales(weight, assign_nearest(weight.numpy(), grid), [curvature])
     used = torch.from_numpy(fast_weight(lut))
     if layer.bias is None:
         return lut, None
     return lut, (layer.bias.detach() + weight @ reference_mean - used @ mean).numpy()
+
+
+def _trust_of(recipe: LayerRecipe) -> Trust:
+    if recipe.block >= _FEW:
+        return FEW_SURVIVORS
+    return SOME_SURVIVORS if recipe.block >= _SOME else USUAL
 
 
 def block_of(columns: int, asked: int, multiple: int = 1) -> int:
@@ -84,7 +113,7 @@ def block_of(columns: int, asked: int, multiple: int = 1) -> int:
     return next((size for size in sizes if size % multiple == 0), columns)
 
 
-def wide_curvature(centred: Tensor, block: int) -> Curvature:
+def wide_curvature(centred: Tensor, block: int, trust: Trust = USUAL) -> Curvature:
     """The mixture described above, from centred inputs float32 [M, V]."""
     count, size = centred.shape
     parts = centred.reshape(count, size // block, block)
@@ -94,6 +123,6 @@ def wide_curvature(centred: Tensor, block: int) -> Curvature:
     energy = energy.clamp_min(floor)[:, None, None]
     pooled = own.mean(dim=0)
     pooled = pooled / pooled.diagonal().mean()
-    blocks = (1 - POOLED) * own + POOLED * energy * pooled
-    blocks = (1 - DAMPING) * blocks + DAMPING * energy * torch.eye(block)
-    return Curvature((1 - LOW_RANK) * blocks, centred * (LOW_RANK / count) ** 0.5)
+    blocks = (1 - trust.pooled) * own + trust.pooled * energy * pooled
+    blocks = (1 - trust.damping) * blocks + trust.damping * energy * torch.eye(block)
+    return Curvature((1 - trust.low_rank) * blocks, centred * (trust.low_rank / count) ** 0.5)

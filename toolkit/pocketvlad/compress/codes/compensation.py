@@ -67,7 +67,6 @@ def compensate(
     levels: Levels,
     curvature: Curvature,
     *,
-    residual: Tensor | None = None,
     density: float | None = None,
 ) -> Assignment:
     """Assign every weight, block of inputs by block of inputs.
@@ -76,8 +75,6 @@ def compensate(
         weight: float32 [O, I].
         levels: of the codebook.
         curvature: of the layer's inputs.
-        residual: float32 [M, O], what the outputs are wrong by already on the factor's inputs (in the
-            factor's scaling), because the layers before are compressed.
         density: share of weights to keep; moves the threshold from block to block so that it is met.
 
     Raises:
@@ -87,7 +84,7 @@ def compensate(
     size = curvature.blocks.shape[1]
     codes = np.empty((outputs, inputs), np.uint8)
     keep = np.empty((outputs, inputs), bool) if levels.prunes else None
-    rest = Rest(curvature, residual, outputs)
+    rest = Rest(curvature, outputs)
     threshold, kept, seen = levels.threshold, 0, 0
     for block in range(curvature.blocks.shape[0]):
         part = slice(block * size, (block + 1) * size)
@@ -112,7 +109,6 @@ def compensate_grid(
     grid: Grid,
     recipe: LayerRecipe,
     curvatures: list[Curvature],
-    residual: Tensor | None = None,
 ) -> LutTensor:
     """A whole layer on a grid by :func:`compensate`.
 
@@ -121,7 +117,6 @@ def compensate_grid(
         grid: codebooks, scales and the layout; which weights are pruned is decided anew.
         recipe: its threshold or sparsity.
         curvatures: one, or one for each group of a grouped convolution (consecutive output rows).
-        residual: see :func:`compensate`.
     """
     matrix = weight.reshape(weight.shape[0], -1)
     threshold = recipe.threshold
@@ -135,7 +130,7 @@ def compensate_grid(
     elif curvatures[0].dense and not grid.layout.group:
         found = _in_order_of_energy(matrix, levels, curvatures[0], density)
     else:
-        found = compensate(matrix, levels, curvatures[0], residual=residual, density=density)
+        found = compensate(matrix, levels, curvatures[0], density=density)
     codes, keep = found.codes, found.keep
     if keep is not None and not grid.layout.masked:
         zeros = np.abs(grid.codebook).argmin(axis=1).astype(np.uint8)
@@ -193,7 +188,7 @@ class Rest:
     own curvature is ``H = D + X^T S^-1 X`` and a residual r pulls its weights by ``-H^-1 X^T S^-1 r``.
     """
 
-    def __init__(self, curvature: Curvature, residual: Tensor | None, outputs: int):
+    def __init__(self, curvature: Curvature, outputs: int):
         self._blocks = curvature.blocks
         self._factor: Tensor | None = None
         if curvature.factor is None:
@@ -203,7 +198,7 @@ class Rest:
         self._inner = torch.eye(count, dtype=torch.float64)
         for block in range(blocks):
             self._inner += self._spread(self._factor[:, block], block)
-        self._residual = torch.zeros(count, outputs) if residual is None else residual.clone()
+        self._residual = torch.zeros(count, outputs)
 
     def _spread(self, part: Tensor, block: int) -> Tensor:
         return (part @ torch.linalg.solve(self._blocks[block], part.T)).double()
