@@ -101,7 +101,7 @@ def test_a_wide_layer_gets_the_setting_that_suits_its_weights():
         drawn = torch.distributions.Normal(0, 1) if kind == "gaussian" else torch.distributions.StudentT(3)
         torch.manual_seed(0)
         network.whitening.weight.data = drawn.sample(network.whitening.weight.shape)
-        options, _ = options_of(network, "compact-12x")
+        options, _ = options_of(network, "compact-8x")
         assert network.roles()["whitening"] == PROJECTION
         found[kind] = options["whitening"]
     assert not found["gaussian"].sparsity
