@@ -242,7 +242,7 @@ def test_a_recipe_that_ruins_a_model_is_said(run, files, photos, tmp_path):
 
 def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8, 4))
-    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[0], PROJECTIONS[6]))
+    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[0], PROJECTIONS[9]))
     compress = ("compress", files["model"], "--photos", photos)
     out, program = tmp_path / "c.safetensors", tmp_path / "c.pte"
     code, text, _ = run(*compress, "--max-mb", 0.62, "--out", out, "--json")
@@ -259,7 +259,7 @@ def test_a_search_keeps_its_limit_on_the_program_itself(run, files, photos, tmp_
 
 def test_a_search_may_drop_dimensions(run, files, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "BITS", (8,))
-    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[6],))
+    monkeypatch.setattr(sensitivity, "PROJECTIONS", (PROJECTIONS[9],))
     given = ("compress", files["model"], "--photos", photos, "--allow-dim")
     code, text, _ = run(*given, "--max-drop", 100, "--out", tmp_path / "c.safetensors", "--json")
     values = json.loads(text)
