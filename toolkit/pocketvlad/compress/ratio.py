@@ -51,12 +51,8 @@ def _blocks(block: int, bits: int) -> LayerRecipe:
     return LayerRecipe(bits, block=block, row_scale="soft", calibrate="gptq")
 
 
-_PRUNED = {
-    4: (0.32,),
-    3: (0.3, 0.55),
-    2: (0.4, 0.5, 0.6, 0.66),
-    1: (0.5, 0.66),
-}  # shares, by the bits of the rest
+# shares that are pruned, by the bits of the rest
+_PRUNED = {4: (0.32,), 3: (0.3, 0.55), 2: (0.4, 0.5, 0.6, 0.66), 1: (0.5, 0.66)}
 # settings of a wide last layer, finest first
 PROJECTIONS = (
     *(LayerRecipe(bits, row_scale="soft", calibrate="gptq") for bits in (8, 6, 5)),

@@ -4,7 +4,7 @@ Every layer is fitted to the uncompressed network's outputs, on the inputs it ge
 it, int8 activations included where the program will have them (in a backbone that XNNPACK computes on the grids they
 will have, which are fitted on the way). How is chosen by what a layer reads: many rows of an example, as convolutions
 and layers over tokens do, by their second moments; one row of an example, as a layer behind the pooling does, by the
-vectors of many views.
+vectors of many views, which are too few for more than the mean of what the layers before have lost.
 """
 
 from __future__ import annotations
