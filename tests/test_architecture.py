@@ -11,8 +11,8 @@ import pytest
 TOOLKIT = Path(__file__).parents[1] / "toolkit"
 PACKAGE = TOOLKIT / "pocketvlad"
 _NAMES = (
-    "errors given schema resources unfinished artifact outputs progress threads ranks core machine lut model importer "
-    "dataset evaluate compress runtime export index android report steps pipeline api cli __main__"
+    "errors given schema resources unfinished artifact locks outputs progress threads ranks core machine lut model "
+    "importer dataset evaluate compress runtime export index android report steps pipeline api cli __main__"
 )
 ORDER = _NAMES.split()
 _INSIDE_MODEL = (

@@ -32,6 +32,22 @@ def test_an_existing_file_is_kept_without_force(tmp_path):
     assert out.read_bytes() == b"second" and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_who_write_one_file_the_second_to_end_is_refused(tmp_path, monkeypatch, links):
+    """Without force; on file systems that have no links, too."""
+    if not links:
+
+        def none(*paths: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", none)
+    out = tmp_path / "a.bin"
+    with pytest.raises(ArtifactError, match="exists already"), artifact.atomic_path(out) as late:
+        artifact.write_bytes(out, b"first to end")
+        late.write_bytes(b"second")
+    assert out.read_bytes() == b"first to end" and list(tmp_path.iterdir()) == [out]
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_one_line(tmp_path):
     with pytest.raises(ArtifactError, match="the disk is full"), artifact.atomic_path(tmp_path / "x"):

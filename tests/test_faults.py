@@ -13,7 +13,7 @@ import pytest
 
 import pocketvlad
 from helpers.faults import fault
-from pocketvlad import artifact, unfinished
+from pocketvlad import artifact, locks, unfinished
 from pocketvlad.core import build, cache
 from pocketvlad.errors import ArtifactError, RecipeError
 from pocketvlad.pipeline.log import StageLog
@@ -81,8 +81,8 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, monkeypat
 _HOLDS = """
 import sys, time
 from pathlib import Path
-from pocketvlad import artifact
-with artifact.exclusive(Path(sys.argv[1])):
+from pocketvlad import locks
+with locks.exclusive(Path(sys.argv[1])):
     print("ready", flush=True)
     time.sleep(100)
 """
@@ -95,14 +95,14 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
     with pytest.raises(
         ArtifactError, match=r"another process is writing to .*out; wait for it, or name another"
     ):
-        with artifact.exclusive(folder):
+        with locks.exclusive(folder):
             pass
     first.kill()
     first.communicate()
-    with artifact.exclusive(folder):
+    with locks.exclusive(folder):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtifactError, match="file is not a folder"), artifact.exclusive(tmp_path / "file"):
+    with pytest.raises(ArtifactError, match="file is not a folder"), locks.exclusive(tmp_path / "file"):
         pass
 
 
@@ -110,42 +110,42 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
 @pytest.mark.parametrize("again", [False, True])
 def test_a_folder_that_goes_before_it_is_locked_is_made_again(tmp_path, monkeypatch, again):
     """Who had it takes it away between our opening and locking it, and a third one may make it again."""
-    folder, lock = tmp_path / "out", artifact.fcntl.flock
+    folder, lock = tmp_path / "out", locks.fcntl.flock
 
     def taken_away(handle: int, kind: int) -> None:
-        monkeypatch.setattr(artifact.fcntl, "flock", lock)
+        monkeypatch.setattr(locks.fcntl, "flock", lock)
         folder.rmdir()
         if again:
             folder.mkdir()
         lock(handle, kind)
 
-    monkeypatch.setattr(artifact.fcntl, "flock", taken_away)
-    with artifact.exclusive(folder):
-        with pytest.raises(ArtifactError, match="another process"), artifact.exclusive(folder):
+    monkeypatch.setattr(locks.fcntl, "flock", taken_away)
+    with locks.exclusive(folder):
+        with pytest.raises(ArtifactError, match="another process"), locks.exclusive(folder):
             pass
 
 
 def test_a_file_that_goes_before_it_is_locked_is_one_line(tmp_path, monkeypatch):
-    path, lock = tmp_path / "p.pvix", artifact.fcntl.flock
+    path, lock = tmp_path / "p.pvix", locks.fcntl.flock
     path.write_text("")
 
     def removed(handle: int, kind: int) -> None:
         path.unlink()
         lock(handle, kind)
 
-    monkeypatch.setattr(artifact.fcntl, "flock", removed)
-    with pytest.raises(ArtifactError, match=r"p\.pvix cannot be opened"), artifact.in_turn(path):
+    monkeypatch.setattr(locks.fcntl, "flock", removed)
+    with pytest.raises(ArtifactError, match=r"p\.pvix cannot be opened"), locks.in_turn(path):
         pass
 
 
 _COUNTS = """
 import sys
 from pathlib import Path
-from pocketvlad import artifact
+from pocketvlad import artifact, locks
 path = Path(sys.argv[1])
 print("ready", flush=True)
 for _ in range(20):
-    with artifact.in_turn(path):
+    with locks.in_turn(path):
         artifact.write_bytes(path, str(int(path.read_text()) + 1).encode(), force=True)
 """
 
@@ -157,7 +157,7 @@ def test_a_file_is_changed_in_turn(tmp_path):
     for process in [child(_COUNTS, path) for _ in range(3)]:
         assert finished(process) == (0, "")
     assert path.read_text() == "60"
-    with pytest.raises(ArtifactError, match="none cannot be opened"), artifact.in_turn(tmp_path / "none"):
+    with pytest.raises(ArtifactError, match="none cannot be opened"), locks.in_turn(tmp_path / "none"):
         pass
 
 

@@ -169,3 +169,16 @@ def test_the_papers_recipes_need_no_photos(model, name):
 def test_a_recipe_that_calibrates_asks_for_photos(model):
     with pytest.raises(RecipeError, match="photos"):
         compress_network(model, Recipe(1, "needy", layer=LayerRecipe(calibrate="gptq")))
+
+
+@pytest.mark.parametrize("part", ["whitening.packed", "whitening.codebook", "whitening.bias"])
+def test_codes_that_changed_in_the_file_are_refused(model, tmp_path, part):
+    path = tmp_path / "c.safetensors"
+    save_compressed(path, compress_network(model, SPARSE), {})
+    tensors, _ = artifact.load_tensors(path, "compressed")
+    at = path.read_bytes().index(tensors[part].tobytes())
+    data = bytearray(path.read_bytes())
+    data[at + tensors[part].nbytes // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        load_compressed(path)

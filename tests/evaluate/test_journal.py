@@ -21,7 +21,8 @@ from pocketvlad.index.about import about_photo, entry_of
 
 PHOTOS = tuple(Photo(Path(f"/nowhere/{number}.jpg"), f"{number}.jpg") for number in range(3))
 ROWS = np.arange(3 * 256, dtype=np.float32).reshape(3, 256)
-HEAD, RECORD = 32, 29 + ROWS[0].nbytes
+HEAD, FRONT = 32, 29
+RECORD = FRONT + ROWS[0].nbytes
 
 
 @contextmanager
@@ -70,3 +71,36 @@ def test_a_photo_of_another_position_is_looked_at_again(tmp_path, latitude, long
         journal.add(0, ROWS[0], about_photo(corrected))
         entry = entry_of(corrected, journal.beside(0))
     assert (entry.latitude, entry.longitude) == (latitude, longitude)
+
+
+@fault("a byte of the second photo's record changes between a stop and the next run", "it is described again")
+@pytest.mark.parametrize("at", [0, 16, 17, 18, 20, 21, 24, 25, FRONT, RECORD - 1])
+@pytest.mark.parametrize("change", [1, 4, 128])
+def test_a_record_that_was_damaged_is_none(tmp_path, at, change):
+    """Key, kind, lengths, checksum or values: no other row comes out, and the photo before it stays."""
+    with Journal(tmp_path, b"x", PHOTOS) as journal:
+        for photo, row in enumerate(ROWS):
+            journal.add(photo, row)
+    (file,) = tmp_path.iterdir()
+    data = bytearray(file.read_bytes())
+    data[HEAD + RECORD + at] ^= change
+    file.write_bytes(data)
+    with Journal(tmp_path, b"x", PHOTOS) as again:
+        assert again.missing() == [1, 2] and again.described() == [0]
+        np.testing.assert_array_equal(again.row(0), ROWS[0])
+        for photo in again.missing():
+            again.add(photo, ROWS[photo])
+        np.testing.assert_array_equal([again.row(photo) for photo in range(3)], ROWS)
+
+
+def test_lengths_that_changed_places_are_seen(tmp_path):
+    """Their sum, and so every byte that follows, is what it was."""
+    with Journal(tmp_path, b"x", PHOTOS[:1]) as journal:
+        journal.add(0, ROWS[0], b"beside")
+    (file,) = tmp_path.iterdir()
+    data = bytearray(file.read_bytes())
+    data[HEAD + 17] ^= 4
+    data[HEAD + 21] += 4 if data[HEAD + 17] == 0 else -4
+    file.write_bytes(data)
+    with Journal(tmp_path, b"x", PHOTOS[:1]) as again:
+        assert again.missing() == [0]

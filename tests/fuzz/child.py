@@ -57,9 +57,10 @@ def read_changed(name: str, kind: Format, seed: int, numbers: range) -> None:
         kind.write(path)
         data = path.read_bytes()
         kind.read(path)  # what is sound is read
+        rest = b"" if kind.changed is None else data[kind.changed :]
         for number in numbers:
             print(name, number, sep="\t", end="\t", flush=True)
-            path.write_bytes(changed(data, number, seed))
+            path.write_bytes(changed(data[: kind.changed], number, seed) + rest)
             _watch(SECONDS, ASLEEP)
             try:
                 kind.read(path)

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
+from pocketvlad.dataset import Photo
+
 PHOTOS = ("jpg", "png", "webp", "tiff", "gif", "bmp", "ppm")
+_DESCRIBED = 12_000  # bytes of a network's file that describe it; its values are told by their fingerprint
 VALUES = {"net": {"layers": [{"name": "conv1", "weights": [np.ones((2, 3), np.float32)]}]}, "text": "Straße"}
 
 
@@ -24,11 +27,13 @@ class Format:
         suffix: of its files.
         write: a sound one to a path.
         read: any one; an error of ours, or an answer.
+        changed: of its bytes, from the first one on; None: all.
     """
 
     suffix: str
     write: Callable[[Path], object]
     read: Callable[[Path], object]
+    changed: int | None = None
 
 
 def formats() -> dict[str, Format]:
@@ -41,6 +46,7 @@ def formats() -> dict[str, Format]:
     from pocketvlad.android.axml import read_manifest
     from pocketvlad.android.dex import read_dex
     from pocketvlad.android.elf import read_library
+    from pocketvlad.compress.compressed import load_compressed
     from pocketvlad.compress.recipe import load_recipe
     from pocketvlad.dataset import open_dataset
     from pocketvlad.dataset.pickled import read_array, read_pickle
@@ -48,6 +54,7 @@ def formats() -> dict[str, Format]:
     from pocketvlad.importer.matlab import read_mat
     from pocketvlad.importer.reading import read_checkpoint
     from pocketvlad.index import open_index
+    from pocketvlad.model.network import load_model
     from pocketvlad.model.preprocess import load_photo
     from pocketvlad.pipeline.log import StageLog
     from pocketvlad.pipeline.plan import load_plan
@@ -70,8 +77,11 @@ def formats() -> dict[str, Format]:
     return {
         "mat v5": Format("mat", lambda p: matfiles.write_v5(p, VALUES), read_mat),
         "mat v7.3": Format("mat", lambda p: matfiles.write_v73(p, VALUES), read_mat),
-        "model": Format("safetensors", lambda p: artifact.save_tensors(p, "model", tensors, {}, force=True),
+        "stage": Format("safetensors", lambda p: artifact.save_tensors(p, "model", tensors, {}, force=True),
                         lambda p: artifact.load_tensors(p, "model")),
+        "model": Format("safetensors", write_model, load_model, changed=_DESCRIBED),
+        "compressed": Format("safetensors", write_compressed, load_compressed, changed=_DESCRIBED),
+        "journal": Format("photos", write_journal, read_journal),
         "safetensors": Format("safetensors", lambda p: artifact.save_tensors(p, "x", tensors, {}, force=True),
                               read_checkpoint),
         "pth": Format("pth", lambda p: torch.save(weights, p), read_checkpoint),
@@ -95,6 +105,50 @@ def formats() -> dict[str, Format]:
         "apk manifest": Format("xml", member(TEMPLATE, MANIFEST), lambda p: read_manifest(p.read_bytes())),
         "apk code": Format("dex", member(TEMPLATE, "classes.dex"), lambda p: read_dex(p.read_bytes())),
     }  # fmt: skip
+
+
+def write_model(path: Path) -> None:
+    """The smallest network."""
+    from helpers.models import make_model
+    from pocketvlad.model.network import save_model
+
+    save_model(path, make_model(clusters=2, dim=4), {}, force=True)
+
+
+def write_compressed(path: Path) -> None:
+    """It at two bits, some of it pruned."""
+    from helpers.models import make_model
+    from pocketvlad.compress.compressed import save_compressed
+    from pocketvlad.compress.post_training import compress_network
+    from pocketvlad.compress.recipe import LayerRecipe, Recipe
+
+    recipe = Recipe(1, "test", layer=LayerRecipe(bits=2, sparsity=0.5))
+    save_compressed(path, compress_network(make_model(clusters=2, dim=4), recipe), {}, force=True)
+
+
+def write_journal(path: Path) -> None:
+    """Two photos' descriptors and one that could not be read."""
+    from pocketvlad.evaluate.journal import Journal
+
+    with Journal(path.parent, b"x", described()) as journal:
+        for photo, row in enumerate((np.ones(8), "it is none", np.zeros(8))):
+            journal.add(photo, row, b"" if isinstance(row, str) else b"beside")
+    next(path.parent.glob("0-*")).rename(path)
+
+
+def read_journal(path: Path) -> None:
+    """All that it says of its photos."""
+    from pocketvlad.evaluate.journal import Journal
+
+    with Journal(path.parent, b"x", described()) as journal:
+        for photo in journal.described():
+            assert journal.row(photo).shape == (8,) and journal.beside(photo) == b"beside"
+            assert len(set(journal.row(photo))) == 1
+
+
+def described() -> tuple[Photo, ...]:
+    """Photos of a journal; they need not be there."""
+    return tuple(Photo(Path(f"/nowhere/{number}.jpg"), f"{number}.jpg") for number in range(3))
 
 
 def write_program(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.faults import fault
-from pocketvlad import artifact
+from pocketvlad import locks
 from pocketvlad.errors import ArtifactError, IndexFormatError, RecipeError
 from pocketvlad.index import (
     Entry,
@@ -230,7 +230,7 @@ def test_more_photos_than_rows_are_refused_before_the_file_is_touched(parted, tm
 def test_an_open_index_stays_what_it_was(parted):
     path, whole = parted
     opened = open_index(path)
-    with artifact.in_turn(path):
+    with locks.in_turn(path):
         extend_index(path, made(20, 2))
     assert opened.names() == whole.names() and len(opened.descriptors()) == 13
     assert len(open_index(path)) == 15

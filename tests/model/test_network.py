@@ -141,3 +141,15 @@ def test_a_fit_with_too_few_photos_or_a_learned_head_is_refused():
     learned = NetworkConfig("squeezenet1_1", Preprocess(64, 64), "gem", GemOptions(dim=4))
     with pytest.raises(CheckpointError, match="values that only training gives"):
         fit_network(learned, backbone, photos)
+
+
+def test_weights_that_changed_in_the_file_are_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(path, make_model(clusters=2, dim=None), {})
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(
+        ArtifactError, match="is damaged; found tensors that are not those of its fingerprint"
+    ):
+        load_model(path)

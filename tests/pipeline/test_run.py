@@ -32,8 +32,10 @@ from helpers.runs import (
 )
 from pocketvlad.android import apk as apks
 from pocketvlad.artifact import file_sha256
+from pocketvlad.pipeline.files import open_plan
 from pocketvlad.report.html import render_report
 from pocketvlad.runtime.runner import ProgramRunner
+from pocketvlad.schema import to_table
 
 FILES = {"float32": "float32", "paper-8bit": "paper-8bit", "fitted.toml": "fitted"}
 FITTED_STAGES = ["compress fitted.toml", "program fitted.toml", "evaluate fitted.toml"]
@@ -97,6 +99,15 @@ def test_the_summary_is_what_was_printed_and_what_the_page_shows(tiny_run):
     assert (summary.app.photos, summary.app.visitors) == (4, 2)
     assert {row.name for row in summary.files} >= {"demo.apk", "places.pvix", "fitted.pte"}
     assert all(file_sha256(tiny_run.out / row.name) == row.sha256 for row in summary.files)
+
+
+def test_the_summary_names_what_the_run_was_made_from(tiny_run):
+    made = {row.stage: row.inputs for row in tiny_run.summary.stages}
+    assert tiny_run.summary.plan == to_table(open_plan(tiny_run.plan).plan)
+    assert tiny_run.summary.plan["model"]["seed"] == 0
+    assert len(made["model"]["photos"]) == 64 and made["program fitted.toml"]["kernels"]
+    assert made["index"]["program"] == file_sha256(tiny_run.out / "fitted.pte")
+    assert made["package"]["index"] == file_sha256(tiny_run.out / "places.pvix")
 
 
 def test_the_apk_holds_the_apps_program_and_index(tiny_run):

@@ -78,8 +78,8 @@ def test_an_unusable_cache_is_one_line(files, tmp_path):
 HOLDS = """
 import sys
 from pathlib import Path
-from pocketvlad import artifact
-with artifact.exclusive(Path(sys.argv[1])):
+from pocketvlad import locks
+with locks.exclusive(Path(sys.argv[1])):
     print("ready", flush=True)
     sys.stdin.read()
 """

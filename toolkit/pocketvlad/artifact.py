@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -40,7 +39,7 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``out``; it becomes ``out`` only if the block succeeds.
 
     Raises:
-        ArtifactError: ``out`` exists and ``force`` is false, or the disk refuses the bytes.
+        ArtifactError: ``out`` exists and ``force`` is false, before the block or at its end, or the disk refuses.
     """
     out = Path(out)
     require_new(out, force=force)
@@ -54,7 +53,7 @@ def atomic_path(out: Path | str, *, force: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _commit(temporary, out)
+        _commit(temporary, out, force=force)
     except OSError as error:
         raise write_error(out, error) from error
     finally:
@@ -70,8 +69,12 @@ def require_new(out: Path, *, force: bool) -> None:
         if not os.path.isfile(out):
             raise ArtifactError(f"{out} is not a file", found=other_than_file(out), do="name a file to write")
         if not force:
-            raise ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
+            raise _exists(out)
     require_writable(out)
+
+
+def _exists(out: Path) -> ArtifactError:
+    return ArtifactError(f"{out} exists already", do="write elsewhere, or overwrite it by force")
 
 
 def require_writable(out: Path) -> None:
@@ -100,79 +103,21 @@ def require_folder(folder: Path) -> None:
         raise ArtifactError(f"{folder} is not a folder", do="name a folder for the files")
 
 
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Keep others out of an output folder; made where it is missing.
-
-    Raises:
-        ArtifactError: another process is at work there, or it cannot be used.
-    """
-    while True:
-        require_folder(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder, os.O_RDONLY)
-        except OSError as error:
-            found = error.strerror or str(error)
-            raise ArtifactError(f"cannot use the folder {folder}", found=found) from error
-        try:
-            _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(handle, folder):  # else who had it took it away before we locked it
-                yield
-                return
-        except BlockingIOError as error:
-            do = "wait for it, or name another folder"
-            raise ArtifactError(f"another process is writing to {folder}", do=do) from error
-        finally:
-            os.close(handle)
-
-
-@contextlib.contextmanager
-def in_turn(path: Path) -> Iterator[None]:
-    """Wait until no other process changes ``path``, which each replaces as a whole.
-
-    Raises:
-        ArtifactError: it does not exist.
-    """
-    while True:
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise ArtifactError(f"{path} cannot be opened", found=error.strerror) from error
-        try:
-            _lock(handle, fcntl.LOCK_EX)
-            if _is_at(handle, path):  # else it was replaced while we waited
-                yield
-                return
-        finally:
-            os.close(handle)
-
-
-def _is_at(handle: int, path: Path) -> bool:
-    """Whether what was opened still stands under its name."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(handle: int, kind: int) -> None:
-    """As ``flock``; where a file system has no locks, nothing."""
-    try:
-        fcntl.flock(handle, kind)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS):
-            raise
-
-
-def _commit(temporary: Path, out: Path) -> None:
+def _commit(temporary: Path, out: Path, *, force: bool) -> None:
+    """Give a finished file its name; without ``force`` no other process's file that has it by now is replaced."""
     with open(temporary, "rb+") as file:
         os.fsync(file.fileno())
     umask = os.umask(0)
     os.umask(umask)
     os.chmod(temporary, 0o666 & ~umask)
+    if not force:
+        try:
+            os.link(temporary, out)
+            return
+        except FileExistsError as error:
+            raise _exists(out) from error
+        except OSError:  # a file system without links
+            require_new(out, force=False)
     os.replace(temporary, out)
 
 
@@ -207,6 +152,16 @@ def tensors_fingerprint(tensors: Mapping[str, np.ndarray], config: Mapping[str, 
         digest.update(f"{name}|{tensor.dtype.str}|{tensor.shape}|".encode())
         digest.update(tensor.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def require_intact(
+    path: Path | str, tensors: Mapping[str, np.ndarray], identity: Mapping[str, Any], info: Mapping[str, Any]
+) -> None:
+    """ArtifactError where tensors are no longer those whose fingerprint the file's metadata ``info`` holds."""
+    if tensors_fingerprint(tensors, identity) != info.get("fingerprint"):
+        raise ArtifactError(
+            f"{path} is damaged", found="tensors that are not those of its fingerprint", do="make it again"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -91,7 +92,7 @@ def load_keys(path: Path, password: str | None) -> Keys:
     try:
         secret = password.encode() if password else None
         key, certificate, _ = pkcs12.load_key_and_certificates(data, secret)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise PackageError(
             f"keystore {path} cannot be opened", found=str(error), do="check the password"
         ) from error

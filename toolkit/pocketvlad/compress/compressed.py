@@ -26,6 +26,7 @@ from pocketvlad.schema import from_table, to_table
 KIND = COMPRESSED
 _PARTS = ("packed", "row_offsets", "codebook", "row_scale")
 _SCALE = ".scale"  # of a constant's rows
+_IDENTITY = ("config", "layers", "activations")  # keys of the metadata that are part of the fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +177,7 @@ def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compress
         into: the traced module it was made from, where that is not one of our networks.
 
     Raises:
-        ArtifactError: not such a file, its tensors do not fit its description, or ``into`` is missing.
+        ArtifactError: not such a file, its tensors do not fit its description or have changed, or ``into`` is missing.
     """
     tensors, info = artifact.load_tensors(path, KIND)
     try:
@@ -187,7 +188,7 @@ def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compress
         skeleton = _skeleton(path, info["config"], into, layers, constants)
         taken = {f"{name}.{part}" for name in layers for part in ("weight", "bias")} | set(constants)
         _restore(skeleton, {name: each for name, each in tensors.items() if name not in taken})
-        return Compressed(
+        found = Compressed(
             skeleton,
             layers,
             biases,
@@ -206,11 +207,14 @@ def load_compressed(path: Path | str, into: nn.Module | None = None) -> Compress
         TypeError,
         ValueError,
         IndexError,
+        OverflowError,
         RuntimeError,
         KernelError,
         PocketvladError,
     ) as error:
         raise ArtifactError(f"{path} does not fit its own description", found=what_misses(error)) from error
+    artifact.require_intact(path, tensors, {key: info[key] for key in _IDENTITY if key in info}, info)
+    return found
 
 
 def _skeleton(

@@ -7,10 +7,10 @@ A journal is a folder of files, one of each process of each run: 32 bytes that s
     described   1      whether a descriptor follows, or the line that says why there is none
     row         4      bytes of the descriptor, float32, or of the line
     beside      4      bytes that follow it: what goes with the photo
-    checksum    4      CRC-32 of both
+    checksum    4      CRC-32 of what stands before it and of what follows
     ==========  =====  ================================================================
 
-A record that a killed process wrote in part ends its file.
+then row and beside. A record that a killed process wrote in part, or that was damaged, ends its file.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ from typing import BinaryIO
 import numpy as np
 
 from pocketvlad import ranks
-from pocketvlad.artifact import exclusive, write_error
+from pocketvlad.artifact import write_error
 from pocketvlad.dataset.types import Photo
+from pocketvlad.locks import exclusive
 
-_HEAD = struct.Struct("<16s?III")
+_HEAD = struct.Struct("<16s?II")
+_CHECKSUM = struct.Struct("<I")
+_FRONT = _HEAD.size + _CHECKSUM.size
 _SUFFIX = ".photos"
 _NONE, _UNREADABLE = -1, -2  # of a photo's place in the journal
 
@@ -108,9 +111,8 @@ class Journal:
             if isinstance(row, str)
             else row.astype(np.float32).tobytes()
         )
-        record = _HEAD.pack(
-            self._keys[photo], described, len(data), len(beside), zlib.crc32(beside, zlib.crc32(data))
-        )
+        head = _HEAD.pack(self._keys[photo], described, len(data), len(beside))
+        record = head + _CHECKSUM.pack(zlib.crc32(beside, zlib.crc32(data, zlib.crc32(head))))
         try:
             file = self._own()
             at = _append(file, record + data + beside)
@@ -140,8 +142,8 @@ class Journal:
         number = int(self._file[photo])
         handle = self._files[number if number >= 0 else _UNREADABLE - number].fileno()
         at = int(self._at[photo])
-        _, _, size, more, _ = _HEAD.unpack(os.pread(handle, _HEAD.size, at))
-        data = os.pread(handle, size + more, at + _HEAD.size)
+        _, _, size, more = _HEAD.unpack(os.pread(handle, _HEAD.size, at))
+        data = os.pread(handle, size + more, at + _FRONT)
         return data[:size], data[size:]
 
     def _note(self, photo: int, file: int, at: int, described: bool) -> None:
@@ -186,15 +188,19 @@ class Journal:
                 self._read(self._files[-1], len(self._files) - 1, numbers)
 
     def _read(self, file: BinaryIO, number: int, numbers: dict[bytes, int]) -> None:
+        end = os.fstat(file.fileno()).st_size
         at = file.seek(len(self._head))
-        while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            key, described, size, more, checksum = _HEAD.unpack(head)
+        while len(front := file.read(_FRONT)) == _FRONT:
+            key, described, size, more = _HEAD.unpack_from(front)
+            head, checksum = front[: _HEAD.size], _CHECKSUM.unpack_from(front, _HEAD.size)[0]
+            if at + _FRONT + size + more > end:
+                return
             data = file.read(size + more)
-            if len(data) != size + more or zlib.crc32(data) != checksum:
+            if zlib.crc32(data, zlib.crc32(head)) != checksum:
                 return
             if key in numbers:
                 self._note(numbers[key], number, at, described)
-            at += _HEAD.size + size + more
+            at += _FRONT + size + more
 
 
 def _append(file: BinaryIO, record: bytes) -> int:

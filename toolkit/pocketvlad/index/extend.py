@@ -24,7 +24,7 @@ def extend_index(path: Path, added: PlaceIndex, *, replace_names: bool = False) 
     found again when the photos have doubled, else kept.
 
     Args:
-        path: of the index; nobody else changes it meanwhile (:func:`pocketvlad.artifact.in_turn`).
+        path: of the index; nobody else changes it meanwhile (:func:`pocketvlad.locks.in_turn`).
         added: photos of the same program.
         replace_names: they take the place of those of the same name.
 

@@ -211,12 +211,21 @@ def load_model(path: Path | str) -> Network:
     """Read a model written by :func:`save_model`, in eval mode.
 
     Raises:
-        ArtifactError: not a model file, or its tensors do not fit its configuration.
+        ArtifactError: not a model file, its tensors do not fit its configuration, or their bytes have changed.
     """
     tensors, info = artifact.load_tensors(path, KIND)
     try:
         model = Network.empty(NetworkConfig.from_json(info["config"]))
         model.load_state_dict({name: torch.from_numpy(each) for name, each in tensors.items()}, assign=True)
-    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError, PocketvladError) as error:
+    except (
+        RuntimeError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OverflowError,
+        PocketvladError,
+    ) as error:
         raise ArtifactError(f"{path} does not fit its own configuration", found=what_misses(error)) from error
+    artifact.require_intact(path, tensors, info["config"], info)
     return model.requires_grad_(True).eval()

@@ -8,6 +8,7 @@ from pathlib import Path
 from pocketvlad import artifact, machine
 from pocketvlad.dataset import open_dataset
 from pocketvlad.dataset.tensors import readable
+from pocketvlad.locks import exclusive
 from pocketvlad.pipeline.direction import Direction, ReproduceOptions
 from pocketvlad.pipeline.paper import MATCHES, paper_network
 from pocketvlad.pipeline.stages import Stages
@@ -36,7 +37,7 @@ def reproduce(options: ReproduceOptions, out: Path, stages: Stages) -> Reproduct
     if options.both_ways:
         pairs.append((options.test, options.train))
     datasets = {spec: readable(open_dataset(spec)) for spec in (options.train, options.test)}
-    with artifact.exclusive(out):
+    with exclusive(out):
         directions = []
         for number, (train, test) in enumerate(pairs, 1):
             folder = out / f"direction-{number}"

@@ -46,6 +46,7 @@ class StageRunner:
 
     Attributes:
         seconds: by stage in the order of the run, when it ran last, this time or before.
+        inputs: by stage, what decided its result.
     """
 
     def __init__(self, folder: Path, shown: Stages, prefix: str = ""):
@@ -59,6 +60,7 @@ class StageRunner:
         self.folder, self._shown, self._prefix = folder, shown, prefix
         self._log = StageLog(folder)
         self.seconds: dict[str, float] = {}
+        self.inputs: dict[str, dict[str, Any]] = {}
 
     def run(
         self,
@@ -79,6 +81,7 @@ class StageRunner:
             body: makes the result.
             say: the result in a few words.
         """
+        self.inputs[name] = inputs
         inputs = {**inputs, "result": [each.name for each in fields(kind)]}  # an older form is made again
         with self._shown.stage(self._prefix + name) as line:
             figures, line.ran = self._log.run(name, inputs, outputs, lambda: to_table(body(line.report)))

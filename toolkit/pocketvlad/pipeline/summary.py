@@ -37,6 +37,7 @@ from pocketvlad.report.summary import (
     VariantRow,
 )
 from pocketvlad.runtime.latency import Latency
+from pocketvlad.schema import to_table
 from pocketvlad.steps.export import Exported
 from pocketvlad.steps.fit import Fitted
 from pocketvlad.steps.package import Packaged, install_command
@@ -84,12 +85,15 @@ def summarize(run: Run, outcome: Outcome, *, commands: Sequence[str], report: Pa
         histograms=(_histogram(outcome, run.plan.app_recipe),),
         ops=outcome.times.ops,
         layer_times=outcome.times.layers,
-        stages=tuple(StageTime(*each) for each in run.stages.seconds.items()),
+        stages=tuple(
+            StageTime(name, seconds, run.stages.inputs[name]) for name, seconds in run.stages.seconds.items()
+        ),
         verdicts=verdicts(run.testing, before[0], after[0]),
         queries=query_changes(before[0], after[0]),
         thresholds=thresholds,
         whitening=outcome.fitted.whitening,
         files=tuple(FileRow(path.name, path.stat().st_size, artifact.file_sha256(path)) for path in files),
+        plan=to_table(run.plan),
         commands=tuple(commands),
         report=str(report),
     )

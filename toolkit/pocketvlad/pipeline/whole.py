@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pocketvlad import artifact
 from pocketvlad.index import examples, open_index
+from pocketvlad.locks import exclusive
 from pocketvlad.pipeline.files import PlanFiles
 from pocketvlad.pipeline.plan import BASELINE
 from pocketvlad.pipeline.run import Run
@@ -33,7 +34,7 @@ def run_plan(files: PlanFiles, out: Path, stages: Stages) -> ReportSummary:
     """
     report = out / "report.html"
     commands = [shlex.join(["pocketvlad", "run", str(files.path), "--out", str(out)])]
-    with artifact.exclusive(out):
+    with exclusive(out):
         run = Run(files, out, stages)
         summary = summarize(run, _run_stages(run), commands=commands, report=report)
         artifact.write_json(out / "summary.json", summary.to_json(), force=True)

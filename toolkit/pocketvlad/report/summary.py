@@ -133,10 +133,16 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class StageTime:
-    """A stage of the run and its seconds when it ran last."""
+    """A stage of the run.
+
+    Attributes:
+        seconds: when it ran last.
+        inputs: what decided its result: options, hashes of files and photos, versions.
+    """
 
     stage: str
     seconds: float
+    inputs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,7 @@ class ReportSummary:
         queries: with another score than before, what lost most first.
         thresholds: of the app's index.
         whitening: how the model's was chosen; None where nothing was.
+        plan: of the run, every option with its value, the seed among them.
         commands: that make the run again.
         report: the page's own path.
     """
@@ -232,6 +239,7 @@ class ReportSummary:
     thresholds: Thresholds | None = None
     whitening: Choice | None = None
     files: tuple[FileRow, ...] = ()
+    plan: dict[str, Any] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     report: str = ""
 

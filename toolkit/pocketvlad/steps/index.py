@@ -27,6 +27,7 @@ from pocketvlad.index import (
     search_index,
     write_index,
 )
+from pocketvlad.locks import in_turn
 from pocketvlad.model.kinds import kind_of_model
 from pocketvlad.outputs import require_outputs
 from pocketvlad.progress import Progress
@@ -186,7 +187,7 @@ def add(
         reading=photos_by(describer, about_photo),
         progress=progress,
     ) as (added, skipped):
-        with artifact.in_turn(path):  # another process may have added photos meanwhile
+        with in_turn(path):  # another process may have added photos meanwhile
             joined = extend_index(path, added, replace_names=replace)
         return _indexed(path, joined, len(added), skipped)
 

@@ -24,6 +24,7 @@ from pocketvlad.compress.train_recipe import TrainRecipe
 from pocketvlad.dataset import Dataset
 from pocketvlad.dataset.tensors import PhotoTensors, open_tensors
 from pocketvlad.errors import ArtifactError
+from pocketvlad.locks import exclusive
 from pocketvlad.model.network import Network, load_model
 from pocketvlad.progress import Progress, quiet, with_text
 from pocketvlad.schema import parse_json
@@ -52,7 +53,7 @@ class StateFolder:
         """
         with ExitStack() as stack:
             if ranks.is_first():
-                stack.enter_context(artifact.exclusive(self.path))
+                stack.enter_context(exclusive(self.path))
                 stack.callback(self._remove_empty)
             ranks.wait_for_all()
             yield self
