@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def ends_at(photo: Photo) -> bytes:
     return b""
 
 
-def stop_at(photos: int) -> None:
-    """This process is killed, as by ``kill -9``, when the journal has so many photos."""
+def stop_at(photos: int, number: int = signal.SIGKILL) -> None:
+    """This process gets a signal, that of ``kill -9``, when the journal has so many photos."""
     from pocketvlad.evaluate.journal import Journal
 
     add, seen = Journal.add, []
@@ -41,17 +42,17 @@ def stop_at(photos: int) -> None:
         add(self, *arguments)  # type: ignore[arg-type]
         seen.append(1)
         if len(seen) == photos:
-            os.kill(os.getpid(), 9)
+            os.kill(os.getpid(), number)
 
     Journal.add = add_until  # type: ignore[method-assign]
 
 
-if (
-    __name__ == "__main__"
-):  # STOP ARGUMENT...: `pocketvlad ARGUMENT...`, killed after STOP photos, or never (0)
+if __name__ == "__main__":
+    # STOP[:SIGNAL] ARGUMENT...: `pocketvlad ARGUMENT...`, stopped after STOP photos, or never (0)
     from pocketvlad.cli import main
 
-    if int(sys.argv[1]):
-        stop_at(int(sys.argv[1]))
+    stop = [int(each) for each in sys.argv[1].split(":")]
+    if stop[0]:
+        stop_at(*stop)
     sys.argv = ["pocketvlad", *sys.argv[2:]]
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tracemalloc
@@ -45,6 +46,14 @@ def run(
     files: Path, out: Path, *launcher: str, stop: int = 0, command: tuple[str, ...] = ("describe",)
 ) -> dict:
     """The command in a new process; the JSON it prints, {} where it was killed."""
+    done = started(files, out, *launcher, stop=str(stop), command=command)
+    printed, errors = done.communicate()
+    assert done.returncode == (-9 if stop else 0), errors[-3000:]
+    return {} if stop else json.loads(printed)
+
+
+def started(files: Path, out: Path, *launcher: str, stop: str, command: tuple[str, ...]) -> subprocess.Popen:
+    """The command in a new process of a session of its own."""
     sources = (str(Path(pocketvlad.__file__).parents[1]), str(WORKER.parents[1]))
     environment = {**os.environ, "PYTHONPATH": ":".join(sources), "OMP_NUM_THREADS": "1"}
     arguments = (
@@ -56,15 +65,14 @@ def run(
         str(out),
         "--json",
     )
-    done = subprocess.run(
-        [sys.executable, *launcher, str(WORKER), str(stop), *arguments],
-        capture_output=True,
+    return subprocess.Popen(
+        [sys.executable, *launcher, str(WORKER), stop, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == (-9 if stop else 0), done.stderr[-3000:]
-    return {} if stop else json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("command, name", [(("describe",), "d.h5"), (("index", "build"), "p.pvix")])
@@ -86,6 +94,24 @@ def test_a_run_stopped_twice_and_one_of_two_processes_give_the_bytes_of_one(file
     for each in (again, shared):
         assert each.read_bytes() == (tmp_path / name).read_bytes()
         assert list(each.parent.iterdir()) == [each]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command, name", [(("describe",), "d.h5"), (("index", "build"), "p.pvix")])
+@fault(
+    "Ctrl-C or SIGTERM while processes of their own decode photos",
+    "one line; no process stays; the same command goes on",
+)
+def test_an_interrupted_run_is_one_line_and_leaves_no_process(files, tmp_path, command, name, number):
+    done = started(files, tmp_path / name, stop=f"110:{int(number)}", command=command)
+    printed, errors = done.communicate()
+    assert (done.returncode, printed) == (128 + number, "")
+    assert errors.strip().endswith("interrupted; run the same command again to go on"), errors
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.killpg(done.pid, 0)
+    assert [path.name for path in tmp_path.iterdir()] == [f".{name}.resume"]
+    assert run(files, tmp_path / name, command=command)["photos"] == PHOTOS - 2
 
 
 def photos_of(folder: Path, count: int) -> list[Photo]:
