@@ -1,7 +1,7 @@
 r"""What recipes cost over the queries of several ways of ``studies.scenes``: each set asked alone, then pooled.
 
-Each way is a folder of that study, finished, and the photos that it asked; their models must be the same one. Prints a table and
-writes out/studies/pooled/pooled.json:
+Each way is a folder of that study, finished, and the photos that it asked; their models must be the same one. Prints a
+table and writes out/studies/pooled/pooled.json:
 
     PYTHONPATH=toolkit .venv/bin/python -m studies.pooled --recipes compact-32x compact-48x \
       --asked out/studies/scenes/indoor-outdoor=folder:outdoor out/studies/streets/indoor-streets=folder:streets
